@@ -1,0 +1,1 @@
+"""Analyses of a record's text that need nothing but the text."""

@@ -1,0 +1,106 @@
+"""Every error the box can answer with: a code, an HTTP status, a sentence, and what to do next.
+
+The catalogue is the single source. How an error looks on the wire is a family's business
+(`family.ErrorShape`); internals (paths, SQL, stacks) stay in the log.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import msgspec
+
+MAX_FAULTS = 1_000
+"""A validation error lists at most this many faults (contract: common, Answers)."""
+
+
+class Entry(msgspec.Struct, frozen=True):
+    """One line of the catalogue."""
+
+    status: int
+    sentence: str
+    remedy: str
+
+
+CATALOGUE: dict[str, Entry] = {
+    "malformed_json": Entry(400, "The body is not valid JSON.", "Correct the JSON and send it again."),
+    "bad_parameter": Entry(400, "A parameter is not valid.", "Correct the parameter named in the detail."),
+    "not_authenticated": Entry(
+        401, "Not authenticated", "Send Authorization: Bearer <token> or X-API-Key: <key>."
+    ),
+    "token_expired": Entry(401, "Token has expired", "Get a new token: ingestbox token create."),
+    "token_invalid": Entry(401, "Invalid or expired token", "Get a new token or key from the box's operator."),
+    "forbidden": Entry(403, "The caller's roles do not allow this.", "Ask for a token with the role named."),
+    "not_found": Entry(404, "Not found", "Check the address; the links are at /."),
+    "job_not_found": Entry(404, "Job not found", "Check the id; only jobs of your workspace are visible."),
+    "method_not_allowed": Entry(405, "Method not allowed", "Use one of the methods in the Allow header."),
+    "request_in_progress": Entry(
+        409, "A request with this Idempotency-Key is still running.", "Wait for Retry-After, then repeat it."
+    ),
+    "payload_too_large": Entry(413, "Payload too large.", "Send less in one request."),
+    "unsupported_media_type": Entry(
+        415, "This content type or encoding is not supported.", "Send what the detail names."
+    ),
+    "validation_failed": Entry(422, "The request is not valid.", "Correct the faults listed in errors."),
+    "idempotency_mismatch": Entry(
+        422,
+        "This Idempotency-Key was used with other content.",
+        "Use a new key for new content.",
+    ),
+    "idempotency_key_invalid": Entry(
+        400, "Idempotency-Key must have 1 to 255 characters.", "Send a shorter key, for example a UUID."
+    ),
+    "digest_mismatch": Entry(503, "The body does not match its Content-Digest.", "Send it again."),
+    "client_disconnected": Entry(499, "The client went away before its body was complete.", "Send it again."),
+    "body_incomplete": Entry(408, "The body did not arrive in time.", "Send it again."),
+    "internal": Entry(500, "The box failed to handle this request.", "Report the request_id to the operator."),
+    "overloaded": Entry(503, "The box has more to write than it can.", "Wait for Retry-After, then repeat it."),
+    "shutting_down": Entry(503, "The box is stopping.", "Wait for Retry-After, then repeat it."),
+    "store_unavailable": Entry(
+        503, "The store cannot be written.", "Nothing was kept; repeat it later. Operator: ingestbox doctor."
+    ),
+    "storage_full": Entry(
+        507, "The store is full.", "Nothing was kept; repeat it later. Operator: free disk space."
+    ),
+}
+
+
+class Fault(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One thing wrong with what a client sent: where (`index` of the record, `field`) and what."""
+
+    code: str
+    message: str
+    index: int | None = None
+    field: str | None = None
+
+
+class IngestError(Exception):
+    """An error from the catalogue, on its way to the one place that shapes replies.
+
+    `detail` replaces the catalogue's sentence; `faults` lists what is wrong with the input;
+    `retry_after` is in whole seconds; `extra` is added to the body as it is.
+    """
+
+    def __init__(
+        self,
+        code: str,
+        detail: str | None = None,
+        *,
+        faults: Sequence[Fault] = (),
+        retry_after: int | None = None,
+        status: int | None = None,
+        extra: Mapping[str, object] | None = None,
+    ) -> None:
+        entry = CATALOGUE[code]
+        self.code = code
+        self.status = entry.status if status is None else status
+        self.detail = entry.sentence if detail is None else detail
+        self.remedy = entry.remedy
+        self.faults = tuple(faults[:MAX_FAULTS])
+        self.retry_after = retry_after
+        self.extra = dict(extra or {})
+        super().__init__(f"{code}: {self.detail}")
+
+
+class StartupError(Exception):
+    """The box cannot start; the message is a sentence for the operator, with the remedy in it."""

@@ -1,0 +1,164 @@
+"""The nouns of the box and the moves between their states; no I/O.
+
+A *job* is what one intake request made. It holds *records*, each with an outcome that can be looked up.
+A record that a machine cannot finish has an *issue*. A finished record puts a new version of an *object*
+(a ticket, a contact …), and each such put is a *delivery* that lanes carry upstream.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from enum import StrEnum
+
+import msgspec
+
+INDEX_BITS = 24
+"""A record's id is `job_id << INDEX_BITS | index`: one B-tree serves lookup, order and range, and the id
+orders records by intake. It bounds a job to 16,777,216 records."""
+MAX_RECORDS_PER_JOB = 1 << INDEX_BITS
+
+
+def record_id(job_id: int, index: int) -> int:
+    """The id of the record at `index` (from 0) of a job; ids grow with intake."""
+    return job_id << INDEX_BITS | index
+
+
+class Role(StrEnum):
+    """What a caller may do; `admin` implies all (contract: common, Identity)."""
+
+    UPLOADER = "uploader"
+    EDITOR = "editor"
+    ANALYST = "analyst"
+    ADMIN = "admin"
+    INGEST = "ingest"
+    FORWARDER = "forwarder"
+
+
+class Caller(msgspec.Struct, frozen=True):
+    """Who is asking: `subject` is `issuer-name:sub` or `key:<id>`, rows are scoped by `workspace`."""
+
+    subject: str
+    workspace: str
+    roles: frozenset[str]
+
+    def may(self, allowed: frozenset[Role]) -> bool:
+        """Whether one of the caller's roles is among `allowed`; an empty set admits every caller."""
+        return not allowed or Role.ADMIN in self.roles or not allowed.isdisjoint(self.roles)
+
+
+class JobState(StrEnum):
+    """Where a job is. Families give these their own names on the wire."""
+
+    RECEIVING = "receiving"  # its records are still entering the store; invisible
+    QUEUED = "queued"
+    RUNNING = "running"
+    REVIEW = "review"  # waits for a person
+    COMPLETED = "completed"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+JOB_MOVES: dict[JobState, frozenset[JobState]] = {
+    JobState.RECEIVING: frozenset({JobState.QUEUED}),
+    JobState.QUEUED: frozenset({JobState.RUNNING, JobState.CANCELLED}),
+    JobState.RUNNING: frozenset({JobState.QUEUED, JobState.REVIEW, JobState.COMPLETED, JobState.FAILED}),
+    JobState.REVIEW: frozenset({JobState.QUEUED, JobState.CANCELLED}),
+    JobState.COMPLETED: frozenset({JobState.QUEUED}),
+    JobState.FAILED: frozenset({JobState.QUEUED, JobState.CANCELLED}),
+    JobState.CANCELLED: frozenset(),
+}
+"""From each state, where a job may go. Every UPDATE of `jobs.state` names the states it moves from."""
+
+
+class RecordState(StrEnum):
+    """A record's outcome; every accepted record ends in one of the last four."""
+
+    PENDING = "pending"
+    DONE = "done"
+    SUPERSEDED = "superseded"  # a later intake of the same object was there first
+    ISSUE = "issue"  # waits for a person
+    DISCARDED = "discarded"
+
+
+class Warning(msgspec.Struct, frozen=True, omit_defaults=True):  # noqa: A001 - the contract's word
+    """Something the client should know although nothing was refused."""
+
+    code: str
+    message: str
+    index: int | None = None
+
+
+class Job(msgspec.Struct, frozen=True):
+    """A job as the store gives it; times are Unix milliseconds.
+
+    `tallies` counts what a family wants counted (for feedback: `sentiment_records`, `entity_records`).
+    `cursor` is the index below which no record is pending.
+    """
+
+    id: int
+    public_id: str
+    family: str
+    workspace: str
+    created_by: str
+    source: str
+    name: str
+    state: JobState
+    total: int
+    processed: int
+    issues: int
+    cursor: int
+    tallies: dict[str, int]
+    warnings: list[Warning]
+    attempt: int
+    chunk_limit: int
+    deaths: int
+    error: str | None
+    submitted_ms: int
+    started_ms: int | None
+    completed_ms: int | None
+    updated_ms: int
+
+
+class Item(msgspec.Struct, frozen=True, array_like=True):
+    """A record as it goes to a family's `process`: its bytes are what the client sent."""
+
+    index: int
+    key: str
+    payload: bytes
+
+
+class Put(msgspec.Struct, frozen=True, array_like=True):
+    """A new version of an object: what upstream and the family's own table are to hold.
+
+    `result` is JSON; `columns` are the named values of the family's projection query, which is
+    `<family>.put_<kind>`; `digest` is the hash of a delivery line (see `delivery_digest`).
+    """
+
+    kind: str
+    id: str
+    result: bytes
+    columns: dict[str, str | int | float | None]
+    digest: str
+
+
+class Outcome(msgspec.Struct, frozen=True, array_like=True):
+    """What became of one record: a put, or a fault that a person has to look at."""
+
+    index: int
+    put: Put | None = None
+    fault_code: str | None = None
+    fault_message: str | None = None
+    fault_field: str | None = None
+    tallies: dict[str, int] = {}
+
+
+class Chunk(msgspec.Struct, frozen=True, array_like=True):
+    """Consecutive pending records of one job, processed and settled together."""
+
+    family: str
+    items: list[Item]
+
+
+def delivery_digest(record: bytes, result: bytes) -> str:
+    """The `hash` of a delivery line: SHA-256 over the JSON bytes of record, a newline, and result."""
+    return "sha256:" + hashlib.sha256(record + b"\n" + result).hexdigest()
