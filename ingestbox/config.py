@@ -51,8 +51,8 @@ class Auth(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     api_keys: Annotated[
         list[str],
         Meta(
-            description="Static API keys, each `key`, `key:role+role` or `key:role+role:workspace`; a key has "
-            "32 characters or more. In the environment separated by commas, or a file named by "
+            description="Static API keys, each `key`, `key:role+role` or `key:role+role:workspace`; a key has"
+            " 32 characters or more. In the environment separated by commas, or a file named by "
             "INGESTBOX_AUTH_API_KEYS_FILE with one a line."
         ),
     ] = []
@@ -69,11 +69,12 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     control_kb: Annotated[
         int, Meta(ge=1, le=65536, description="Body of any other call (keys, administration), in KB.")
     ] = 64
-    feedback_records: Annotated[
-        int, Meta(ge=1, le=100_000, description="Records in one feedback batch.")
-    ] = 1_000
+    feedback_records: Annotated[int, Meta(ge=1, le=100_000, description="Records in one feedback batch.")] = (
+        1_000
+    )
     waiting_writes: Annotated[
-        int, Meta(ge=1, description="Intake writes that may wait for the store; past it 503 with Retry-After.")
+        int,
+        Meta(ge=1, description="Intake writes that may wait for the store; past it 503 with Retry-After."),
     ] = 512
     body_stall_seconds: Annotated[
         float, Meta(gt=0, description="A body that sends nothing for this long is given up with 408.")
@@ -84,7 +85,8 @@ class Store(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     """[store]: the ledger."""
 
     max_mb: Annotated[
-        int, Meta(ge=0, description="Largest size of the database in MB; past it intake answers 507. 0: none.")
+        int,
+        Meta(ge=0, description="Largest size of the database in MB; past it intake answers 507. 0: none."),
     ] = 0
     readers: Annotated[int, Meta(ge=1, le=16, description="Read-only connections.")] = 2
     idempotency_hours: Annotated[
@@ -99,13 +101,15 @@ class Work(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     children: Annotated[
         int, Meta(ge=0, le=64, description="Processes for CPU work; 0: one per core, at most four.")
     ] = 0
-    chunk_records: Annotated[int, Meta(ge=1, le=2000, description="Records processed and settled together.")] = 250
+    chunk_records: Annotated[
+        int, Meta(ge=1, le=2000, description="Records processed and settled together.")
+    ] = 250
     chunk_seconds: Annotated[
         float, Meta(gt=0, description="A chunk that takes longer is stopped and retried in smaller parts.")
     ] = 60.0
     lease_seconds: Annotated[
         float, Meta(gt=0, description="How long a worker holds a job without progress before it is freed.")
-    ] = 120.0
+    ] = 300.0
     sweep_seconds: Annotated[
         float, Meta(gt=0, description="How often leases, due retries and the workers' health are looked at.")
     ] = 5.0
@@ -116,7 +120,8 @@ class Lane(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
 
     name: Annotated[str, Meta(pattern="^[a-z][a-z0-9_]{0,31}$", description="Name of the lane.")]
     url: Annotated[
-        str, Meta(pattern="^https?://", description="Where batches are posted, for example …/v1/sync/batches.")
+        str,
+        Meta(pattern="^https?://", description="Where batches are posted, for example …/v1/sync/batches."),
     ]
     token: Annotated[str, Meta(description="Bearer token or API key for the upstream.")] = ""
     token_file: Annotated[str, Meta(description="A file that holds the token instead.")] = ""
@@ -126,14 +131,18 @@ class Lane(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     ] = "immediately"
     batch_lines: Annotated[int, Meta(ge=1, le=10_000, description="Most lines in a batch.")] = 500
     batch_kb: Annotated[
-        int, Meta(ge=1, le=65536, description="Most kilobytes of a batch before compression (one line at least).")
+        int,
+        Meta(ge=1, le=65536, description="Most kilobytes of a batch before compression (one line at least)."),
     ] = 4096
-    timeout_seconds: Annotated[float, Meta(gt=0, description="Longest wait for the upstream's answer.")] = 30.0
+    timeout_seconds: Annotated[float, Meta(gt=0, description="Longest wait for the upstream's answer.")] = (
+        30.0
+    )
     probe_seconds: Annotated[
         float, Meta(gt=0, description="How often a paused lane tries again (contract: every 5 min).")
     ] = 300.0
     backoff_seconds: Annotated[
-        float, Meta(gt=0, description="First pause after a failed try; it doubles, with full jitter, to 5 min.")
+        float,
+        Meta(gt=0, description="First pause after a failed try; it doubles, with full jitter, to 5 min."),
     ] = 1.0
 
 
@@ -222,7 +231,9 @@ def _read_file(file: Path) -> dict[str, Any]:
     return tree
 
 
-def _refuse_unknown(file: Path, place: str, given: Mapping[str, object], expected: type[msgspec.Struct]) -> None:
+def _refuse_unknown(
+    file: Path, place: str, given: Mapping[str, object], expected: type[msgspec.Struct]
+) -> None:
     names = expected.__struct_fields__
     for key in given:
         if key not in names:
@@ -255,7 +266,9 @@ def _merge_environment(merged: dict[str, Any], environ: Mapping[str, str], warni
         elif base != variable and base in places:
             _put(merged, places[base], _secret_file(variable, value))
         elif variable.startswith(_PREFIX):
-            warnings.append(f"{variable} is not a setting; it is ignored.{_suggestion(variable, tuple(places))}")
+            warnings.append(
+                f"{variable} is not a setting; it is ignored.{_suggestion(variable, tuple(places))}"
+            )
 
 
 def _put(merged: dict[str, Any], place: tuple[str, str], value: str) -> None:
@@ -300,7 +313,8 @@ def describe(hint: object) -> str:
 def reference() -> str:
     """All settings as Markdown, kept true in docs/configuration.md by a test."""
     lines: list[str] = []
-    for name, section in {**sections(), "lanes": Lane}.items():
+    every: dict[str, type[msgspec.Struct]] = {**sections(), "lanes": Lane}
+    for name, section in every.items():
         title = f"[[{name}]]" if section is Lane else f"[{name}]"
         lines += [f"## {title}", "", "| key | default | variable | what it does |", "|---|---|---|---|"]
         hints = get_type_hints(section, include_extras=True)

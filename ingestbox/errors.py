@@ -29,7 +29,9 @@ CATALOGUE: dict[str, Entry] = {
         401, "Not authenticated", "Send Authorization: Bearer <token> or X-API-Key: <key>."
     ),
     "token_expired": Entry(401, "Token has expired", "Get a new token: ingestbox token create."),
-    "token_invalid": Entry(401, "Invalid or expired token", "Get a new token or key from the box's operator."),
+    "token_invalid": Entry(
+        401, "Invalid or expired token", "Get a new token or key from the box's operator."
+    ),
     "forbidden": Entry(403, "The caller's roles do not allow this.", "Ask for a token with the role named."),
     "not_found": Entry(404, "Not found", "Check the address; the links are at /."),
     "job_not_found": Entry(404, "Job not found", "Check the id; only jobs of your workspace are visible."),
@@ -53,8 +55,12 @@ CATALOGUE: dict[str, Entry] = {
     "digest_mismatch": Entry(503, "The body does not match its Content-Digest.", "Send it again."),
     "client_disconnected": Entry(499, "The client went away before its body was complete.", "Send it again."),
     "body_incomplete": Entry(408, "The body did not arrive in time.", "Send it again."),
-    "internal": Entry(500, "The box failed to handle this request.", "Report the request_id to the operator."),
-    "overloaded": Entry(503, "The box has more to write than it can.", "Wait for Retry-After, then repeat it."),
+    "internal": Entry(
+        500, "The box failed to handle this request.", "Report the request_id to the operator."
+    ),
+    "overloaded": Entry(
+        503, "The box has more to write than it can.", "Wait for Retry-After, then repeat it."
+    ),
     "shutting_down": Entry(503, "The box is stopping.", "Wait for Retry-After, then repeat it."),
     "store_unavailable": Entry(
         503, "The store cannot be written.", "Nothing was kept; repeat it later. Operator: ingestbox doctor."

@@ -8,12 +8,14 @@ else (identity, limits, idempotency, storing, queueing, progress, issues, forwar
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, Literal, Protocol
 
 import msgspec
 
+from ingestbox.config import Limits
 from ingestbox.errors import Fault, IngestError
-from ingestbox.model import Caller, Chunk, Job, JobState, Outcome, Role, Warning
+from ingestbox.model import Caller, Chunk, Job, JobState, Notice, Outcome, Role
 
 Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
 
@@ -21,12 +23,14 @@ Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
 class Intake(msgspec.Struct, frozen=True):
     """One record of a batch: its key (the object's id), its bytes as received, and what is wrong with it.
 
-    A record with a fault is stored as an issue (only in a batch taken with `mode=partial`).
+    A record with a fault is stored as an issue (only in a batch taken with `mode=partial`); one that a later
+    record of the same batch replaces is stored as superseded.
     """
 
     key: str
     payload: bytes
     fault: Fault | None = None
+    superseded: bool = False
 
 
 class Batch(msgspec.Struct, frozen=True):
@@ -36,7 +40,7 @@ class Batch(msgspec.Struct, frozen=True):
     source: str
     name: str
     records: Sequence[Intake]
-    warnings: Sequence[Warning] = ()
+    warnings: Sequence[Notice] = ()
 
 
 class Reply(msgspec.Struct, frozen=True):
@@ -45,13 +49,6 @@ class Reply(msgspec.Struct, frozen=True):
     body: object
     status: int = 200
     headers: tuple[tuple[str, str], ...] = ()
-
-
-class Page(msgspec.Struct, frozen=True):
-    """What a list was asked for: at most `limit` rows after `cursor` (the id of the last row seen)."""
-
-    limit: int
-    cursor: int | None
 
 
 class Box(Protocol):
@@ -91,6 +88,7 @@ class Ask(Protocol):
     query: Mapping[str, str]
     body: bytes
     box: Box
+    limits: Limits
 
 
 class Route(msgspec.Struct, frozen=True):
@@ -114,11 +112,12 @@ class Family(msgspec.Struct, frozen=True):
     `process` names a function `(Chunk) -> list[Outcome]` as `module:function`; it runs in a child process
     that imports that module alone, so the module must be light and pure. `project` gives the named values
     of the query `<name>.put_<kind>` from a delivery's record and result (both JSON); it serves a central
-    box, where results arrive finished. `kinds` are the kinds of objects the family puts.
+    box, where results arrive finished. `kinds` are the kinds of objects the family puts; `queries` is its file of named SQL.
     """
 
     name: str
     kinds: frozenset[str]
+    queries: Path
     routes: Sequence[Route]
     process: str
     project: Callable[[str, bytes, bytes], dict[str, str | int | float | None]]
@@ -127,3 +126,14 @@ class Family(msgspec.Struct, frozen=True):
 
 Process = Callable[[Chunk], list[Outcome]]
 """The type of the function that `Family.process` names."""
+
+DEFAULT_LIMIT = 50
+MAX_LIMIT = 500
+
+
+def limit_of(query: Mapping[str, str]) -> int:
+    """The `limit` of a list (contract: common, Answers). Raises IngestError `bad_parameter`."""
+    text = query.get("limit", str(DEFAULT_LIMIT))
+    if not (text.isascii() and text.isdigit() and len(text) < 10 and 1 <= int(text) <= MAX_LIMIT):
+        raise IngestError("bad_parameter", f"limit must be a whole number from 1 to {MAX_LIMIT}.")
+    return int(text)

@@ -24,9 +24,9 @@ def _facts(record: logging.LogRecord) -> dict[str, object]:
         facts["request_id"] = rid
     if (uid := user_id.get()) is not None:
         facts["user_id"] = uid
-    for key, value in record.__dict__.items():
-        if key not in _STANDARD and value is not None:
-            facts[key] = value
+    facts.update(
+        (key, value) for key, value in record.__dict__.items() if key not in _STANDARD and value is not None
+    )
     return facts
 
 

@@ -80,8 +80,8 @@ class RecordState(StrEnum):
     DISCARDED = "discarded"
 
 
-class Warning(msgspec.Struct, frozen=True, omit_defaults=True):  # noqa: A001 - the contract's word
-    """Something the client should know although nothing was refused."""
+class Notice(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A warning: something the client should know although nothing was refused."""
 
     code: str
     message: str
@@ -108,7 +108,7 @@ class Job(msgspec.Struct, frozen=True):
     issues: int
     cursor: int
     tallies: dict[str, int]
-    warnings: list[Warning]
+    warnings: list[Notice]
     attempt: int
     chunk_limit: int
     deaths: int

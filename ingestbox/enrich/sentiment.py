@@ -1,14 +1,14 @@
 """Sentiment of English text: VADER 3.3.2's scores, digit for digit, in one pass over the tokens.
 
-The rules are those of C.J. Hutto's ``vaderSentiment.SentimentIntensityAnalyzer.polarity_scores``, oddities included:
-where a comment below says "VADER", a tidier rule would give other scores. Speed comes from looking every spelling up
+The rules are those of ``polarity_scores`` in C.J. Hutto's ``vaderSentiment``, oddities included: where a
+comment below says "VADER", a tidier rule would give other scores. Speed comes from looking every spelling up
 once (see ``tokens``) and from looking at neighbours only around the few tokens that are in the lexicon.
 
-Time is linear in the length of the text, whatever it holds: a token is examined together with at most three before
-and two after it. Only a text with "but" pays a logarithm more (see `_weigh_around_but`).
+Time and memory are linear in the length of the text, whatever it holds: a token is examined together with at
+most three before and two after it. Only a text with "but" pays a logarithm more (see `_weigh_around_but`).
 """
 
-from heapq import heappop, heappush
+from heapq import heappush, heappushpop
 from math import sqrt
 from typing import Final, Literal, NamedTuple
 
@@ -47,7 +47,7 @@ _TAIL: Final = (PLAIN, PLAIN)
 
 
 class Scores(NamedTuple):
-    """Shares of negative, neutral and positive text (0..1, 3 decimals), and all in one (-1..1, 4 decimals)."""
+    """Negative, neutral and positive share of a text (0..1, 3 decimals); the balance (-1..1, 4 decimals)."""
 
     neg: float
     neu: float
@@ -65,8 +65,8 @@ class Sentiment(NamedTuple):
 def sentiment(text: str) -> Sentiment:
     """Return the label of `text` and the confidence in it.
 
-    The confidence only orders texts of one label: it grows with the distance from the border, and is not calibrated
-    against judged texts, so it is no probability.
+    The confidence only orders texts of one label: it is a monotone rule on the distance from the border, not
+    calibrated against judged texts for now, so it is no probability.
     """
     compound = scores(text).compound
     if compound >= POSITIVE_FROM:
@@ -115,7 +115,8 @@ def _valence(tokens: list[Token], i: int, shouting: bool) -> float:
     valence = token.rating
     if token.word == "no" and tokens[i + 1].rating:
         valence = 0.0  # It negates the next word instead of counting itself.
-    if (
+    acted_on = first.acts or second.acts or third.acts
+    if acted_on and (
         first.word == "no"
         or second.word == "no"
         or (third.word == "no" and (first.word == "or" or first.word == "nor"))
@@ -123,23 +124,37 @@ def _valence(tokens: list[Token], i: int, shouting: bool) -> float:
         valence = token.rating * _NEGATE
     if shouting and token.upper:
         valence += _SHOUT if valence > 0 else -_SHOUT
+    if acted_on:
+        valence = _acted_on(valence, first, second, third, shouting)
+    # VADER: phrases count only from the fourth token of a text on, and not three after a word of the lexicon.
+    if not third.inert and (
+        (token.next and tokens[i + 1].word in token.next)
+        or (token.before and first.word in token.before)
+        or (first.before and second.word in first.before)
+        or (second.before and third.word in second.before)
+    ):
+        valence = _phrases(tokens, i, valence)
+    if first.word == "least" and second.word != "at" and second.word != "very":
+        valence *= _NEGATE
+    return valence
 
-    if not first.inert:
-        if first.boost:
-            valence += _boost(first, valence, shouting)
-        if first.negates:
-            valence *= _NEGATE
-    if not second.inert:
-        if second.boost:
-            valence += _boost(second, valence, shouting) * _DECAY_2
-        if second.word == "never" and (first.word == "so" or first.word == "this"):
-            valence *= _NEVER_SO
-        elif second.negates and not (second.word == "without" and first.word == "doubt"):
-            valence *= _NEGATE
+
+def _acted_on(valence: float, first: Token, second: Token, third: Token, shouting: bool) -> float:
+    """Return `valence` as the `first` token before it, then the `second`, then the `third` change it."""
+    if first.boost:
+        valence += _boost(first, valence, shouting)
+    if first.negates:
+        valence *= _NEGATE
+    if second.boost:
+        valence += _boost(second, valence, shouting) * _DECAY_2
+    if second.word == "never" and (first.word == "so" or first.word == "this"):
+        valence *= _NEVER_SO
+    elif second.negates and not (second.word == "without" and first.word == "doubt"):
+        valence *= _NEGATE
     if not third.inert:
         if third.boost:
             valence += _boost(third, valence, shouting) * _DECAY_3
-        # VADER: "so" or "this" just before the word strengthens it without any "never", given a third word before.
+        # VADER: just before the word, "so" or "this" strengthens it without any "never".
         if (
             first.word == "so"
             or first.word == "this"
@@ -150,12 +165,6 @@ def _valence(tokens: list[Token], i: int, shouting: bool) -> float:
             third.word == "without" and (second.word == "doubt" or first.word == "doubt")
         ):
             valence *= _NEGATE
-        # VADER: phrases, too, count only from the fourth token of a text on, and not three after a lexicon's word.
-        if token.starts or token.ends or first.ends or second.ends:
-            valence = _phrases(tokens, i, valence)
-
-    if first.word == "least" and second.word != "at" and second.word != "very":
-        valence *= _NEGATE
     return valence
 
 
@@ -169,7 +178,7 @@ def _boost(booster: Token, valence: float, shouting: bool) -> float:
 
 
 def _phrases(tokens: list[Token], i: int, valence: float) -> float:
-    """Return the valence at `i` as set by a phrase around it, and dampened by one such as "kind of" before it."""
+    """Return the valence at `i` as a phrase around it sets it, dampened by any "kind of" before it."""
     third, second, first, here, after, later = (token.word for token in tokens[i - 3 : i + 3])
     before_2 = f"{second} {first}"
     before_3 = f"{third} {second}"
@@ -196,21 +205,23 @@ def _phrases(tokens: list[Token], i: int, valence: float) -> float:
 
 
 def _weigh_around_but(places: list[int], valences: list[float], but: int) -> None:
-    """Halve, in place, the `valences` whose `places` lie before the first "but"; raise those after it by half.
+    """Halve, in place, the `valences` whose `places` lie before the first "but"; raise later ones by half.
 
-    VADER: goes from value to value, but changes the first one of the list that equals it at the time. With
-    valences 2 and 1, the 2 becomes 1, and then that one becomes 0.5 while the second stays 1. VADER searches the
-    whole list each time; here the places of each value wait in a heap, lowest first. One after the present value
-    can never be the first, so each joins its heap only as it is reached.
+    VADER: goes from value to value, but each time changes the first one in the list that equals it. Of 2 and
+    1, the 2 becomes 1, and then that 1 becomes 0.5 while the second stays 1. VADER searches the whole list
+    each time; here the indices holding a value wait in a heap, lowest first. An index not reached yet can
+    never be the first, so each joins its heap only as it is reached.
     """
     holders: dict[float, list[int]] = {}
     for j, value in enumerate(valences):
-        heap = holders.setdefault(value, [])
-        heappush(heap, j)
-        first = heappop(heap)
+        heap = holders.get(value)
+        first = heappushpop(heap, j) if heap else j
         changed = value * (_BEFORE_BUT if places[first] < but else _AFTER_BUT)
         valences[first] = changed
-        heappush(holders.setdefault(changed, []), first)
+        if changed in holders:
+            heappush(holders[changed], first)
+        else:
+            holders[changed] = [first]
 
 
 def _combine(valences: list[float], count: int, text: str) -> Scores:

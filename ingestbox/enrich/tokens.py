@@ -1,7 +1,7 @@
 """What one token of English text means to the sentiment rules, looked up once per spelling.
 
-The words, numbers and phrases are those of VADER 3.3.2 (``vader/README.md``). The tables are read when this module is
-imported: 130 kB, about 5 ms.
+The words, numbers and phrases are those of VADER 3.3.2 (``vader/README.md``). The tables, 130 kB, are read
+when this module is imported, which takes about 10 ms; nothing is read or written afterwards.
 """
 
 from pathlib import Path
@@ -11,42 +11,43 @@ from typing import Final
 _DATA: Final = Path(__file__).parent / "vader"
 
 BOOST: Final = 0.293
-"""What an intensifier ("very") adds to the next rated word's strength, and a dampener ("barely") takes off."""
+"""What an intensifier ("very") adds to a following word's strength, and a dampener ("barely") takes off."""
 
 CACHE_ENTRIES: Final = 32_768
 """Most spellings remembered at a time; the memory is emptied when full, so that junk cannot squat in it."""
 
 CACHE_TOKEN_CHARS: Final = 32
-"""Longest spelling remembered; with the limit above, hostile input can take some 8 MB and no more."""
+"""Longest spelling remembered; with the limit above, hostile input can take 18 MB and no more."""
 
-_INTENSIFIERS: Final = frozenset(
-    """
-    absolutely amazingly awfully completely considerable considerably decidedly deeply effing enormous enormously
-    entirely especially exceptional exceptionally extreme extremely fabulously flippin flipping frackin fracking
-    frickin fricking friggin frigging fuckin fucking fuggin fugging fully greatly hella highly hugely incredible
-    incredibly intensely major majorly more most particularly purely quite really remarkably so substantially
-    thoroughly total totally tremendous tremendously uber unbelievably unusually utter utterly very
-    """.split()
-)
 
-_DAMPENERS: Final = frozenset(
-    """
-    almost barely hardly kind-of kinda kindof less little marginal marginally occasional occasionally partly scarce
-    scarcely slight slightly somewhat sort-of sorta sortof
-    """.split()
-)
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+_INTENSIFIERS: Final = _words("""
+    absolutely amazingly awfully completely considerable considerably decidedly deeply effing enormous
+    enormously entirely especially exceptional exceptionally extreme extremely fabulously flippin
+    flipping frackin fracking frickin fricking friggin frigging fuckin fucking fuggin fugging fully
+    greatly hella highly hugely incredible incredibly intensely major majorly more most particularly
+    purely quite really remarkably so substantially thoroughly total totally tremendous tremendously
+    uber unbelievably unusually utter utterly very
+""")
+
+_DAMPENERS: Final = _words("""
+    almost barely hardly kind-of kinda kindof less little marginal marginally occasional occasionally
+    partly scarce scarcely slight slightly somewhat sort-of sorta sortof
+""")
 
 # Contractions with their apostrophe need no entry: whatever holds "n't" negates.
-_NEGATIONS: Final = frozenset(
-    """
-    aint arent cannot cant couldnt darent despite didnt doesnt dont hadnt hasnt havent isnt mightnt mustnt neednt
-    neither never none nope nor not nothing nowhere oughtnt rarely seldom shant shouldnt uh-uh uhuh wasnt werent
-    without wont wouldnt
-    """.split()
-)
+_NEGATIONS: Final = _words("""
+    aint arent cannot cant couldnt darent despite didnt doesnt dont hadnt hasnt havent isnt mightnt
+    mustnt neednt neither never none nope nor not nothing nowhere oughtnt rarely seldom shant shouldnt
+    uh-uh uhuh wasnt werent without wont wouldnt
+""")
 
-# Other words that a rule asks for by name.
-_NAMED: Final = frozenset({"at", "but", "doubt", "least", "no", "of", "or", "this"})
+# Other words that change the rated words after them, and words that a rule only asks for by name.
+_ACTING: Final = _words("least no this")
+_NAMED: Final = _words("at but or")
 
 PHRASES: Final = {
     "bad ass": 1.5,
@@ -65,8 +66,13 @@ DAMPENING_PHRASES: Final = frozenset({"just enough", "kind of", "sort of"})
 
 _ALL_PHRASES: Final = tuple(phrase.split() for phrase in (*PHRASES, *DAMPENING_PHRASES))
 _PHRASE_WORDS: Final = frozenset(word for phrase in _ALL_PHRASES for word in phrase)
-_PHRASE_STARTS: Final = frozenset(phrase[0] for phrase in _ALL_PHRASES)
-_PHRASE_ENDS: Final = frozenset(phrase[-1] for phrase in _ALL_PHRASES)
+_NOWHERE: Final = _words("")
+_SECOND_OF: Final = {
+    first: frozenset(phrase[1] for phrase in _ALL_PHRASES if phrase[0] == first) for first, *_ in _ALL_PHRASES
+}
+_LAST_BUT_ONE_OF: Final = {
+    last: frozenset(phrase[-2] for phrase in _ALL_PHRASES if phrase[-1] == last) for *_, last in _ALL_PHRASES
+}
 
 
 def _load(name: str) -> dict[str, str]:
@@ -93,7 +99,7 @@ def describe_emoji(text: str) -> str:
 class Token:
     """One token's part in the rules; immutable by convention, shared by all texts that hold its spelling."""
 
-    __slots__ = ("boost", "ends", "inert", "negates", "rating", "starts", "upper", "word")
+    __slots__ = ("acts", "before", "boost", "inert", "negates", "next", "rating", "upper", "word")
 
     def __init__(self, word: str, *, upper: bool = False, inert: bool = False) -> None:
         """Look `word` (stripped, lower case) up; `inert` marks a place where there is no token at all."""
@@ -103,10 +109,12 @@ class Token:
         # No entry of the lexicon is rated 0, so 0 says "not rated".
         self.rating: Final = _LEXICON.get(word, 0.0)
         self.negates: Final = word in _NEGATIONS or "n't" in word
-        # A word of the lexicon never boosts or negates the ones after it.
+        self.acts: Final = self.boost != 0.0 or self.negates or word in _ACTING
+        # No entry of the lexicon boosts or negates; that the third token before a word is one matters otherwise.
         self.inert: Final = inert or self.rating != 0.0
-        self.starts: Final = word in _PHRASE_STARTS
-        self.ends: Final = word in _PHRASE_ENDS
+        # The words that may come second in a phrase that starts here, and last but one in one that ends here.
+        self.next: Final = _SECOND_OF.get(word, _NOWHERE)
+        self.before: Final = _LAST_BUT_ONE_OF.get(word, _NOWHERE)
 
 
 EDGE: Final = Token("", inert=True)
@@ -117,14 +125,16 @@ PLAIN: Final = Token("")
 
 _PLAIN_UPPER: Final = Token("", upper=True)
 
-_SPECIAL_WORDS: Final = _INTENSIFIERS | _DAMPENERS | _NEGATIONS | _NAMED | _PHRASE_WORDS | _LEXICON.keys()
+_SPECIAL_WORDS: Final = (
+    _INTENSIFIERS | _DAMPENERS | _NEGATIONS | _ACTING | _NAMED | _PHRASE_WORDS | _LEXICON.keys()
+)
 
 
 def _classify(raw: str) -> Token:
     """Return the meaning of one blank-separated piece of text, in time linear in its length."""
     stripped = raw.strip(punctuation)
     if len(stripped) <= 2:
-        # Likely an emoticon, which is its punctuation. So "no," is not "no", nor is "(I)" without its brackets.
+        # Likely an emoticon, which is its punctuation. So "no," is not the word "no".
         stripped = raw
     word = stripped.lower()
     upper = stripped.isupper()
@@ -148,10 +158,33 @@ class _TokenCache(dict[str, Token]):
         return token
 
 
+# A long text is cut at blanks this far apart, so that its pieces need not all be in memory at a time.
+_CHUNK_CHARS: Final = 65_536
+
 _cache: Final = _TokenCache()
 _look_up: Final = _cache.__getitem__
 
 
+def forget() -> None:
+    """Empty the memory of spellings; only the time of what follows differs."""
+    _cache.clear()
+
+
+def remembered() -> int:
+    """Return how many spellings are in memory, at most `CACHE_ENTRIES`."""
+    return len(_cache)
+
+
 def tokenize(text: str) -> list[Token]:
-    """Return the tokens of `text`, which holds no emoji any more, in order."""
-    return list(map(_look_up, text.split()))
+    """Return the tokens of `text`, in which emoji are described already, in order."""
+    if len(text) <= _CHUNK_CHARS:
+        return list(map(_look_up, text.split()))
+    tokens: list[Token] = []
+    start = 0
+    while start < len(text):
+        end = text.find(" ", start + _CHUNK_CHARS)
+        if end < 0:
+            end = len(text)
+        tokens += map(_look_up, text[start:end].split())
+        start = end
+    return tokens

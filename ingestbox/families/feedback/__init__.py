@@ -1,0 +1,1 @@
+"""Feedback: batches of tickets, analysed for sentiment (contract: feedback)."""

@@ -1,0 +1,190 @@
+"""From a JSON body to a batch of records, with every fault of every record (contract: feedback, Body)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import msgspec
+
+from ingestbox import strictjson
+from ingestbox.errors import Fault, IngestError
+from ingestbox.family import Batch, Intake
+from ingestbox.model import Notice
+
+MAX_ID_CHARACTERS = 100
+
+
+class _Envelope(msgspec.Struct):
+    records: list[msgspec.Raw]
+
+
+_envelope = msgspec.json.Decoder(_Envelope)
+
+
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """A batch, and what is said about each of its records in a partial acceptance."""
+
+    batch: Batch
+    outcomes: list[dict[str, object]]
+
+
+def decode(body: bytes, *, max_records: int, partial: bool) -> Decoded:
+    """Decodes and checks a body.
+
+    Raises IngestError `malformed_json` (400), or `validation_failed` (422) with the faults: for any fault at
+    all, or, with `partial`, when no record is good.
+    """
+    values = _records(strictjson.decode(body), max_records)
+    raws = _envelope.decode(body).records
+    keys: list[str] = []
+    faults: list[list[Fault]] = []
+    for index, value in enumerate(values):
+        key, found = check(value, index)
+        keys.append(key)
+        faults.append(found)
+    bad = [fault for found in faults for fault in found]
+    if bad and (not partial or all(faults)):
+        raise _invalid(bad, sum(1 for found in faults if found), len(values))
+    winners = {key: index for index, key in enumerate(keys) if not faults[index]}
+    records = [
+        Intake(
+            key=keys[index],
+            payload=_one_line(raw),
+            fault=_first(faults[index]),
+            superseded=not faults[index] and winners[keys[index]] != index,
+        )
+        for index, raw in enumerate(raws)
+    ]
+    batch = Batch(
+        family="feedback",
+        source="json_api",
+        name=f"{len(records)}-records.json",
+        records=records,
+        warnings=_notices(records, winners),
+    )
+    return Decoded(batch, _outcomes(records, values) if partial else [])
+
+
+def _records(tree: object, max_records: int) -> list[object]:
+    records = tree.get("records") if isinstance(tree, dict) else None
+    if not isinstance(records, list):
+        fault = Fault("wrong_type", "records must be a list of objects", field="records")
+        raise IngestError(
+            "validation_failed", "The body must be an object with a list `records`.", faults=[fault]
+        )
+    if not records:
+        raise _of_batch("records cannot be empty", "empty_batch")
+    if len(records) > max_records:
+        raise _of_batch(f"records exceeds batch limit of {max_records}", "batch_too_large")
+    return records
+
+
+def _of_batch(sentence: str, code: str) -> IngestError:
+    return IngestError("validation_failed", sentence, faults=[Fault(code, sentence, field="records")])
+
+
+def check(value: object, index: int) -> tuple[str, list[Fault]]:
+    """A record's key (empty when it has none) and everything that is wrong with it."""
+    if not isinstance(value, dict):
+        return "", [Fault("wrong_type", "a record must be an object", index)]
+    faults: list[Fault] = []
+    key = _key(value, index, faults)
+    has_text = False
+    for field in ("summary", "description"):
+        text = value.get(field)
+        if isinstance(text, str):
+            has_text = has_text or not _blank(text)
+        elif text is not None:
+            faults.append(Fault("wrong_type", f"{field} must be a string or null", index, field))
+            has_text = True  # one fault is enough: the text is there, only of the wrong type
+    if not has_text:
+        faults.append(Fault("text_required", "summary or description required", index, "summary"))
+    comments = value.get("comments")
+    if comments is not None:
+        _check_comments(comments, index, faults)
+    return key, faults
+
+
+def _blank(text: str) -> bool:
+    return not text or text.isspace()
+
+
+def _key(value: dict[str, object], index: int, faults: list[Fault]) -> str:
+    given = value.get("id")
+    if isinstance(given, int) and not isinstance(given, bool):
+        given = str(given)
+    if given is None:
+        faults.append(Fault("id_required", "id is required", index, "id"))
+    elif not isinstance(given, str):
+        faults.append(Fault("wrong_type", "id must be a string or an integer", index, "id"))
+    elif not 1 <= len(given) <= MAX_ID_CHARACTERS:
+        faults.append(
+            Fault(
+                "id_length",
+                f"id must have 1 to {MAX_ID_CHARACTERS} characters, not {len(given)}",
+                index,
+                "id",
+            )
+        )
+    else:
+        return given
+    return ""
+
+
+def _check_comments(comments: object, index: int, faults: list[Fault]) -> None:
+    if not isinstance(comments, list):
+        faults.append(Fault("wrong_type", "comments must be a list of strings or null", index, "comments"))
+        return
+    faults.extend(
+        Fault("wrong_type", "a comment must be a string", index, f"comments[{number}]")
+        for number, comment in enumerate(comments)
+        if comment is not None and not isinstance(comment, str)
+    )
+
+
+def _one_line(raw: msgspec.Raw) -> bytes:
+    """The record's bytes as sent; only line ends between tokens go, for a delivery is one line."""
+    payload = bytes(raw)
+    if b"\n" in payload or b"\r" in payload:
+        return msgspec.json.format(payload, indent=-1)
+    return payload
+
+
+def _first(faults: list[Fault]) -> Fault | None:
+    return faults[0] if faults else None
+
+
+def _invalid(faults: list[Fault], bad: int, total: int) -> IngestError:
+    first = faults[0]
+    where = f"record {first.index}" + (f", field {first.field}" if first.field else "")
+    return IngestError(
+        "validation_failed",
+        f"{bad} of {total} records are not valid; the first: {where}: {first.message}.",
+        faults=faults,
+    )
+
+
+def _notices(records: list[Intake], winners: dict[str, int]) -> list[Notice]:
+    return [
+        Notice(
+            "duplicate_id",
+            f"id {record.key!r} is sent again as record {winners[record.key]}, which wins",
+            index,
+        )
+        for index, record in enumerate(records)
+        if record.superseded
+    ]
+
+
+def _outcomes(records: list[Intake], values: list[object]) -> list[dict[str, object]]:
+    outcomes: list[dict[str, object]] = []
+    for index, (record, value) in enumerate(zip(records, values, strict=True)):
+        given = value.get("id") if isinstance(value, dict) else None
+        outcome: dict[str, object] = {"index": index, "id": record.key or given, "outcome": "accepted"}
+        if record.fault is not None:
+            outcome.update(outcome="rejected", code=record.fault.code, message=record.fault.message)
+        elif record.superseded:
+            outcome.update(outcome="duplicate", code="duplicate_id")
+        outcomes.append(outcome)
+    return outcomes

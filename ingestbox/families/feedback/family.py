@@ -1,0 +1,20 @@
+"""The feedback family, put together."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ingestbox.families.feedback.process import project
+from ingestbox.families.feedback.routes import ROUTES
+from ingestbox.families.feedback.shapes import error_body
+from ingestbox.family import Family
+
+FAMILY = Family(
+    name="feedback",
+    kinds=frozenset({"ticket"}),
+    queries=Path(__file__).with_name("queries.sql"),
+    routes=ROUTES,
+    process="ingestbox.families.feedback.process:process",
+    project=project,
+    error_body=error_body,
+)

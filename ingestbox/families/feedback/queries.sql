@@ -1,0 +1,30 @@
+-- name: put_ticket
+-- The object's version was decided before (objects.put); the ticket follows it whole.
+INSERT INTO tickets (workspace, origin, ticket_id, version, record_id, job_id, summary, sentiment, score, trend,
+                     language, updated_ms, result, record)
+VALUES (:workspace, :origin, :object_id, :version, :record_id, :job_id, :summary, :sentiment, :score, :trend,
+        :language, :at_ms, :result, :record)
+ON CONFLICT (workspace, origin, ticket_id) DO UPDATE
+SET version = excluded.version, record_id = excluded.record_id, job_id = excluded.job_id,
+    summary = excluded.summary, sentiment = excluded.sentiment, score = excluded.score,
+    trend = excluded.trend, language = excluded.language, updated_ms = excluded.updated_ms,
+    result = excluded.result, record = excluded.record;
+
+-- name: ticket
+-- An own ticket before one of the same id from another box; its text lies with its record.
+SELECT t.ticket_id, t.origin, t.summary, t.sentiment, t.score, t.trend, t.updated_ms, t.job_id, t.result,
+       COALESCE(t.record, r.payload)
+FROM tickets AS t LEFT JOIN records AS r ON r.id = t.record_id AND t.origin = ''
+WHERE t.workspace = :workspace AND t.ticket_id = :ticket_id
+ORDER BY t.origin
+LIMIT 1;
+
+-- name: tickets
+SELECT ticket_id, origin, summary, sentiment, score, trend, updated_ms
+FROM tickets
+WHERE workspace = :workspace AND (origin, ticket_id) > (:origin, :ticket_id)
+ORDER BY origin, ticket_id
+LIMIT :limit;
+
+-- name: ticket_count
+SELECT COUNT(*) FROM tickets WHERE workspace = :workspace;

@@ -1,0 +1,103 @@
+"""Feedback's endpoints (contract: feedback, Endpoints)."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+
+import msgspec
+
+from ingestbox.errors import IngestError
+from ingestbox.families.feedback.decode import decode
+from ingestbox.families.feedback.shapes import job_body, states, ticket_body, ticket_line
+from ingestbox.family import Ask, Reply, Route, limit_of
+from ingestbox.model import Role
+
+NAME = "feedback"
+WRITERS = frozenset({Role.ANALYST, Role.INGEST})
+READERS = frozenset({Role.ANALYST})
+MAX_ERRORS = 1_000
+
+
+async def ingest(ask: Ask) -> Reply:
+    """POST /api/data-ingest: takes a batch of tickets; 200 once it is on disk."""
+    mode = ask.query.get("mode", "all")
+    if mode not in ("all", "partial"):
+        raise IngestError("bad_parameter", f"mode must be `all` or `partial`, not `{mode}`.")
+    decoded = decode(ask.body, max_records=ask.limits.feedback_records, partial=mode == "partial")
+
+    def answer(public_id: str, _: int) -> object:
+        body: dict[str, object] = {
+            "job_id": public_id,
+            "status_url": f"/api/job/{public_id}",
+            "message": "Data ingestion started",
+            "record_count": len(decoded.batch.records),
+        }
+        return {**body, "outcomes": decoded.outcomes} if mode == "partial" else body
+
+    return await ask.box.accept(ask, decoded.batch, answer)
+
+
+async def job(ask: Ask) -> Reply:
+    """GET /api/job/{job_id}: the job with its errors."""
+    found = await ask.box.job(ask.caller, NAME, ask.path["job_id"])
+    if found is None:
+        raise IngestError("job_not_found")
+    return Reply(job_body(found, await ask.box.faults(found, MAX_ERRORS)))
+
+
+async def jobs(ask: Ask) -> Reply:
+    """GET /api/jobs?status&limit: newest first; the filter is applied before the limit."""
+    wanted = ask.query.get("status")
+    if wanted is not None and not states(wanted):
+        raise IngestError("bad_parameter", "status must be queued, running, completed or failed.")
+    every = [state for word in ("queued", "running", "completed", "failed") for state in states(word)]
+    limit = limit_of(ask.query)
+    found = await ask.box.jobs(ask.caller, NAME, states(wanted) if wanted else every, limit)
+    return Reply({"results": [job_body(each) for each in found], "count": len(found)})
+
+
+async def tickets(ask: Ask) -> Reply:
+    """GET /api/tickets?limit&cursor: the workspace's tickets, in the order of their ids."""
+    limit = limit_of(ask.query)
+    origin, ticket_id = _after(ask.query.get("cursor"))
+    scope = {"workspace": ask.caller.workspace}
+    rows = await ask.box.read(
+        "feedback.tickets", {**scope, "origin": origin, "ticket_id": ticket_id, "limit": limit + 1}
+    )
+    total = (await ask.box.read("feedback.ticket_count", scope))[0][0]
+    page = rows[:limit]
+    cursor = _cursor(page[-1][1], page[-1][0]) if len(rows) > limit else None
+    return Reply({"results": [ticket_line(row) for row in page], "total": total, "next_cursor": cursor})
+
+
+async def ticket(ask: Ask) -> Reply:
+    """GET /api/tickets/{ticket_id}: one ticket with its analysis."""
+    params = {"workspace": ask.caller.workspace, "ticket_id": ask.path["ticket_id"]}
+    rows = await ask.box.read("feedback.ticket", params)
+    if not rows:
+        raise IngestError("not_found", "Ticket not found")
+    return Reply(ticket_body(rows[0]))
+
+
+def _cursor(origin: str, ticket_id: str) -> str:
+    return base64.urlsafe_b64encode(msgspec.json.encode((origin, ticket_id))).decode()
+
+
+def _after(cursor: str | None) -> tuple[str, str]:
+    if cursor is None:
+        return "", ""
+    try:
+        origin, ticket_id = msgspec.json.decode(base64.urlsafe_b64decode(cursor), type=tuple[str, str])
+    except (binascii.Error, ValueError):
+        raise IngestError("bad_parameter", "cursor must be a next_cursor of this list.") from None
+    return origin, ticket_id
+
+
+ROUTES = (
+    Route("POST", "/api/data-ingest", ingest, "Take in a batch of tickets", WRITERS, "feedback_json_mb"),
+    Route("GET", "/api/job/{job_id}", job, "A job with its progress and errors"),
+    Route("GET", "/api/jobs", jobs, "The workspace's newest jobs"),
+    Route("GET", "/api/tickets", tickets, "Tickets with their sentiment", READERS),
+    Route("GET", "/api/tickets/{ticket_id:path}", ticket, "One ticket with its analysis", READERS),
+)

@@ -1,0 +1,1 @@
+"""From a claimed job to settled records: chunks, the children that compute them, and retry decisions."""

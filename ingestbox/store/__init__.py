@@ -1,0 +1,136 @@
+"""The store: all SQL, one writer, read-only readers. Nothing outside knows which engine runs."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any, TypeVar
+
+from ingestbox import ids
+from ingestbox.clock import Clock
+from ingestbox.config import Limits
+from ingestbox.config import Store as StoreSettings
+from ingestbox.errors import IngestError, StartupError
+from ingestbox.store.engine import connect_reader, sqlite3
+from ingestbox.store.identity import BoxIdentity
+from ingestbox.store.migrations import migrate
+from ingestbox.store.queries import Params, Queries
+from ingestbox.store.readers import Readers, ReadTx
+from ingestbox.store.writer import Unit, Writer, WriterStats
+
+__all__ = ["BoxIdentity", "ReadTx", "Store", "load_queries"]
+
+T = TypeVar("T")
+
+DATABASE = "ingestbox.db"
+
+
+def load_queries(families: Mapping[str, Path]) -> Queries:
+    """The store's own statements and each family's (`families`: name → its queries.sql)."""
+    queries = Queries()
+    queries.add_folder(Path(__file__).parent / "sql")
+    for name, path in families.items():
+        queries.add_file(name, path)
+    return queries
+
+
+class Store:
+    """The ledger of one data folder. Made by `open`, which must be called on the event loop that uses it."""
+
+    def __init__(
+        self, writer: Writer, readers: Readers, identity: BoxIdentity, clock: Clock, path: Path
+    ) -> None:
+        self._writer = writer
+        self._readers = readers
+        self.identity = identity
+        self.clock = clock
+        self.path = path
+
+    @classmethod
+    async def open(
+        cls,
+        folder: Path,
+        stack: AsyncExitStack,
+        *,
+        families: Mapping[str, Path],
+        settings: StoreSettings,
+        limits: Limits,
+        clock: Clock,
+    ) -> Store:
+        """Opens and migrates the database in `folder`, whose lock the caller holds.
+
+        Everything opened is put on `stack`. Raises StartupError.
+        """
+        path = folder / DATABASE
+        queries = load_queries(families)
+        writer = Writer(path, queries, max_mb=settings.max_mb, max_waiting=limits.waiting_writes)
+
+        def prepare(connection: sqlite3.Connection) -> BoxIdentity:
+            return _prepare(connection, clock.now_ms(), path)
+
+        with _as_startup_error(path):
+            identity = await writer.start(prepare)
+            stack.push_async_callback(writer.stop)
+            readers = await Readers.open(lambda: connect_reader(path), settings.readers, queries, stack)
+        return cls(writer, readers, identity, clock, path)
+
+    async def write(self, unit: Unit[T], *, intake: bool = False) -> T:
+        """Runs a unit of work; durable when it returns (see `Writer.write`)."""
+        return await self._writer.write(unit, intake=intake)
+
+    async def read(self, query: str, params: Params = ()) -> list[tuple[Any, ...]]:
+        """All rows of a named query, from a read-only connection."""
+        return await self._readers.call(lambda tx: tx.all(query, params))
+
+    async def read_with(self, function: Callable[[ReadTx], T]) -> T:
+        """Runs a function over a read-only connection in one hop; it must not take longer than a second."""
+        return await self._readers.call(function)
+
+    @property
+    def trouble(self) -> str | None:
+        """Why the last write failed, or None while writes succeed."""
+        return self._writer.trouble
+
+    @property
+    def stats(self) -> WriterStats:
+        """The writer's counters."""
+        return self._writer.stats
+
+    @property
+    def waiting(self) -> int:
+        """Units that wait for the writer."""
+        return self._writer.waiting
+
+
+def _prepare(connection: sqlite3.Connection, now_ms: int, path: Path) -> BoxIdentity:
+    migrate(connection, now_ms)
+    path.chmod(0o600)
+    row = connection.execute("SELECT box, epoch FROM box WHERE one = 1").fetchone()
+    if row is None:
+        row = (ids.box_name(), ids.epoch(now_ms))
+        connection.execute(
+            "INSERT INTO box (one, box, epoch, next_seq, created_ms, probed_ms) VALUES (1, ?, ?, 1, ?, ?)",
+            (*row, now_ms, now_ms),
+        )
+    # Whoever owned a job is gone: this process holds the data folder.
+    connection.execute(
+        "UPDATE jobs SET state = 'queued', owner = NULL, lease_at = NULL WHERE owner IS NOT NULL"
+    )
+    return BoxIdentity(*row)
+
+
+@contextlib.contextmanager
+def _as_startup_error(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.DatabaseError as error:
+        name = getattr(error, "sqlite_errorname", "")
+        if name in ("SQLITE_CORRUPT", "SQLITE_NOTADB"):
+            raise StartupError(
+                f"The store {path} is damaged ({error}). Keep a copy of the folder, then restore a backup."
+            ) from error
+        raise StartupError(f"The store {path} cannot be opened: {error}.") from error
+    except IngestError as error:
+        raise StartupError(str(error)) from error

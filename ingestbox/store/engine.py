@@ -1,0 +1,86 @@
+"""Which SQLite runs, and how a connection is opened.
+
+SQLite before 3.51.3 (bar the backports 3.44.6 and 3.50.7) can corrupt a WAL database when two connections
+write or checkpoint at once. `pysqlite3` carries a current SQLite; this module puts it in the place of the
+standard library's `sqlite3` before aiosqlite or Huey import that; `sqlite3` is to be had from here alone.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+try:
+    import pysqlite3
+except ImportError:  # no wheel and no compiler here: the system's library has to do; doctor says so
+    pass
+else:
+    sys.modules["sqlite3"] = pysqlite3
+    sys.modules["sqlite3.dbapi2"] = pysqlite3.dbapi2
+
+import sqlite3
+
+__all__ = ["connect_reader", "connect_writer", "has_wal_reset_bug", "sqlite3", "version"]
+
+BUSY_MS = 5_000
+"""Only a backup tool of the operator's can hold the file; wait for it this long."""
+
+WRITER_CACHE_KIB = 16_384
+READER_CACHE_KIB = 4_096
+CHECKPOINT_PAGES = 4_000
+"""WAL size that starts a checkpoint: 16 MB, so that bulk intake does not sync the database every 4 MB."""
+
+
+def version() -> str:
+    """The SQLite version that runs, for example `3.53.4`."""
+    return sqlite3.sqlite_version
+
+
+def has_wal_reset_bug(text: str) -> bool:
+    """Whether this SQLite version has the WAL-reset bug (fixed in 3.51.3, 3.50.7 and 3.44.6)."""
+    parts = tuple(int(part) for part in text.split("."))
+    fixed_in_branch = (parts[:2] == (3, 44) and parts >= (3, 44, 6)) or (
+        parts[:2] == (3, 50) and parts >= (3, 50, 7)
+    )
+    return parts < (3, 51, 3) and not fixed_in_branch
+
+
+def connect_writer(path: Path) -> sqlite3.Connection:
+    """The one connection that writes: WAL, FULL, no mmap. A new file gets incremental auto-vacuum."""
+    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, cached_statements=256)
+    try:
+        _pragmas(connection, WRITER_CACHE_KIB)
+        connection.execute("PRAGMA auto_vacuum = INCREMENTAL")  # takes effect on an empty file alone
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute("PRAGMA foreign_keys = ON")
+        connection.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def connect_reader(path: Path) -> sqlite3.Connection:
+    """A connection that cannot write."""
+    connection = sqlite3.connect(
+        f"{path.absolute().as_uri()}?mode=ro",
+        uri=True,
+        isolation_level=None,
+        check_same_thread=False,
+        cached_statements=256,
+    )
+    try:
+        _pragmas(connection, READER_CACHE_KIB)
+        connection.execute("PRAGMA query_only = ON")
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _pragmas(connection: sqlite3.Connection, cache_kib: int) -> None:
+    connection.execute(f"PRAGMA busy_timeout = {BUSY_MS}")
+    connection.execute("PRAGMA mmap_size = 0")  # a mapped file turns a disk error into SIGBUS
+    connection.execute(f"PRAGMA cache_size = -{cache_kib}")
+    connection.execute("PRAGMA temp_store = MEMORY")

@@ -1,0 +1,267 @@
+"""Intake: a batch becomes a job with its records, and an idempotency key keeps its answer.
+
+An ordinary batch is one unit: job, records, issues and answer commit together. A larger one enters in
+chunks under a job that is `receiving` and becomes visible, with its answer, in the last unit.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import msgspec
+
+from ingestbox.family import Batch, Intake
+from ingestbox.model import MAX_RECORDS_PER_JOB, JobState, RecordState, record_id
+from ingestbox.store.writer import Tx
+
+CHUNK_ROWS = 1_000
+CHUNK_BYTES = 1_048_576
+"""What one unit inserts at most (one record at least): together they keep it under 20 ms."""
+
+REMOVE_ROWS = 2_000
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """An Idempotency-Key: who used it where (`scope`), and what the request was (`fingerprint`)."""
+
+    scope: str
+    key: str
+    fingerprint: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A job about to be made."""
+
+    public_id: str
+    workspace: str
+    created_by: str
+    now_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """The batch is in. `job_id` is 0 for a replay, which made no job."""
+
+    job_id: int
+    body: bytes
+    replayed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """The key stands in the way: `request_in_progress` or `idempotency_mismatch`."""
+
+    code: str
+
+
+def slices(records: Sequence[Intake]) -> list[tuple[int, Sequence[Intake]]]:
+    """The records in runs of CHUNK_ROWS and CHUNK_BYTES, each with the index of its first."""
+    found: list[tuple[int, Sequence[Intake]]] = []
+    start = size = 0
+    for position, record in enumerate(records):
+        if position > start and (position - start >= CHUNK_ROWS or size + len(record.payload) > CHUNK_BYTES):
+            found.append((start, records[start:position]))
+            start, size = position, 0
+        size += len(record.payload)
+    found.append((start, records[start:]))
+    return found
+
+
+def _state(record: Intake) -> RecordState:
+    if record.fault is not None:
+        return RecordState.ISSUE
+    return RecordState.SUPERSEDED if record.superseded else RecordState.PENDING
+
+
+def _insert_job(tx: Tx, draft: Draft, batch: Batch, state: JobState) -> int:
+    settled = sum(1 for record in batch.records if record.fault or record.superseded)
+    if len(batch.records) > MAX_RECORDS_PER_JOB:
+        raise ValueError("a job holds 16,777,216 records at most")
+    row = tx.one(
+        "jobs.insert",
+        {
+            "public_id": draft.public_id,
+            "family": batch.family,
+            "workspace": draft.workspace,
+            "created_by": draft.created_by,
+            "source": batch.source,
+            "name": batch.name,
+            "state": state,
+            "total": len(batch.records),
+            "processed": settled,
+            "issues": sum(1 for record in batch.records if record.fault),
+            "warnings": msgspec.json.encode(batch.warnings).decode(),
+            "now": draft.now_ms,
+        },
+    )
+    assert row is not None  # INSERT … RETURNING gives the row it made
+    return int(row[0])
+
+
+def _insert_records(tx: Tx, job_id: int, first: int, records: Sequence[Intake], now_ms: int) -> None:
+    base = record_id(job_id, first)
+    crc32 = zlib.crc32
+    tx.many(
+        "records.insert",
+        [
+            (base + offset, record.key, _state(record), record.payload, crc32(record.payload))
+            for offset, record in enumerate(records)
+        ],
+    )
+    faulty = [(offset, record.fault) for offset, record in enumerate(records) if record.fault is not None]
+    if faulty:
+        tx.many(
+            "issues.insert",
+            [
+                (job_id, base + offset, fault.code, fault.message, fault.field, now_ms)
+                for offset, fault in faulty
+            ],
+        )
+
+
+def _reserved(tx: Tx, key: Key | None) -> Accepted | Refused | None:
+    """What an earlier request with this key decides for this one; None lets it through."""
+    if key is None:
+        return None
+    row = tx.one("idempotency.find", {"scope": key.scope, "key": key.key})
+    if row is None:
+        return None
+    fingerprint, status, body = row
+    if fingerprint != key.fingerprint:
+        return Refused("idempotency_mismatch")
+    if status is None:
+        return Refused("request_in_progress")
+    return Accepted(0, zlib.decompress(body), replayed=True)
+
+
+def _reserve(tx: Tx, key: Key, job_id: int, now_ms: int, answer: bytes | None) -> None:
+    tx.run(
+        "idempotency.insert",
+        {
+            "scope": key.scope,
+            "key": key.key,
+            "fingerprint": key.fingerprint,
+            "job_id": job_id,
+            "status": None if answer is None else 200,
+            "body": None if answer is None else _packed(answer),
+            "now": now_ms,
+        },
+    )
+
+
+def _packed(answer: bytes) -> bytes:
+    """Answers are kept compressed: a list of a thousand outcomes shrinks to a few KiB."""
+    return zlib.compress(answer, 1)
+
+
+@dataclass(frozen=True, slots=True)
+class AcceptBatch:
+    """A whole batch in one transaction. `answer(public_id, job_id)` is the body of the 200, as JSON."""
+
+    draft: Draft
+    batch: Batch
+    key: Key | None
+    answer: Callable[[str, int], bytes]
+
+    @property
+    def weight(self) -> int:
+        """Its rows, and the job's."""
+        return len(self.batch.records) + 2
+
+    def apply(self, tx: Tx) -> Accepted | Refused:
+        """Stores job, records, issues and answer."""
+        if (decided := _reserved(tx, self.key)) is not None:
+            return decided
+        job_id = _insert_job(tx, self.draft, self.batch, JobState.QUEUED)
+        _insert_records(tx, job_id, 0, self.batch.records, self.draft.now_ms)
+        body = self.answer(self.draft.public_id, job_id)
+        if self.key is not None:
+            _reserve(tx, self.key, job_id, self.draft.now_ms, body)
+        return Accepted(job_id, body)
+
+
+@dataclass(frozen=True, slots=True)
+class OpenJob:
+    """The first unit of a large batch: the invisible job, with the key reserved."""
+
+    draft: Draft
+    batch: Batch
+    key: Key | None
+    weight: int = 2
+
+    def apply(self, tx: Tx) -> Accepted | Refused:
+        """Makes the job; the body comes with PublishJob."""
+        if (decided := _reserved(tx, self.key)) is not None:
+            return decided
+        job_id = _insert_job(tx, self.draft, self.batch, JobState.RECEIVING)
+        if self.key is not None:
+            _reserve(tx, self.key, job_id, self.draft.now_ms, None)
+        return Accepted(job_id, b"")
+
+
+@dataclass(frozen=True, slots=True)
+class AddRecords:
+    """A run of records of a job that is receiving."""
+
+    job_id: int
+    first: int
+    records: Sequence[Intake]
+    now_ms: int
+
+    @property
+    def weight(self) -> int:
+        """Its rows."""
+        return len(self.records)
+
+    def apply(self, tx: Tx) -> None:
+        """Inserts them."""
+        _insert_records(tx, self.job_id, self.first, self.records, self.now_ms)
+
+
+@dataclass(frozen=True, slots=True)
+class PublishJob:
+    """The last unit of a large batch: the job becomes visible and its answer is kept."""
+
+    job_id: int
+    answer: bytes
+    now_ms: int
+    weight: int = 2
+
+    def apply(self, tx: Tx) -> None:
+        """Moves the job from `receiving` to `queued`."""
+        tx.run("jobs.publish", {"id": self.job_id, "now": self.now_ms})
+        tx.run("idempotency.answer", {"job_id": self.job_id, "status": 200, "body": _packed(self.answer)})
+
+
+@dataclass(frozen=True, slots=True)
+class DiscardIntake:
+    """One slice of removing a job that never became visible; True when nothing of it is left."""
+
+    job_id: int
+    weight: int = REMOVE_ROWS
+
+    def apply(self, tx: Tx) -> bool:
+        """Removes some records; with the last ones the job goes and its key is free again."""
+        span = {"first": record_id(self.job_id, 0), "beyond": record_id(self.job_id + 1, 0)}
+        if tx.run("records.remove_some", {**span, "limit": REMOVE_ROWS}) == REMOVE_ROWS:
+            return False
+        tx.run("issues.remove_of_job", span)
+        tx.run("idempotency.free", {"job_id": self.job_id})
+        tx.run("jobs.remove", {"id": self.job_id})
+        return True
+
+
+@dataclass(frozen=True, slots=True)
+class PurgeKeys:
+    """Forgets idempotency keys made before a time, a slice at a time; returns how many went."""
+
+    before_ms: int
+    weight: int = 500
+
+    def apply(self, tx: Tx) -> int:
+        """Removes up to 500 of the oldest."""
+        return tx.run("idempotency.purge", {"before": self.before_ms, "limit": 500})

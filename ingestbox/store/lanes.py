@@ -1,0 +1,289 @@
+"""Lanes in the store: where each has come to, what it could not deliver, and whether the sums are right.
+
+Per lane, always: enqueued = delivered + pending + parked (contract: forwarding).
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ingestbox.store.readers import ReadTx
+from ingestbox.store.writer import Tx
+
+if TYPE_CHECKING:
+    from ingestbox.store import Store
+
+COUNT_PAGE = 20_000
+"""Deliveries that one read of the true count looks at: some 10 MB of lines."""
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """Where a lane is: decided up to `cursor`; the last seq sent in `chain_epoch` was `chain_seq`."""
+
+    cursor: int
+    chain_epoch: str
+    chain_seq: int
+
+    def chain(self, epoch: str) -> int:
+        """Ingestbox-After of a batch of this epoch; a new epoch's chain starts at 0."""
+        return self.chain_seq if epoch == self.chain_epoch else 0
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A stored delivery. `line` is None when its bytes do not match their checksum."""
+
+    seq: int
+    epoch: str
+    line: bytes | None
+    parked: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Consecutive deliveries of one epoch; `full` when a cap ended it rather than the last delivery."""
+
+    lines: tuple[Line, ...]
+    full: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Parked:
+    """A delivery that could not be delivered, and why."""
+
+    seq: int
+    code: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class OpenLanes:
+    """At start: makes rows for new lanes (`lanes` is name, address to show) and closes those left out."""
+
+    lanes: Sequence[tuple[str, str]]
+    now_ms: int
+
+    @property
+    def weight(self) -> int:
+        """A row or two a lane."""
+        return 2 * len(self.lanes) + 1
+
+    def apply(self, tx: Tx) -> None:
+        """A lane that was known goes on from its cursor."""
+        for name, url in self.lanes:
+            tx.run("lanes.open", {"name": name, "url": url, "now": self.now_ms})
+        configured = {name for name, _ in self.lanes}
+        for name, state in tx.all("lanes.names"):
+            if name not in configured and state != "off":
+                tx.run("lanes.close", {"name": name, "now": self.now_ms})
+
+
+@dataclass(frozen=True, slots=True)
+class Advance:
+    """A batch was taken by the upstream: lines after `after` up to `last` are decided.
+
+    `lines` counts those sent for the first time; of these, `parked` were refused or are damaged.
+    """
+
+    lane: str
+    epoch: str
+    after: int
+    last: int
+    lines: int
+    parked: Sequence[Parked]
+    now_ms: int
+
+    @property
+    def weight(self) -> int:
+        """The lane's row, and the parked ones."""
+        return 1 + len(self.parked)
+
+    def apply(self, tx: Tx) -> bool:
+        """Whether the lane was still at `after`; otherwise nothing is changed."""
+        moved = tx.run(
+            "lanes.advance",
+            {
+                "name": self.lane,
+                "epoch": self.epoch,
+                "after": self.after,
+                "last": self.last,
+                "delivered": self.lines - len(self.parked),
+                "now": self.now_ms,
+            },
+        )
+        if moved != 1:
+            return False
+        _park(tx, self.lane, self.parked, self.now_ms)
+        return True
+
+
+@dataclass(frozen=True, slots=True)
+class ParkAgain:
+    """Lines sent again to fill a gap: all were counted before, so those parked now leave `delivered`."""
+
+    lane: str
+    parked: Sequence[Parked]
+    now_ms: int
+
+    @property
+    def weight(self) -> int:
+        """The parked rows, and the lane's."""
+        return 1 + len(self.parked)
+
+    def apply(self, tx: Tx) -> int:
+        """How many were parked that were not before."""
+        added = _park(tx, self.lane, self.parked, self.now_ms)
+        tx.run("lanes.undeliver", {"name": self.lane, "n": added})
+        return added
+
+
+def _park(tx: Tx, lane: str, parked: Sequence[Parked], now_ms: int) -> int:
+    added = 0
+    for each in parked:
+        added += tx.run(
+            "lanes.park",
+            {"lane": lane, "seq": each.seq, "code": each.code, "message": each.message, "now": now_ms},
+        )
+    return added
+
+
+@dataclass(frozen=True, slots=True)
+class MarkLane:
+    """The lane's state as people see it."""
+
+    lane: str
+    state: str
+    reason: str | None
+    since_ms: int
+    next_try_ms: int | None
+    weight: int = 1
+
+    def apply(self, tx: Tx) -> None:
+        """Writes it."""
+        tx.run(
+            "lanes.mark",
+            {
+                "name": self.lane,
+                "state": self.state,
+                "reason": self.reason,
+                "since": self.since_ms,
+                "next_try": self.next_try_ms,
+            },
+        )
+
+
+async def position(store: Store, lane: str) -> Position:
+    """Where the lane is. It must have been opened."""
+    ((cursor, epoch, seq),) = await store.read("lanes.position", {"name": lane})
+    return Position(cursor, epoch, seq)
+
+
+async def pending(store: Store, lane: str, after: int, *, lines: int, size: int) -> Page:
+    """The lane's next deliveries after a seq: at most `lines`, and `size` bytes (one line at least)."""
+
+    def read(tx: ReadTx) -> Page:
+        return _page(tx.each("lanes.pending", {"lane": lane, "after": after, "limit": lines}), lines, size)
+
+    return await store.read_with(read)
+
+
+async def again(
+    store: Store, lane: str, epoch: str, after: int, first: int, *, lines: int, size: int
+) -> Page:
+    """Deliveries strictly between two seqs of an epoch, for an upstream that misses them; caps as above."""
+    params = {"lane": lane, "epoch": epoch, "after": after, "first": first, "limit": lines}
+    return await store.read_with(lambda tx: _page(tx.each("lanes.again", params), lines, size))
+
+
+def _page(rows: Iterable[tuple[int, str, bytes, int, int]], lines: int, size: int) -> Page:
+    found: list[Line] = []
+    total = 0
+    for seq, epoch, line, crc, parked in rows:
+        total += len(line) + 1
+        if found and (total > size or epoch != found[0].epoch):
+            return Page(tuple(found), full=True)
+        sound = zlib.crc32(line) == crc
+        found.append(Line(seq, epoch, line if sound else None, bool(parked)))
+    return Page(tuple(found), full=len(found) >= lines)
+
+
+@dataclass(frozen=True, slots=True)
+class LaneStatus:
+    """A lane as `status` shows it. `pending` and `oldest_ms` (when the oldest pending was made) are its lag."""
+
+    name: str
+    url: str
+    state: str
+    reason: str | None
+    since_ms: int
+    next_try_ms: int | None
+    enqueued: int
+    delivered: int
+    pending: int
+    parked: int
+    delivered_ms: int | None
+    oldest_ms: int | None
+
+
+async def overview(store: Store) -> list[LaneStatus]:
+    """Every lane, in one cheap read; `pending` relies on seqs being without gaps (`balances` counts)."""
+    found = []
+    for row in await store.read("lanes.overview"):
+        name, url, state, reason, since, next_try, _, enqueued, delivered, delivered_ms, parked = row[:11]
+        newest, oldest_seq, oldest_ms = row[11:]
+        found.append(
+            LaneStatus(
+                name=name,
+                url=url,
+                state=state,
+                reason=reason,
+                since_ms=since,
+                next_try_ms=next_try,
+                enqueued=enqueued,
+                delivered=delivered,
+                pending=0 if oldest_seq is None else newest - oldest_seq + 1,
+                parked=parked,
+                delivered_ms=delivered_ms,
+                oldest_ms=oldest_ms,
+            )
+        )
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Balance:
+    """The invariant of one lane, with `pending` truly counted."""
+
+    lane: str
+    enqueued: int
+    delivered: int
+    pending: int
+    parked: int
+
+    @property
+    def holds(self) -> bool:
+        """Whether enqueued = delivered + pending + parked."""
+        return self.enqueued == self.delivered + self.pending + self.parked
+
+
+async def balances(store: Store) -> list[Balance]:
+    """Checks every lane by counting what is pending, a page at a time.
+
+    Counters, cursors and the end of the count come from one read; deliveries between are never changed and
+    leave the store only after every lane is past them, so the count is exact while the box works.
+    """
+    found = []
+    for row in await store.read("lanes.overview"):
+        name, cursor, enqueued, delivered, parked, newest = row[0], row[6], row[7], row[8], row[10], row[11]
+        counted = 0
+        after: int | None = cursor
+        while after is not None:
+            page = {"after": after, "until": newest, "limit": COUNT_PAGE}
+            ((rows, after),) = await store.read("lanes.count_between", page)
+            counted += rows
+        found.append(Balance(name, enqueued, delivered, counted, parked))
+    return found

@@ -1,0 +1,49 @@
+"""A SQLite connection in a thread of its own, with whole functions run there in one hop.
+
+aiosqlite queues one call a hop; a transaction of a hundred statements would cost a hundred. Its queue takes
+any function, though, through `_execute`, which is why aiosqlite is pinned exactly.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any, Concatenate, ParamSpec, TypeVar
+
+import aiosqlite
+
+from ingestbox.store.engine import sqlite3
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class ThreadConnection:
+    """One connection and its thread."""
+
+    def __init__(self, inner: aiosqlite.Connection) -> None:
+        self._inner = inner
+
+    @classmethod
+    async def open(cls, connector: Callable[[], sqlite3.Connection]) -> ThreadConnection:
+        """Opens the connection in a new thread. Raises what the connector raises; no thread is left then."""
+        inner = aiosqlite.Connection(connector, iter_chunk_size=64)
+        inner._thread.daemon = True  # noqa: SLF001 - a failed start must be able to end the process
+        return cls(await inner)
+
+    async def call(
+        self, function: Callable[Concatenate[sqlite3.Connection, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """Runs `function(connection, …)` in the thread.
+
+        It is shielded: a caller that is cancelled never leaves the function half-run or its result unread.
+        """
+        execute: Any = self._inner._execute  # noqa: SLF001
+        result: T = await asyncio.shield(
+            asyncio.ensure_future(execute(function, self._inner._conn, *args, **kwargs))  # noqa: SLF001
+        )
+        return result
+
+    async def close(self) -> None:
+        """Closes the connection and ends the thread."""
+        await self._inner.close()

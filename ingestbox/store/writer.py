@@ -1,0 +1,333 @@
+"""The one writer: a single connection, owned by one coroutine, with group commit.
+
+The coroutine takes what waits, runs it in one transaction in one thread hop, and answers all after the
+commit. A unit of work is data with one pure method, so that a group can be replayed: the first try runs
+without savepoints; if a unit fails, everything is rolled back and replayed with a savepoint each, so that
+the failing unit fails alone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any, Protocol, TypeVar
+
+from ingestbox.errors import IngestError
+from ingestbox.store.engine import connect_writer, sqlite3
+from ingestbox.store.queries import Params, Queries
+from ingestbox.store.thread import ThreadConnection
+
+log = logging.getLogger(__name__)
+
+T_co = TypeVar("T_co", covariant=True)
+T = TypeVar("T")
+
+GROUP_WEIGHT = 1_500
+"""Rows that one transaction takes from the queues, at most (one unit at least): about 20 ms."""
+
+RETRY_AFTER_SECONDS = 2
+PAGE_BYTES = 4_096
+
+
+class Tx:
+    """What a unit sees: named statements on the writer's connection, inside the transaction."""
+
+    __slots__ = ("_connection", "_queries")
+
+    def __init__(self, connection: sqlite3.Connection, queries: Queries) -> None:
+        self._connection = connection
+        self._queries = queries
+
+    def run(self, query: str, params: Params = ()) -> int:
+        """Runs a statement; returns how many rows it changed."""
+        statement = self._queries[query]
+        return self._connection.execute(statement.sql, statement.bind(params)).rowcount
+
+    def many(self, query: str, rows: Iterable[Params]) -> int:
+        """Runs a statement for each row; returns how many rows were changed in all."""
+        statement = self._queries[query]
+        bound = [statement.bind(row) if isinstance(row, Mapping) else row for row in rows]
+        return self._connection.executemany(statement.sql, bound).rowcount if bound else 0
+
+    def one(self, query: str, params: Params = ()) -> tuple[Any, ...] | None:
+        """The only row of a statement (SELECT, or RETURNING), or None."""
+        statement = self._queries[query]
+        # All rows are fetched: a statement left half-read would still be running at COMMIT.
+        rows = self._connection.execute(statement.sql, statement.bind(params)).fetchall()
+        return rows[0] if rows else None
+
+    def all(self, query: str, params: Params = ()) -> list[tuple[Any, ...]]:
+        """Every row of a statement."""
+        statement = self._queries[query]
+        return self._connection.execute(statement.sql, statement.bind(params)).fetchall()
+
+    def has(self, query: str) -> bool:
+        """Whether there is a statement of this name (a family may leave optional ones out)."""
+        return query in self._queries
+
+
+class Unit(Protocol[T_co]):
+    """A piece of work for the writer: data, and what it does to the store. It may run more than once."""
+
+    @property
+    def weight(self) -> int:
+        """About how many rows it touches; no unit holds the writer over 20 ms (about 1,500 rows)."""
+
+    def apply(self, tx: Tx) -> T_co:
+        """Does the work; what it raises undoes this unit alone and reaches the caller."""
+
+
+class _Waiting:
+    """A unit with the future its caller waits on."""
+
+    __slots__ = ("future", "intake", "unit", "weight")
+
+    def __init__(self, unit: Unit[Any], future: asyncio.Future[Any], *, intake: bool) -> None:
+        self.unit = unit
+        self.weight = unit.weight
+        self.future = future
+        self.intake = intake
+
+
+class _Outcome:
+    """What became of a unit in the writer's thread."""
+
+    __slots__ = ("error", "value")
+
+    def __init__(self, value: object = None, error: BaseException | None = None) -> None:
+        self.value = value
+        self.error = error
+
+
+class WriterStats:
+    """Counters for health, metrics and benchmarks."""
+
+    __slots__ = ("failed_groups", "groups", "largest_group", "units")
+
+    def __init__(self) -> None:
+        self.groups = 0
+        self.units = 0
+        self.largest_group = 0
+        self.failed_groups = 0
+
+
+class Writer:
+    """Owns the writing connection. `write` is the only way to change the store."""
+
+    def __init__(self, path: Path, queries: Queries, *, max_mb: int, max_waiting: int) -> None:
+        self._path = path
+        self._queries = queries
+        self._max_pages = max_mb * 1_048_576 // PAGE_BYTES
+        self._max_waiting = max_waiting
+        self._intake: deque[_Waiting] = deque()
+        self._work: deque[_Waiting] = deque()
+        self._bell = asyncio.Event()
+        self._connection: ThreadConnection | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._closing = False
+        self.stats = WriterStats()
+        self.trouble: str | None = None
+
+    @property
+    def waiting(self) -> int:
+        """Units that wait for a transaction."""
+        return len(self._intake) + len(self._work)
+
+    async def start(self, prepare: Callable[[sqlite3.Connection], T]) -> T:
+        """Opens the connection, runs `prepare` on it (migrations), and starts taking units."""
+        self._connection = await self._open()
+        try:
+            prepared = await self._connection.call(prepare)
+        except BaseException:
+            await self._connection.close()
+            raise
+        self._task = asyncio.create_task(self._run(), name="store-writer")
+        return prepared
+
+    async def stop(self) -> None:
+        """Commits what waits, then closes the connection with the WAL folded into the database."""
+        self._closing = True
+        self._bell.set()
+        if self._task is not None:
+            await self._task
+        if self._connection is not None:
+            with contextlib.suppress(sqlite3.Error):
+                await self._connection.call(lambda c: c.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall())
+            await self._connection.close()
+            self._connection = None
+
+    async def write(self, unit: Unit[T], *, intake: bool) -> T:
+        """Runs a unit; when this returns, its effect is on disk.
+
+        Units of the intake and of the box's own work wait in lanes of their own that take turns. A caller
+        that is cancelled leaves its unit in the queue: it is committed or not, never half.
+        Raises IngestError (overloaded, storage_full, store_unavailable) or what the unit raised.
+        """
+        if self._closing:
+            raise IngestError("shutting_down", retry_after=RETRY_AFTER_SECONDS)
+        lane = self._intake if intake else self._work
+        if intake and len(lane) >= self._max_waiting:
+            raise IngestError("overloaded", retry_after=RETRY_AFTER_SECONDS)
+        future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        lane.append(_Waiting(unit, future, intake=intake))
+        self._bell.set()
+        return await future
+
+    async def _run(self) -> None:
+        while True:
+            if not self.waiting:
+                if self._closing:
+                    return
+                self._bell.clear()
+                await self._bell.wait()
+                continue
+            group = [waiting for waiting in self._take() if not waiting.future.cancelled()]
+            if group:
+                await self._commit(group)
+
+    def _take(self) -> list[_Waiting]:
+        """The next group: lanes take turns, so that neither intake nor work starves the other."""
+        group: list[_Waiting] = []
+        weight = 0
+        lanes = [lane for lane in (self._intake, self._work) if lane]
+        while lanes:
+            for lane in tuple(lanes):
+                if group and weight + lane[0].weight > GROUP_WEIGHT:
+                    return group
+                waiting = lane.popleft()
+                group.append(waiting)
+                weight += waiting.weight
+                if not lane:
+                    lanes.remove(lane)
+        return group
+
+    async def _commit(self, group: list[_Waiting]) -> None:
+        try:
+            if self._connection is None:
+                self._connection = await self._open()
+            outcomes = await self._connection.call(self._run_group, [waiting.unit for waiting in group])
+        except sqlite3.Error as error:
+            work = [waiting for waiting in group if not waiting.intake]
+            if _is_full(error) and 0 < len(work) < len(group):
+                # A full disk refuses new records first; settling and forwarding may still fit.
+                await self._fail([waiting for waiting in group if waiting.intake], error)
+                await self._commit(work)
+            else:
+                await self._fail(group, error)
+            return
+        if self.trouble is not None:
+            log.info("The store takes writes again.")
+            self.trouble = None
+        self.stats.groups += 1
+        self.stats.units += len(group)
+        self.stats.largest_group = max(self.stats.largest_group, len(group))
+        for waiting, outcome in zip(group, outcomes, strict=True):
+            if waiting.future.done():
+                continue
+            if outcome.error is None:
+                waiting.future.set_result(outcome.value)
+            else:
+                waiting.future.set_exception(_public(outcome.error))
+
+    async def _fail(self, group: list[_Waiting], error: sqlite3.Error) -> None:
+        """No unit of the group took effect. The connection is opened anew for the next group."""
+        self.stats.failed_groups += 1
+        public = _public(error)
+        if self.trouble is None:
+            log.error("The store cannot be written: %s", error, extra={"sqlite_error": _code(error)})
+        self.trouble = str(error)
+        if not _is_full(error) and self._connection is not None:
+            broken, self._connection = self._connection, None
+            with contextlib.suppress(sqlite3.Error):
+                await broken.close()
+        for waiting in group:
+            if not waiting.future.done():
+                waiting.future.set_exception(public)
+
+    async def _open(self) -> ThreadConnection:
+        connection = await ThreadConnection.open(lambda: connect_writer(self._path))
+        if self._max_pages:
+            await connection.call(
+                lambda c: c.execute(f"PRAGMA max_page_count = {self._max_pages}").fetchall()
+            )
+        return connection
+
+    # From here on: in the writer's thread.
+
+    def _run_group(self, connection: sqlite3.Connection, units: list[Unit[Any]]) -> list[_Outcome]:
+        tx = Tx(connection, self._queries)
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            outcomes = [_Outcome(unit.apply(tx)) for unit in units]
+        except Exception as error:  # noqa: BLE001 - whatever a unit raises, the others must go on
+            return self._replay(connection, tx, units, error)
+        self._end(connection)
+        return outcomes
+
+    def _replay(
+        self, connection: sqlite3.Connection, tx: Tx, units: list[Unit[Any]], first: Exception
+    ) -> list[_Outcome]:
+        """Runs the group again with a savepoint for each unit; `first` is what broke the plain run."""
+        if not connection.in_transaction:
+            # SQLite ended the transaction by itself (disk full, I/O error): nothing of the group is left.
+            raise first if isinstance(first, sqlite3.Error) else sqlite3.OperationalError(str(first))
+        connection.execute("ROLLBACK")
+        if _is_fatal(first):
+            raise first
+        if len(units) == 1:
+            return [_Outcome(error=first)]
+        connection.execute("BEGIN IMMEDIATE")
+        outcomes: list[_Outcome] = []
+        for unit in units:
+            connection.execute("SAVEPOINT unit")
+            try:
+                outcomes.append(_Outcome(unit.apply(tx)))
+            except Exception as error:
+                if _is_fatal(error) or not connection.in_transaction:
+                    _roll_back(connection)
+                    raise
+                connection.execute("ROLLBACK TO unit")
+                outcomes.append(_Outcome(error=error))
+            connection.execute("RELEASE unit")
+        self._end(connection)
+        return outcomes
+
+    def _end(self, connection: sqlite3.Connection) -> None:
+        try:
+            connection.execute("COMMIT")
+        except sqlite3.Error:
+            _roll_back(connection)
+            raise
+
+
+def _roll_back(connection: sqlite3.Connection) -> None:
+    if connection.in_transaction:
+        with contextlib.suppress(sqlite3.Error):
+            connection.execute("ROLLBACK")
+
+
+def _is_fatal(error: BaseException) -> bool:
+    """Whether the store itself failed, rather than the unit: full, I/O error, corrupt, locked."""
+    ours = (sqlite3.IntegrityError, sqlite3.ProgrammingError, sqlite3.DataError, sqlite3.NotSupportedError)
+    return isinstance(error, sqlite3.DatabaseError) and not isinstance(error, ours)
+
+
+def _code(error: BaseException) -> str:
+    return str(getattr(error, "sqlite_errorname", "") or type(error).__name__)
+
+
+def _is_full(error: BaseException) -> bool:
+    return _code(error) == "SQLITE_FULL"
+
+
+def _public(error: BaseException) -> BaseException:
+    """What a caller gets: SQLite's own errors as entries of the catalogue, everything else as it is."""
+    if _is_full(error):
+        return IngestError("storage_full", retry_after=60)
+    if _is_fatal(error):
+        return IngestError("store_unavailable", retry_after=RETRY_AFTER_SECONDS)
+    return error
