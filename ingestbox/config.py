@@ -88,6 +88,9 @@ class Store(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
         int,
         Meta(ge=0, description="Largest size of the database in MB; past it intake answers 507. 0: none."),
     ] = 0
+    min_free_mb: Annotated[
+        int, Meta(ge=0, description="Free disk space in MB below which the box says it is not ready.")
+    ] = 256
     readers: Annotated[int, Meta(ge=1, le=16, description="Read-only connections.")] = 2
     idempotency_hours: Annotated[
         int, Meta(ge=1, le=8760, description="How long an Idempotency-Key is remembered.")

@@ -24,6 +24,9 @@ class Entry(msgspec.Struct, frozen=True):
 
 CATALOGUE: dict[str, Entry] = {
     "malformed_json": Entry(400, "The body is not valid JSON.", "Correct the JSON and send it again."),
+    "malformed_encoding": Entry(
+        400, "The compressed body is damaged.", "Send it again, compressed anew or not at all."
+    ),
     "bad_parameter": Entry(400, "A parameter is not valid.", "Correct the parameter named in the detail."),
     "not_authenticated": Entry(
         401, "Not authenticated", "Send Authorization: Bearer <token> or X-API-Key: <key>."

@@ -83,6 +83,11 @@ class Box(Protocol):
 class Ask(Protocol):
     """One request, authenticated and with its body read, as a handler sees it."""
 
+    method: str
+    url_path: str  # the path as it was asked for
+    route_path: str  # the route's path, with its placeholders
+    query_string: str
+    headers: Mapping[str, str]  # names in lower case
     caller: Caller
     path: Mapping[str, str]
     query: Mapping[str, str]
@@ -96,6 +101,7 @@ class Route(msgspec.Struct, frozen=True):
 
     `roles` empty admits every authenticated caller. `body_limit` names a field of `[limits]` ending in
     `_mb` or `_kb`; None means the call takes no body. `summary` is for the API's documentation.
+    `media_types` are the body's; `application/json` also admits every `…+json`.
     """
 
     method: Method
@@ -104,6 +110,7 @@ class Route(msgspec.Struct, frozen=True):
     summary: str
     roles: frozenset[Role] = frozenset()
     body_limit: str | None = None
+    media_types: tuple[str, ...] = ("application/json",)
 
 
 class Family(msgspec.Struct, frozen=True):

@@ -110,7 +110,7 @@ class Token:
         self.rating: Final = _LEXICON.get(word, 0.0)
         self.negates: Final = word in _NEGATIONS or "n't" in word
         self.acts: Final = self.boost != 0.0 or self.negates or word in _ACTING
-        # No entry of the lexicon boosts or negates; that the third token before a word is one matters otherwise.
+        # No entry boosts or negates, but it matters otherwise whether the third token before a word is one.
         self.inert: Final = inert or self.rating != 0.0
         # The words that may come second in a phrase that starts here, and last but one in one that ends here.
         self.next: Final = _SECOND_OF.get(word, _NOWHERE)

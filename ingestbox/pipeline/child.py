@@ -33,7 +33,7 @@ HEADER = struct.Struct(">I")
 NICENESS = 5
 """Children yield to the API's process when cores are short."""
 
-_GRACE_SECONDS = 5.0
+_GRACE_SECONDS = 2.0
 """The parent kills at the time-out; a child that is left alone ends itself this much later."""
 
 _STACK_ENTRIES = -30

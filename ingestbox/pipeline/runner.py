@@ -13,7 +13,7 @@ from ingestbox.config import Work
 from ingestbox.errors import IngestError
 from ingestbox.family import Family
 from ingestbox.model import INDEX_BITS, Chunk, Item, Job, JobState, Outcome, record_id
-from ingestbox.pipeline.pool import ChildDied, Pool
+from ingestbox.pipeline.pool import ChildDied, Pool, PoolStopped
 from ingestbox.pipeline.retry import after_death, backoff_ms
 from ingestbox.store import ReadTx, Store
 from ingestbox.store.work import (
@@ -93,12 +93,10 @@ class Runner:
             await self._work(job, owner, progress)
         except LostClaimError:
             log.warning("The job's lease ran out while it was worked on.", extra={"job_id": job.public_id})
+        except PoolStopped:
+            await self._hand_back(job, owner, progress)
         except asyncio.CancelledError:
-            await self._store.write(
-                ReleaseJob(
-                    job, owner, clock.now_ms(), chunk_limit=progress.chunk_limit, deaths=progress.deaths
-                )
-            )
+            await self._hand_back(job, owner, progress)
             raise
         except IngestError as error:
             await self._put_off(job, owner, progress, f"{error.code}: {error.detail}")
@@ -122,9 +120,7 @@ class Runner:
             if piece.last:
                 return
             if self._stopping:
-                await self._store.write(
-                    ReleaseJob(job, owner, self._store.clock.now_ms(), chunk_limit=progress.chunk_limit)
-                )
+                await self._hand_back(job, owner, progress)
                 return
 
     async def _process(self, family: Family, job: Job, piece: Piece) -> list[Outcome]:
@@ -185,6 +181,18 @@ class Runner:
         progress.chunk_limit = limit
         progress.deaths = 0
         self._settled(deliveries)
+
+    async def _hand_back(self, job: Job, owner: str, progress: Progress) -> None:
+        """The box stops: the job goes on where it is, at the next start."""
+        await self._store.write(
+            ReleaseJob(
+                job,
+                owner,
+                self._store.clock.now_ms(),
+                chunk_limit=progress.chunk_limit,
+                deaths=progress.deaths,
+            )
+        )
 
     async def _put_off(self, job: Job, owner: str, progress: Progress, reason: str) -> None:
         """Hands the job back to be tried again later. If even that fails, its lease runs out."""

@@ -18,6 +18,7 @@ from ingestbox.store.identity import BoxIdentity
 from ingestbox.store.migrations import migrate
 from ingestbox.store.queries import Params, Queries
 from ingestbox.store.readers import Readers, ReadTx
+from ingestbox.store.thread import ThreadConnection
 from ingestbox.store.writer import Unit, Writer, WriterStats
 
 __all__ = ["BoxIdentity", "ReadTx", "Store", "load_queries"]
@@ -76,9 +77,9 @@ class Store:
             readers = await Readers.open(lambda: connect_reader(path), settings.readers, queries, stack)
         return cls(writer, readers, identity, clock, path)
 
-    async def write(self, unit: Unit[T], *, intake: bool = False) -> T:
+    async def write(self, unit: Unit[T], *, intake: bool = False, admitted: bool = False) -> T:
         """Runs a unit of work; durable when it returns (see `Writer.write`)."""
-        return await self._writer.write(unit, intake=intake)
+        return await self._writer.write(unit, intake=intake, admitted=admitted)
 
     async def read(self, query: str, params: Params = ()) -> list[tuple[Any, ...]]:
         """All rows of a named query, from a read-only connection."""
@@ -87,6 +88,26 @@ class Store:
     async def read_with(self, function: Callable[[ReadTx], T]) -> T:
         """Runs a function over a read-only connection in one hop; it must not take longer than a second."""
         return await self._readers.call(function)
+
+    async def quick_check(self) -> list[str]:
+        """SQLite's own check of the whole file: what is wrong, or nothing.
+
+        It reads every page, over a connection of its own; the WAL grows while it runs.
+        """
+        try:
+            connection = await ThreadConnection.open(lambda: connect_reader(self.path))
+            try:
+                rows = await connection.call(lambda c: c.execute("PRAGMA quick_check(20)").fetchall())
+            finally:
+                await connection.close()
+        except sqlite3.DatabaseError as error:
+            return [str(error)]
+        return [row[0] for row in rows if row[0] != "ok"]
+
+    def bytes_on_disk(self) -> int:
+        """Size of the database and its WAL."""
+        wal = self.path.with_name(self.path.name + "-wal")
+        return sum(file.stat().st_size for file in (self.path, wal) if file.exists())
 
     @property
     def trouble(self) -> str | None:

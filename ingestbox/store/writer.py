@@ -160,17 +160,18 @@ class Writer:
             await self._connection.close()
             self._connection = None
 
-    async def write(self, unit: Unit[T], *, intake: bool) -> T:
+    async def write(self, unit: Unit[T], *, intake: bool = False, admitted: bool = False) -> T:
         """Runs a unit; when this returns, its effect is on disk.
 
-        Units of the intake and of the box's own work wait in lanes of their own that take turns. A caller
+        Units of the intake and of the box's own work wait in lanes of their own that take turns; the
+        intake's is bounded, except for units of a batch that was `admitted` with its first. A caller
         that is cancelled leaves its unit in the queue: it is committed or not, never half.
         Raises IngestError (overloaded, storage_full, store_unavailable) or what the unit raised.
         """
         if self._closing:
             raise IngestError("shutting_down", retry_after=RETRY_AFTER_SECONDS)
         lane = self._intake if intake else self._work
-        if intake and len(lane) >= self._max_waiting:
+        if intake and not admitted and len(lane) >= self._max_waiting:
             raise IngestError("overloaded", retry_after=RETRY_AFTER_SECONDS)
         future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
         lane.append(_Waiting(unit, future, intake=intake))

@@ -316,7 +316,7 @@ def test_random_sentences(seed: int) -> None:
 
 
 def test_equal_strengths_around_but() -> None:
-    """Ratings that halving and raising turn into each other, where it matters which of equals VADER changes."""
+    """Ratings that halving and raising turn into each other; which of equals VADER changes matters here."""
     ratings = (0.5, 1.0, 1.5, 2.0, 3.0, -1.0, -1.5, -3.0)
     words = [next(w for w in RATED if w.isalpha() and ANALYSER.lexicon[w] == rating) for rating in ratings]
     rng = random.Random(11)

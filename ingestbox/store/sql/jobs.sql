@@ -83,5 +83,5 @@ SELECT id FROM jobs WHERE state = 'receiving' ORDER BY id LIMIT :limit;
 -- name: remove
 DELETE FROM jobs WHERE id = :id AND state = 'receiving';
 
--- name: counts
+-- name: by_state
 SELECT state, COUNT(*), COALESCE(SUM(total), 0), COALESCE(SUM(processed), 0) FROM jobs GROUP BY state;

@@ -1,3 +1,6 @@
+-- name: counts
+SELECT family, kind, origin <> '', COUNT(*) FROM objects WHERE deleted = 0 GROUP BY family, kind, origin <> '';
+
 -- name: put
 -- A later intake wins even if an earlier one is settled after it: then no row comes back.
 INSERT INTO objects (origin, workspace, family, kind, object_id, version, intake)

@@ -1,0 +1,275 @@
+"""The only wiring: builds every part, starts them in order, stops them in reverse. Tests start the same."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import sys
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+from ingestbox import __version__, families, logs
+from ingestbox.clock import Clock, SystemClock
+from ingestbox.config import Settings
+from ingestbox.errors import IngestError, StartupError
+from ingestbox.forward import Forwarder
+from ingestbox.ops import doctor, status
+from ingestbox.ops.health import BoxHealth
+from ingestbox.pipeline.pool import Pool
+from ingestbox.pipeline.runner import Runner
+from ingestbox.store import Store, tidy
+from ingestbox.store.engine import has_wal_reset_bug, version
+from ingestbox.store.lock import DataLock
+from ingestbox.web import sync
+from ingestbox.web.admin import Admin
+from ingestbox.web.app import build_app
+from ingestbox.web.binding import BoundRoute
+from ingestbox.web.box import StoreBox
+from ingestbox.web.identity import Guard
+from ingestbox.web.keyring import StoredKeys
+from ingestbox.web.secretfile import load_secret
+from ingestbox.web.server import HttpServer, run
+from ingestbox.web.service import service_routes
+from ingestbox.workqueue import Bell
+
+log = logging.getLogger("ingestbox")
+
+BELL = "bell.db"
+UNCLEAN = "running"
+"""A file that is there while the box runs; found at a start, the last stop was not a clean one."""
+
+TIDY_SECONDS = 30.0
+SWITCH_SECONDS = 0.0005
+"""How often Python's threads take turns; the usual 5 ms shows in the latency of small requests."""
+
+MAX_CHILDREN = 4
+
+
+class Appliance:
+    """One box on one data folder."""
+
+    def __init__(
+        self, settings: Settings, *, clock: Clock | None = None, install_signals: bool = False
+    ) -> None:
+        """Nothing is opened yet. With `install_signals` SIGTERM and SIGINT end `wait`."""
+        self._settings = settings
+        self._clock = clock or SystemClock()
+        self._install_signals = install_signals
+        self._folder = Path(settings.data)
+        self._stack = AsyncExitStack()
+        self._server: HttpServer | None = None
+        self._damage: str | None = None
+
+    @property
+    def url(self) -> str:
+        """Where the box listens, once it is started."""
+        if self._server is None:
+            raise RuntimeError("the box is not started")
+        return self._server.url
+
+    @property
+    def store(self) -> Store:
+        """The ledger, once the box is started."""
+        return self._store
+
+    async def start(self) -> None:
+        """Opens the data folder, starts every part and listens. Raises StartupError, and leaves nothing open."""
+        try:
+            await self._start()
+        except BaseException:
+            await self._stack.aclose()
+            raise
+
+    async def wait(self) -> None:
+        """Returns when a signal asks the box to stop."""
+        assert self._server is not None  # started
+        await self._server.wait()
+
+    async def stop(self) -> None:
+        """Stops in reverse order: no new requests, chunks in hand settled or handed back, store closed."""
+        await self._stack.aclose()
+
+    async def _start(self) -> None:
+        settings, clock, stack = self._settings, self._clock, self._stack
+        sys.setswitchinterval(SWITCH_SECONDS)
+        _make_folder(self._folder)
+        lock = DataLock.take(self._folder)
+        stack.callback(lock.release)
+        secret = load_secret(self._folder)
+        known = families.load()
+        unclean = self._mark_running()
+        self._store = store = await Store.open(
+            self._folder,
+            stack,
+            families={name: family.queries for name, family in known.items()},
+            settings=settings.store,
+            limits=settings.limits,
+            clock=clock,
+        )
+        stack.callback(self._unmark_running)
+
+        forwarder = Forwarder(store, settings.lanes, clock=clock)
+        pool = Pool(
+            settings.work.children or min(os.cpu_count() or 1, MAX_CHILDREN),
+            preload=[family.process.partition(":")[0] for family in known.values()],
+            clock=clock,
+            log_level=settings.log.level,
+            log_format=settings.log.format,
+        )
+        runner = Runner(
+            store, pool, known, settings.work, settled=lambda made: forwarder.wake() if made else None
+        )
+        bell = Bell(
+            self._folder / BELL,
+            work=runner.work,
+            due=runner.due,
+            workers=settings.work.workers,
+            sweep_seconds=settings.work.sweep_seconds,
+        )
+        box = StoreBox(store, bell.ring)
+        keys = StoredKeys(store)
+        guard = Guard(
+            secret=secret,
+            static=settings.auth.api_keys,
+            keys=keys,
+            clock=clock,
+            leeway_seconds=settings.auth.leeway_seconds,
+        )
+        health = BoxHealth(store, bell, forwarder, settings, lambda: self._damage)
+
+        async def snapshot() -> status.Status:
+            live = status.Live(server.url, bell.depth, bell.worker_restarts, pool.alive, pool.restarts)
+            return await status.snapshot(store, live)
+
+        admin = Admin(
+            store,
+            forget=guard.forget,
+            snapshot=snapshot,
+            examine=lambda: doctor.examine(store, settings),
+        )
+        app = build_app(
+            routes=[
+                *service_routes(health),
+                *(BoundRoute(route) for route in (*admin.routes(), *sync.routes(store, known))),
+                *(
+                    BoundRoute(route, error_body=family.error_body)
+                    for family in known.values()
+                    for route in family.routes
+                ),
+            ],
+            guard=guard,
+            box=box,
+            limits=settings.limits,
+            clock=clock,
+        )
+        self._server = server = HttpServer(app, settings.server, self._install_signals)
+        server.bind()
+
+        # What starts last stops first. Stopping: no new requests, then no new chunks while those in hand
+        # are finished by the children, then the lanes, then the store.
+        patience = settings.server.stop_seconds
+        await forwarder.start()
+        stack.push_async_callback(forwarder.stop, patience)
+        await pool.start()
+        stack.push_async_callback(pool.stop, 0.0)
+        await bell.start()
+        stack.push_async_callback(bell.stop, patience)
+        stack.callback(runner.stop_claiming)
+        housekeeping = asyncio.create_task(self._keep_tidy(store, box, keys), name="housekeeping")
+        stack.push_async_callback(_end, housekeeping)
+        if unclean:
+            checking = asyncio.create_task(self._check_integrity(store), name="integrity")
+            stack.push_async_callback(_end, checking)
+        await server.start()
+        stack.push_async_callback(server.stop)
+        stack.callback(app.drain)
+        lock.say(server.url)
+        self._say_where(unclean)
+
+    def _say_where(self, unclean: bool) -> None:
+        if has_wal_reset_bug(version()):
+            log.warning("SQLite %s can damage a store; install pysqlite3 0.6.1 or later.", version())
+        log.info(
+            "ingestbox %s listens on %s; data in %s. Make a token with: ingestbox token create --data %s"
+            " --user me --role admin",
+            __version__,
+            self.url,
+            self._folder.absolute(),
+            self._folder,
+            extra={"sqlite": version(), "box": self._store.identity.box, "unclean_start": unclean or None},
+        )
+
+    def _mark_running(self) -> bool:
+        """Notes that the box runs; True when the note of the last run is still there."""
+        mark = self._folder / UNCLEAN
+        found = mark.exists()
+        mark.touch(mode=0o600)
+        return found
+
+    def _unmark_running(self) -> None:
+        (self._folder / UNCLEAN).unlink(missing_ok=True)
+
+    async def _check_integrity(self, store: Store) -> None:
+        """After an unclean stop: SQLite's own check, in the background."""
+        wrong = await store.quick_check()
+        if wrong:
+            self._damage = "the store is damaged; run: ingestbox doctor"
+            log.error("The store is damaged.", extra={"found": wrong[:5]})
+        else:
+            log.info("The last stop was not a clean one; the store was checked and is sound.")
+
+    async def _keep_tidy(self, store: Store, box: StoreBox, keys: StoredKeys) -> None:
+        """Every half minute: what no request will finish, what is old, what was noted in memory."""
+        while True:
+            try:
+                discarded = await tidy.discard_unfinished(store, box.being_filled)
+                if discarded:
+                    log.info("Unfinished intake was removed.", extra={"jobs": discarded})
+                await tidy.purge_idempotency(store, self._settings.store.idempotency_hours)
+                await keys.flush()
+            except IngestError as error:
+                log.debug("Housekeeping has to wait: %s", error)
+            await asyncio.sleep(TIDY_SECONDS)
+
+
+async def _end(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await task
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        probe = folder / ".probe"
+        probe.touch(mode=0o600)
+        probe.unlink()
+    except OSError as error:
+        raise StartupError(
+            f"The data folder {folder} cannot be used: {error.strerror}. Choose another with --data."
+        ) from None
+
+
+def serve(settings: Settings, warnings: Sequence[str]) -> int:
+    """Runs a box until a signal stops it; the exit code (0 after a graceful stop, 1 if it could not start)."""
+    logs.set_up(settings.log.level, settings.log.format)
+    for warning in warnings:
+        log.warning("%s", warning)
+
+    async def main() -> int:
+        appliance = Appliance(settings, install_signals=True)
+        try:
+            await appliance.start()
+        except StartupError as error:
+            log.critical("%s", error)
+            return 1
+        await appliance.wait()
+        log.info("Stopping.")
+        await appliance.stop()
+        log.info("Stopped.")
+        return 0
+
+    return run(main())

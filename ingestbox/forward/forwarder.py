@@ -1,0 +1,75 @@
+"""All lanes of the box: started together, woken together, each in a task of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Sequence
+
+from ingestbox import config
+from ingestbox.clock import Clock
+from ingestbox.forward.backoff import Backoff
+from ingestbox.forward.http_sink import HttpSink, shown_url
+from ingestbox.forward.lane import LaneRunner, LaneState
+from ingestbox.store import Store
+from ingestbox.store.lanes import OpenLanes
+
+
+class Forwarder:
+    """The lanes as configured; one that is slow or paused does not hold up another."""
+
+    def __init__(
+        self,
+        store: Store,
+        lanes: Sequence[config.Lane],
+        *,
+        clock: Clock,
+        random: random.Random | None = None,
+    ) -> None:
+        """Raises StartupError for a lane whose URL or token cannot be used."""
+        source = random or _system_random()
+        self._store = store
+        self._clock = clock
+        self._sinks = [HttpSink(lane, clock) for lane in lanes]
+        self._runners = [
+            LaneRunner(store, lane, shown_url(lane.url), sink, clock, Backoff(lane.backoff_seconds, source))
+            for lane, sink in zip(lanes, self._sinks, strict=True)
+        ]
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def start(self) -> None:
+        """Opens the lanes' rows and starts sending. Raises IngestError when the store cannot be written."""
+        shown = [(state.name, state.url) for state in self.states()]
+        await self._store.write(OpenLanes(shown, self._clock.now_ms()))
+        self._tasks = [
+            asyncio.create_task(runner.run(), name=f"lane-{runner.state.name}") for runner in self._runners
+        ]
+
+    def wake(self) -> None:
+        """New deliveries were settled; cheap, to be called on the loop as often as one likes."""
+        for runner in self._runners:
+            runner.wake()
+
+    async def stop(self, deadline: float) -> None:
+        """Lets batches on their way finish for up to `deadline` seconds, then breaks them off.
+
+        What was broken off is sent again at the next start; the upstream takes it once.
+        """
+        for runner in self._runners:
+            runner.ask_to_stop()
+        if self._tasks:
+            _, late = await asyncio.wait(self._tasks, timeout=deadline)
+            for task in late:
+                task.cancel()
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+        for sink in self._sinks:
+            await sink.close()
+
+    def states(self) -> list[LaneState]:
+        """How each configured lane is, in the order of the configuration."""
+        return [runner.state for runner in self._runners]
+
+
+def _system_random() -> random.Random:
+    """Jitter need not be secret, but it must differ between boxes that start in the same second."""
+    return random.Random(random.SystemRandom().getrandbits(64))

@@ -1,0 +1,341 @@
+"""One lane: reads what is pending, sends it batch by batch, and keeps its place.
+
+The next batch is read and compressed while one is on its way, and the place is committed while the next is
+being sent. A kill in between sends a batch twice; the upstream takes it once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from ingestbox import config
+from ingestbox.clock import Clock
+from ingestbox.errors import IngestError
+from ingestbox.forward import batch as batches
+from ingestbox.forward.backoff import Backoff
+from ingestbox.forward.sink import Delivered, Gap, Parcel, Pause, Retry, Sink
+from ingestbox.store import Store, lanes
+from ingestbox.store.lanes import Advance, MarkLane, Parked, ParkAgain, Position
+
+log = logging.getLogger(__name__)
+
+LINGER_SECONDS = 0.02
+"""After an idle time the first batch waits this long for company."""
+
+LOG_SECONDS = 300.0
+"""A lane that keeps failing in the same way says so this often."""
+
+
+@dataclass(frozen=True, slots=True)
+class LaneState:
+    """How a lane is. `since_ms` is when it came into this state; `next_try_ms` when it tries again."""
+
+    name: str
+    url: str
+    state: Literal["running", "retrying", "paused"]
+    reason: str | None
+    since_ms: int
+    next_try_ms: int | None
+
+
+class LaneRunner:
+    """The task of one lane. It ends when asked to; nothing else ends it."""
+
+    def __init__(
+        self, store: Store, lane: config.Lane, url: str, sink: Sink, clock: Clock, backoff: Backoff
+    ) -> None:
+        self._store = store
+        self._lane = lane
+        self._sink = sink
+        self._clock = clock
+        self._backoff = backoff
+        self._every = None if lane.schedule == "immediately" else float(lane.schedule.split()[1])
+        self._bell = asyncio.Event()
+        self._stop = asyncio.Event()
+        self._position: Position | None = None
+        self._ahead: asyncio.Task[Parcel | None] | None = None
+        self._commit: asyncio.Task[bool] | None = None
+        self._gap: Gap | None = None
+        self._gap_epoch = ""
+        self._filled: tuple[str, int] | None = None
+        self._last_logged = -LOG_SECONDS
+        self.state = LaneState(lane.name, url, "running", None, clock.now_ms(), None)
+
+    def wake(self) -> None:
+        """There may be something to send."""
+        self._bell.set()
+
+    def ask_to_stop(self) -> None:
+        """Lets the batch on its way finish; no other is begun."""
+        self._stop.set()
+        self._bell.set()
+
+    async def run(self) -> None:
+        """Sends until asked to stop."""
+        try:
+            while not self._stop.is_set():
+                try:
+                    pause = await self._turn()
+                except Exception as error:  # noqa: BLE001 - a lane whose task ends would lose its upstream silently
+                    pause = await self._broken(error)
+                await self._rest(pause)
+        finally:
+            await self._drop_ahead()
+            with contextlib.suppress(Exception):  # what is not committed is sent again
+                await self._committed()
+
+    async def _turn(self) -> float | None:
+        """Sends one batch. Returns the seconds to rest: 0 to go on; None until the bell rings."""
+        self._bell.clear()
+        parcel = await self._next()
+        if parcel is None:
+            await self._committed()
+            return self._every
+        fresh = self._gap is None
+        if fresh:
+            self._read_ahead(parcel.batch)
+        decision = await self._sink.send(parcel)
+        if isinstance(decision, Delivered):
+            return await self._delivered(parcel, decision, fresh=fresh)
+        await self._drop_ahead()
+        await self._committed()
+        return await self._held(decision)
+
+    # What to send.
+
+    async def _next(self) -> Parcel | None:
+        if self._position is None:
+            self._position = await lanes.position(self._store, self._lane.name)
+        if self._gap is not None:
+            return await self._from_gap(self._gap, self._gap_epoch)
+        ahead, self._ahead = self._ahead, None
+        if ahead is not None and (parcel := await ahead) is not None:
+            return parcel
+        found = await self._pending(self._position)
+        return None if found is None else await asyncio.to_thread(self._sink.pack, found[0])
+
+    def _read_ahead(self, sending: batches.LaneBatch) -> None:
+        """Starts making the next batch. One that would not be full is not kept: it may have filled by then."""
+        if len(sending.seqs) < 2 and self._lane.batch_lines > 1:
+            return  # nothing else was pending a moment ago
+        place = Position(sending.last, sending.epoch, sending.last)
+
+        async def make() -> Parcel | None:
+            found = await self._pending(place)
+            if found is None or not found[1]:
+                return None
+            return await asyncio.to_thread(self._sink.pack, found[0])
+
+        self._ahead = asyncio.create_task(make(), name=f"lane-{self._lane.name}-ahead")
+
+    async def _pending(self, place: Position) -> tuple[batches.LaneBatch, bool] | None:
+        page = await lanes.pending(
+            self._store,
+            self._lane.name,
+            place.cursor,
+            lines=self._lane.batch_lines,
+            size=self._lane.batch_kb * 1024,
+        )
+        if not page.lines:
+            return None
+        epoch = page.lines[0].epoch
+        made = batches.make(
+            self._store.identity, self._lane.name, place.chain(epoch), page.lines, epoch=epoch
+        )
+        return made, page.full
+
+    async def _from_gap(self, gap: Gap, epoch: str) -> Parcel:
+        """The first batch that fills a gap; the one that reaches its end says so, whatever is still stored."""
+        page = await lanes.again(
+            self._store,
+            self._lane.name,
+            epoch,
+            gap.after,
+            gap.first,
+            lines=self._lane.batch_lines,
+            size=self._lane.batch_kb * 1024,
+        )
+        made = batches.make(
+            self._store.identity,
+            self._lane.name,
+            gap.after,
+            page.lines,
+            epoch=epoch,
+            end=None if page.full else gap.first - 1,
+        )
+        self._filled = (epoch, gap.after)
+        return await asyncio.to_thread(self._sink.pack, made)
+
+    # What came of it.
+
+    async def _delivered(self, parcel: Parcel, decision: Delivered, *, fresh: bool) -> float:
+        batch = parcel.batch
+        parked = (*batch.damaged, *decision.rejected)
+        if not await self._committed():
+            return 0.0  # somebody moved the lane: go on from there
+        now = self._clock.now_ms()
+        if fresh:
+            assert self._position is not None  # the batch was read from it
+            unit = Advance(
+                self._lane.name,
+                batch.epoch,
+                self._position.cursor,
+                batch.last,
+                batch.undecided,
+                parked,
+                now,
+            )
+            self._commit = asyncio.create_task(self._store.write(unit), name=f"lane-{self._lane.name}-commit")
+            self._position = Position(batch.last, batch.epoch, batch.last)
+        elif parked:
+            await self._store.write(ParkAgain(self._lane.name, parked, now))
+        self._log_parked(batch.damaged, decision.rejected)
+        if self._stuck_in_gap(batch, decision.missing):
+            await self._drop_ahead()
+            await self._committed()
+            return await self._held(Pause("gap_persists"))
+        self._backoff.reset()
+        if self.state.state != "running":
+            await self._recovered()
+        return 0.0
+
+    def _stuck_in_gap(self, batch: batches.LaneBatch, missing: Sequence[Gap]) -> bool:
+        """Turns to the first gap that the upstream reports. True when filling it did not help.
+
+        Each try must find the gap further on than the last; an upstream that reports the same one again
+        would otherwise have the lane send in circles.
+        """
+        assert self._position is not None  # set by the batch that was just delivered
+        beyond = self._position.cursor + 1
+        known = [Gap(gap.after, min(gap.first, beyond)) for gap in missing if gap.after + 1 < beyond]
+        self._gap = min(known, key=lambda gap: gap.after, default=None)
+        self._gap_epoch = batch.epoch
+        if self._gap is None:
+            return False
+        log.info(
+            "The upstream misses lines; they are sent again.",
+            extra={"lane": self._lane.name, "after": self._gap.after, "first": self._gap.first},
+        )
+        if self._filled is not None and self._filled[0] == batch.epoch and self._gap.after <= self._filled[1]:
+            self._filled = None  # the probe may try once more
+            return True
+        return False
+
+    async def _held(self, decision: Retry | Pause) -> float:
+        """Records why nothing was delivered; returns how long to rest."""
+        if isinstance(decision, Retry):
+            if decision.at_once:
+                return 0.0
+            pause = self._backoff.next(decision.after)
+            await self._mark("retrying", decision.reason, pause)
+        else:
+            self._backoff.reset()
+            pause = self._lane.probe_seconds
+            await self._mark("paused", decision.reason, pause)
+        return pause
+
+    async def _broken(self, error: Exception) -> float:
+        """The store, or this program, failed: start over from what is committed."""
+        await self._drop_ahead()
+        with contextlib.suppress(Exception):
+            await self._committed()
+        self._position = None
+        reason = f"store: {error.code}" if isinstance(error, IngestError) else "internal"
+        if reason == "internal":
+            log.error("A lane failed.", extra={"lane": self._lane.name}, exc_info=error)
+        return await self._held(Retry(reason))
+
+    async def _committed(self) -> bool:
+        """Waits for the last commit. False when it found the lane moved; raises what the store raised."""
+        commit, self._commit = self._commit, None
+        if commit is None or await commit:
+            return True
+        await self._drop_ahead()
+        self._position = None
+        return False
+
+    async def _drop_ahead(self) -> None:
+        ahead, self._ahead = self._ahead, None
+        if ahead is not None:
+            ahead.cancel()
+            await asyncio.wait([ahead])
+            if not ahead.cancelled():
+                ahead.exception()  # seen: the next turn reads again and meets it if it is still there
+
+    # How the lane is.
+
+    async def _mark(self, state: Literal["retrying", "paused"], reason: str, pause: float) -> None:
+        now = self._clock.now_ms()
+        before = self.state
+        since = before.since_ms if before.state == state else now
+        self.state = replace(
+            before, state=state, reason=reason, since_ms=since, next_try_ms=now + int(pause * 1000)
+        )
+        changed = (before.state, before.reason) != (state, reason)
+        tick = self._clock.monotonic()
+        if changed or tick - self._last_logged >= LOG_SECONDS:
+            self._last_logged = tick
+            facts = {
+                "lane": self._lane.name,
+                "reason": reason,
+                "failures": self._backoff.failures or None,
+                "next_try_seconds": round(pause, 1),
+            }
+            if state == "paused":
+                log.error("A lane is paused; nothing is dropped. It is probed.", extra=facts)
+            else:
+                log.warning("A lane cannot deliver; it tries again.", extra=facts)
+        await self._save_state()
+
+    async def _recovered(self) -> None:
+        now = self._clock.now_ms()
+        log.info(
+            "A lane delivers again.",
+            extra={"lane": self._lane.name, "was": self.state.state, "after_ms": now - self.state.since_ms},
+        )
+        self.state = replace(self.state, state="running", reason=None, since_ms=now, next_try_ms=None)
+        await self._save_state()
+
+    async def _save_state(self) -> None:
+        state = self.state
+        with contextlib.suppress(IngestError):  # the store says itself what is wrong with it
+            await self._store.write(
+                MarkLane(state.name, state.state, state.reason, state.since_ms, state.next_try_ms)
+            )
+
+    def _log_parked(self, damaged: Sequence[Parked], rejected: Sequence[Parked]) -> None:
+        for each in damaged:
+            log.error(
+                "A stored delivery is damaged; it is parked.",
+                extra={"lane": self._lane.name, "seq": each.seq},
+            )
+        if rejected:
+            log.warning(
+                "The upstream rejected lines; they are parked.",
+                extra={
+                    "lane": self._lane.name,
+                    "lines": len(rejected),
+                    "seq": rejected[0].seq,
+                    "code": rejected[0].code,
+                },
+            )
+
+    async def _rest(self, seconds: float | None) -> None:
+        """Waits for bell, clock and stop together. A timed rest looks at the clock at every ring."""
+        if seconds is None:
+            await self._bell.wait()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(LINGER_SECONDS):
+                    await self._stop.wait()
+            return
+        due = self._clock.monotonic() + seconds
+        while not self._stop.is_set() and (left := due - self._clock.monotonic()) > 0:
+            self._bell.clear()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(left):
+                    await self._bell.wait()

@@ -1,0 +1,1 @@
+"""Care for a box: health, doctor, status."""

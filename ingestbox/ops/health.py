@@ -1,0 +1,90 @@
+"""How the box is, now: what `/health` and `/readyz` say (contract: common, Service endpoints)."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from collections.abc import Callable
+
+from ingestbox.config import Settings
+from ingestbox.errors import IngestError
+from ingestbox.forward import Forwarder
+from ingestbox.store import Store
+from ingestbox.store.health import ProbeWrite
+from ingestbox.web.service import Check, Probe
+from ingestbox.workqueue import Bell
+
+PROBE_SECONDS = 2.0
+"""A write that takes longer than this is as bad as one that fails."""
+
+FRESH_SECONDS = 0.5
+"""Probes this close together share one write."""
+
+FATAL: frozenset[Probe] = frozenset({"health", "ready"})
+NOT_READY: frozenset[Probe] = frozenset({"ready"})
+
+
+class BoxHealth:
+    """Looks at the parts of a running box."""
+
+    def __init__(
+        self,
+        store: Store,
+        bell: Bell,
+        forwarder: Forwarder,
+        settings: Settings,
+        integrity: Callable[[], str | None],
+    ) -> None:
+        """`integrity()` says what the check after an unclean start found wrong, or None."""
+        self._store = store
+        self._bell = bell
+        self._forwarder = forwarder
+        self._settings = settings
+        self._integrity = integrity
+        self._probe: asyncio.Task[str | None] | None = None
+        self._probed_at = float("-inf")
+
+    async def checks(self) -> list[Check]:
+        """Every check, made now; the store's by writing to it."""
+        trouble = await self._store_trouble()
+        damage = self._integrity()
+        paused = [lane.name for lane in self._forwarder.states() if lane.state == "paused"]
+        return [
+            Check("store", trouble is None, FATAL, trouble or "takes writes"),
+            Check("integrity", damage is None, NOT_READY, damage or "nothing found wrong"),
+            self._workers(),
+            self._disk(),
+            Check(
+                "lanes",
+                not paused,
+                frozenset(),
+                f"paused: {', '.join(paused)}" if paused else "none is paused",
+            ),
+        ]
+
+    async def _store_trouble(self) -> str | None:
+        now = self._store.clock.monotonic()
+        if self._probe is None or (self._probe.done() and now - self._probed_at > FRESH_SECONDS):
+            self._probed_at = now
+            self._probe = asyncio.create_task(self._write())
+        try:
+            async with asyncio.timeout(PROBE_SECONDS):
+                return await asyncio.shield(self._probe)
+        except TimeoutError:
+            return "a write takes too long"
+
+    async def _write(self) -> str | None:
+        try:
+            await self._store.write(ProbeWrite(self._store.clock.now_ms()))
+        except IngestError as error:
+            return error.detail
+        return None
+
+    def _workers(self) -> Check:
+        healthy = self._bell.healthy
+        return Check("workers", healthy, NOT_READY, "alive" if healthy else "a worker does not answer")
+
+    def _disk(self) -> Check:
+        free = shutil.disk_usage(self._store.path.parent).free // 1_048_576
+        least = self._settings.store.min_free_mb
+        return Check("disk", free >= least, NOT_READY, f"{free} MB free, {least} MB wanted")

@@ -1,0 +1,146 @@
+"""The ASGI application: gives every request an id, an endpoint, one reply, one line in the log."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Awaitable, Callable, MutableMapping, Sequence
+from typing import Any
+
+from ingestbox import logs
+from ingestbox.clock import Clock
+from ingestbox.config import Limits
+from ingestbox.errors import IngestError
+from ingestbox.family import Box
+from ingestbox.web.binding import BoundRoute, Endpoint
+from ingestbox.web.bodies import Body, Receive
+from ingestbox.web.headers import header_map, request_id_of
+from ingestbox.web.identity import Guard
+from ingestbox.web.replies import Wire, wire, wire_error
+from ingestbox.web.routing import Table
+
+Scope = MutableMapping[str, Any]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+
+RETRY_SECONDS = 5
+"""`Retry-After` while the box stops: about what a restart takes."""
+
+DRAIN_BYTES = 1_048_576
+DRAIN_SECONDS = 1.0
+"""The rest of a refused body up to this is taken before the answer, so that the connection stays usable."""
+
+LINGER_BYTES = 64 * 1_048_576
+LINGER_SECONDS = 5.0
+"""A larger rest is taken after the answer, up to this, before the connection closes: a client that still
+writes would otherwise get a reset and never read the answer."""
+
+IDLE_SECONDS = 1.0
+"""Both end when the client sends nothing for this long."""
+
+CLIENT_GONE = "client_disconnected"
+
+log = logging.getLogger("ingestbox.web")
+access = logging.getLogger("ingestbox.access")
+
+
+class Door:
+    """The application that the server runs. `drain()` it before stopping."""
+
+    def __init__(self, table: Table, clock: Clock) -> None:
+        self._table = table
+        self._clock = clock
+        self._draining = False
+
+    def drain(self) -> None:
+        """From now on new requests get 503 `shutting_down`; those under way are answered."""
+        self._draining = True
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """ASGI 3. Only HTTP: the server has web sockets and lifespan events off."""
+        if scope["type"] != "http":
+            raise ValueError(f"the door takes no {scope['type']} connections")
+        started = self._clock.monotonic()
+        headers = header_map(scope["headers"])
+        request_id = request_id_of(headers)
+        logs.request_id.set(request_id)
+        logs.user_id.set(None)  # a pipelined request begins in the context of the one before it
+        body = Body(receive, headers)
+        endpoint: Endpoint | None = None
+        close = self._draining
+        failure: IngestError | None = None
+        try:
+            if self._draining:
+                raise IngestError("shutting_down", retry_after=RETRY_SECONDS)
+            endpoint, path = self._table.find(scope)
+            caller = await endpoint.authenticate(headers)
+            logs.user_id.set(caller.subject)
+            reply = await endpoint.answer(
+                caller=caller,
+                method=scope["method"],
+                url_path=scope["path"],
+                path=path,
+                query_string=scope["query_string"],
+                headers=headers,
+                request_id=request_id,
+                body=body,
+            )
+            answer = wire(reply, request_id)
+        except IngestError as error:
+            failure = error
+        except asyncio.CancelledError:
+            # Only the server cancels a request: its time to stop is over. The client learns it may try again.
+            failure = IngestError("shutting_down", retry_after=RETRY_SECONDS)
+            close = True
+            if (task := asyncio.current_task()) is not None:
+                task.uncancel()
+        except Exception:
+            log.exception("a request failed", extra={"method": scope["method"], "path": _path(scope)})
+            failure = IngestError("internal")
+        code = failure.code if failure else None
+        if failure:
+            close = close or code == "body_incomplete"
+            shape = endpoint.error_body if endpoint else self._table.error_body(scope["path"])
+            answer = wire_error(failure, shape, request_id)
+        if code != CLIENT_GONE:
+            await _deliver(answer, body, send, close)
+        if access.isEnabledFor(logging.INFO):
+            duration = round((self._clock.monotonic() - started) * 1000, 3)
+            facts = {
+                "method": scope["method"],
+                "path": _path(scope),
+                "status": answer.status,
+                "duration_ms": duration,
+                "code": code,
+            }
+            access.info("request", extra=facts)
+
+
+async def _deliver(answer: Wire, body: Body, send: Send, close: bool) -> None:
+    """Sends the answer, and deals with what is left of the body."""
+    if not (body.finished or close) and (body.length is None or body.length <= DRAIN_BYTES):
+        await body.drain(DRAIN_SECONDS, IDLE_SECONDS, DRAIN_BYTES)
+    close = close or not body.finished
+    if close:
+        answer.headers.append((b"connection", b"close"))
+    await send({"type": "http.response.start", "status": answer.status, "headers": answer.headers})
+    if body.finished:
+        await send({"type": "http.response.body", "body": answer.body})
+        return
+    await send({"type": "http.response.body", "body": answer.body, "more_body": True})
+    with contextlib.suppress(asyncio.CancelledError):  # the server stops; the answer is out
+        await body.drain(LINGER_SECONDS, IDLE_SECONDS, LINGER_BYTES)
+    await send({"type": "http.response.body", "body": b""})
+
+
+def _path(scope: Scope) -> str:
+    """The path for the log: percent-encoded as sent, so that it cannot break a line; never the query."""
+    raw: bytes = scope["raw_path"]
+    return raw.decode("latin-1")
+
+
+def build_app(*, routes: Sequence[BoundRoute], guard: Guard, box: Box, limits: Limits, clock: Clock) -> Door:
+    """The application for these routes. Raises ValueError when a method of a path is bound twice, or a
+    route names a body limit that is not a size in `[limits]`."""
+    endpoints = [Endpoint(route, guard=guard, box=box, limits=limits) for route in routes]
+    return Door(Table(endpoints), clock)

@@ -1,0 +1,127 @@
+"""The box as a family's handlers see it (`family.Box`), over the store and the bell."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from ingestbox import ids
+from ingestbox.errors import Fault, IngestError
+from ingestbox.family import Ask, Batch, Reply
+from ingestbox.model import INDEX_BITS, Caller, Job, JobState, record_id
+from ingestbox.store import Store, jobs, tidy
+from ingestbox.store.intake import (
+    AcceptBatch,
+    Accepted,
+    AddRecords,
+    Draft,
+    Key,
+    OpenJob,
+    PublishJob,
+    Refused,
+    slices,
+)
+
+MAX_KEY_CHARACTERS = 255
+INDEX_MASK = (1 << INDEX_BITS) - 1
+
+
+class StoreBox:
+    """Scoped access to the ledger. `ring(job_id)` tells the workers about a job that is on disk."""
+
+    def __init__(self, store: Store, ring: Callable[[int], None]) -> None:
+        self._store = store
+        self._ring = ring
+        self.being_filled: set[int] = set()
+        """Jobs that a request is filling in chunks; the sweep leaves them alone."""
+
+    async def accept(self, ask: Ask, batch: Batch, answer: Callable[[str, int], object]) -> Reply:
+        """Stores a batch durably, honouring Idempotency-Key; see `family.Box.accept`."""
+        now = self._store.clock.now_ms()
+        draft = Draft(ids.time_uuid(now), ask.caller.workspace, ask.caller.subject, now)
+        key = _idempotency_key(ask)
+
+        def encoded(public_id: str, job_id: int) -> bytes:
+            return msgspec.json.encode(answer(public_id, job_id))
+
+        if len(slices(batch.records)) == 1:
+            outcome = await self._store.write(AcceptBatch(draft, batch, key, encoded), intake=True)
+        else:
+            # Shielded: a request that goes away must not leave a half-filled job behind.
+            outcome = await asyncio.shield(
+                asyncio.ensure_future(self._accept_large(draft, batch, key, encoded))
+            )
+        if isinstance(outcome, Refused):
+            raise IngestError(outcome.code, retry_after=1 if outcome.code == "request_in_progress" else None)
+        if outcome.replayed:
+            return Reply(outcome.body, headers=(("Idempotency-Replayed", "true"),))
+        self._ring(outcome.job_id)
+        return Reply(outcome.body)
+
+    async def _accept_large(
+        self, draft: Draft, batch: Batch, key: Key | None, encoded: Callable[[str, int], bytes]
+    ) -> Accepted | Refused:
+        opened = await self._store.write(OpenJob(draft, batch, key), intake=True)
+        if isinstance(opened, Refused) or opened.replayed:
+            return opened
+        job_id = opened.job_id
+        self.being_filled.add(job_id)
+        try:
+            for first, records in slices(batch.records):
+                await self._store.write(
+                    AddRecords(job_id, first, records, draft.now_ms), intake=True, admitted=True
+                )
+            body = encoded(draft.public_id, job_id)
+            await self._store.write(PublishJob(job_id, body, draft.now_ms), intake=True, admitted=True)
+        except IngestError:
+            with contextlib.suppress(IngestError):  # the sweep does it, should the store refuse this too
+                await tidy.discard(self._store, job_id)
+            raise
+        finally:
+            self.being_filled.discard(job_id)
+        return Accepted(job_id, body)
+
+    async def job(self, caller: Caller, family: str, public_id: str) -> Job | None:
+        """The caller's job, or None when it does not exist or is out of sight."""
+        rows = await self._store.read(
+            "jobs.by_public_id", {"public_id": public_id, "family": family, "workspace": caller.workspace}
+        )
+        return jobs.from_row(rows[0]) if rows else None
+
+    async def jobs(self, caller: Caller, family: str, states: Sequence[JobState], limit: int) -> list[Job]:
+        """The workspace's newest jobs in these states."""
+        params = {"workspace": caller.workspace, "family": family, "limit": limit}
+        rows = await self._store.read("jobs.newest", {**params, **jobs.state_params(tuple(states))})
+        return [jobs.from_row(row) for row in rows]
+
+    async def faults(self, job: Job, limit: int) -> list[Fault]:
+        """The job's open issues in the order of its records."""
+        rows = await self._store.read(
+            "issues.of_job",
+            {"first": record_id(job.id, 0), "beyond": record_id(job.id + 1, 0), "limit": limit},
+        )
+        return [Fault(code, message, rid & INDEX_MASK, field) for rid, code, message, field in rows]
+
+    async def read(self, query: str, params: Mapping[str, object]) -> list[tuple[Any, ...]]:
+        """Rows of a family's own query."""
+        return await self._store.read(query, params)
+
+
+def _idempotency_key(ask: Ask) -> Key | None:
+    """The request's key: scoped by caller and route, and bound to what was asked (contract: common)."""
+    given = ask.headers.get("idempotency-key")
+    if given is None:
+        return None
+    if not 1 <= len(given) <= MAX_KEY_CHARACTERS:
+        raise IngestError("idempotency_key_invalid")
+    content = hashlib.sha256()
+    for part in (ask.method, ask.url_path, ask.query_string):
+        content.update(part.encode() + b"\n")
+    content.update(ask.body)
+    scope = "\n".join((ask.caller.workspace, ask.caller.subject, ask.method, ask.route_path))
+    return Key(scope, given, content.digest())

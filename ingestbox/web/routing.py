@@ -1,0 +1,80 @@
+"""From method and path to an endpoint; paths are written as in Starlette (`/api/job/{job_id}`)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, MutableMapping
+from typing import Any
+
+from starlette.routing import compile_path
+
+from ingestbox.errors import IngestError
+from ingestbox.web.binding import Endpoint, ErrorBody
+from ingestbox.web.refusals import Refusal
+
+_NO_PARAMETERS: Mapping[str, str] = {}
+
+
+class _Resource:
+    """One path and what it does for each method."""
+
+    def __init__(self) -> None:
+        self.endpoints: dict[str, Endpoint] = {}
+
+    def add(self, endpoint: Endpoint) -> None:
+        if endpoint.method in self.endpoints:
+            raise ValueError(f"{endpoint.method} {endpoint.path} is bound twice")
+        self.endpoints[endpoint.method] = endpoint
+
+    def endpoint(self, method: str) -> Endpoint:
+        found = self.endpoints.get("GET" if method == "HEAD" else method)
+        if found is None:
+            allowed = [*self.endpoints, "HEAD"] if "GET" in self.endpoints else [*self.endpoints]
+            raise Refusal("method_not_allowed", headers=(("allow", ", ".join(sorted(allowed))),))
+        return found
+
+
+class Table:
+    """All endpoints. Paths without parameters win over those with; among these the first bound wins."""
+
+    def __init__(self, endpoints: Iterable[Endpoint]) -> None:
+        """Raises ValueError when a method of a path is bound twice."""
+        resources: dict[str, _Resource] = {}
+        self._shapes: dict[str, ErrorBody | None] = {}
+        for endpoint in endpoints:
+            resources.setdefault(endpoint.path, _Resource()).add(endpoint)
+            for prefix in _literal_prefixes(endpoint.path):
+                self._shapes.setdefault(prefix, endpoint.error_body)
+        self._fixed = {path: r for path, r in resources.items() if "{" not in path}
+        self._patterns = [(compile_path(path)[0], r) for path, r in resources.items() if "{" in path]
+
+    def find(self, scope: MutableMapping[str, Any]) -> tuple[Endpoint, Mapping[str, str]]:
+        """The endpoint for an ASGI scope and the values of the path's parameters.
+
+        HEAD goes to GET's. Raises IngestError not_found, or method_not_allowed with `Allow`.
+        """
+        method: str = scope["method"]
+        path: str = scope["path"]
+        resource = self._fixed.get(path)
+        if resource is not None:
+            return resource.endpoint(method), _NO_PARAMETERS
+        for pattern, resource in self._patterns:
+            match = pattern.fullmatch(path)
+            if match:
+                return resource.endpoint(method), match.groupdict()
+        raise IngestError("not_found")
+
+    def error_body(self, path: str) -> ErrorBody | None:
+        """How errors look at a path that may not exist: as at its nearest ancestor that does."""
+        while path:
+            if path in self._shapes:
+                return self._shapes[path]
+            path = path.rpartition("/")[0]
+        return None
+
+
+def _literal_prefixes(path: str) -> Iterable[str]:
+    """`/api/job/{id}/records` → `/api/job`, `/api`."""
+    literal = path.partition("{")[0].rstrip("/")
+    while literal:
+        yield literal
+        literal = literal.rpartition("/")[0]

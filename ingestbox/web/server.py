@@ -1,0 +1,221 @@
+"""The HTTP server: uvicorn, as a part that is started and stopped instead of one that runs the process.
+
+uvicorn takes the process's signal handlers and raises the signal again after its stop, so that a graceful
+stop ends with exit code 143. Here signals only ask to stop; the appliance stops its parts and exits with 0.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import signal
+import socket
+from collections.abc import Callable, Coroutine, Generator
+from typing import Any, TypeVar, cast
+
+import uvicorn
+
+from ingestbox.config import Server
+from ingestbox.errors import StartupError
+
+KEEP_ALIVE_SECONDS = 65
+"""How long an idle connection stays open; proxies and client pools usually give up after 60."""
+
+BACKLOG = 2_048
+CANCEL_SECONDS = 2.0
+"""What requests get to answer 503 after `stop_seconds` are over."""
+
+T = TypeVar("T")
+
+
+def run(main: Coroutine[Any, Any, T]) -> T:
+    """Runs a coroutine as `asyncio.run` does, on uvloop where it is installed."""
+    factory: Callable[[], asyncio.AbstractEventLoop] | None
+    try:
+        from uvloop import new_event_loop as factory
+    except ImportError:
+        factory = None
+    with asyncio.Runner(loop_factory=factory) as runner:
+        return runner.run(main)
+
+
+class _Uvicorn(uvicorn.Server):
+    """uvicorn without its signal handlers, which tells when it listens."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.listening = asyncio.Event()
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Generator[None, None, None]:
+        yield
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.listening.set()
+
+
+class HttpServer:
+    """Listens with an ASGI application. In order: `bind`, `start`, `wait`, `stop`.
+
+    With `install_signals` (main thread only) the first SIGTERM or SIGINT ends `wait`, and a second one sets
+    `forced`, which also ends the waiting in `stop`. The handlers stay until the event loop closes, so that
+    a late signal does not cut short the stop of other parts.
+    """
+
+    def __init__(self, app: Any, settings: Server, install_signals: bool) -> None:
+        """`app` is an ASGI 3 application."""
+        self._settings = settings
+        self._install_signals = install_signals
+        self._app = app
+        self._sockets: list[socket.socket] = []
+        self._uvicorn: _Uvicorn | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._asked = asyncio.Event()
+        self.forced = asyncio.Event()
+
+    @property
+    def url(self) -> str:
+        """Where it listens, with the port that was bound; `http://127.0.0.1:…` for a wildcard address."""
+        host, port = self._sockets[0].getsockname()[:2]
+        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - compared, not bound
+        return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+    def bind(self) -> None:
+        """Takes the port, without listening yet, so that nothing else starts in vain when it is in use.
+
+        Raises StartupError with a sentence for the operator.
+        """
+        if not self._sockets:
+            self._sockets = _bound_sockets(self._settings.host, self._settings.port)
+
+    async def start(self) -> None:
+        """Listens when it returns. Binds first if `bind` was not called; raises StartupError as it does."""
+        self.bind()
+        config = uvicorn.Config(
+            self._app,
+            http=_http_parser(),
+            ws="none",
+            lifespan="off",
+            interface="asgi3",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            proxy_headers=False,
+            backlog=BACKLOG,
+            timeout_keep_alive=KEEP_ALIVE_SECONDS,
+            # Declared int, passed to asyncio.wait_for, which takes any number of seconds.
+            timeout_graceful_shutdown=cast("int", self._settings.stop_seconds),
+        )
+        self._uvicorn = _Uvicorn(config)
+        self._task = asyncio.create_task(self._uvicorn.serve(self._sockets), name="http")
+        listening = asyncio.create_task(self._uvicorn.listening.wait())
+        await asyncio.wait((self._task, listening), return_when=asyncio.FIRST_COMPLETED)
+        if not listening.done():
+            listening.cancel()
+            task, self._task = self._task, None
+            try:
+                await task
+            except OSError as error:
+                raise _cannot_listen(self._settings.host, self._settings.port, error) from None
+        self._task.add_done_callback(lambda _: self._asked.set())
+        if self._install_signals:
+            loop = asyncio.get_running_loop()
+            for number in (signal.SIGTERM, signal.SIGINT):
+                loop.add_signal_handler(number, self._on_signal)
+
+    async def wait(self) -> None:
+        """Returns when a signal, or `ask_stop`, asks to stop, or when serving has ended by itself."""
+        await self._asked.wait()
+
+    def ask_stop(self) -> None:
+        """Ends `wait`, as a signal does."""
+        self._asked.set()
+
+    async def stop(self) -> None:
+        """Stops listening, closes idle connections and waits for requests under way, up to `stop_seconds`
+        or until `forced`; those still there are cancelled. Raises what ended serving, if anything did."""
+        if self._uvicorn is None or self._task is None:
+            for each in self._sockets:
+                each.close()
+            return
+        self._uvicorn.should_exit = True
+        await self._task
+        state = self._uvicorn.server_state
+        if self.forced.is_set():  # otherwise uvicorn has cancelled what was late
+            for task in state.tasks:
+                task.cancel()
+        if state.tasks:
+            await asyncio.wait(state.tasks, timeout=CANCEL_SECONDS)
+        for connection in list(state.connections):
+            connection.transport.abort()
+
+    def _on_signal(self) -> None:
+        if self._asked.is_set():
+            self.forced.set()
+            if self._uvicorn is not None:
+                self._uvicorn.force_exit = True
+        self._asked.set()
+
+
+def _http_parser() -> str:
+    try:
+        import httptools  # noqa: F401 - only asked whether it is there
+    except ImportError:
+        return "h11"
+    return "httptools"
+
+
+def _bound_sockets(host: str, port: int) -> list[socket.socket]:
+    """A bound socket for every address of the host name, all with one port."""
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    except (socket.gaierror, UnicodeError) as error:
+        raise StartupError(
+            f"The address {host} to listen on is not known: {error}. Set --host to one of this machine."
+        ) from None
+    bound: list[socket.socket] = []
+    failures: list[OSError] = []
+    for family, _, _, _, address in dict.fromkeys(found):
+        try:
+            each = socket.socket(family, socket.SOCK_STREAM)
+        except OSError as error:  # a name may have an IPv6 address on a machine without IPv6
+            failures.append(error)
+            continue
+        try:
+            each.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if family == socket.AF_INET6:
+                each.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            chosen = bound[0].getsockname()[1] if bound else port
+            each.bind((address[0], chosen, *address[2:]))
+        except OSError as error:
+            each.close()
+            failures.append(error)
+        else:
+            bound.append(each)
+    absent = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
+    serious = [error for error in failures if error.errno not in absent or not bound]
+    if serious:
+        for each in bound:
+            each.close()
+        raise _cannot_listen(host, port, serious[0]) from None
+    return bound
+
+
+def _cannot_listen(host: str, port: int, error: OSError) -> StartupError:
+    where = f"port {port} on {host}"
+    if error.errno == errno.EADDRINUSE:
+        return StartupError(
+            f"Cannot listen: {where} is in use. Stop what uses it (see ss -ltnp) or choose another --port."
+        )
+    if error.errno == errno.EACCES:
+        return StartupError(
+            f"Cannot listen: {where} needs more rights. Choose a --port over 1023, or give the service "
+            "CAP_NET_BIND_SERVICE."
+        )
+    if error.errno == errno.EADDRNOTAVAIL:
+        return StartupError(
+            f"Cannot listen: {host} is not an address of this machine. Set --host to one that is."
+        )
+    return StartupError(f"Cannot listen: {where}: {error.strerror}.")
