@@ -39,7 +39,7 @@ def _reason(body: bytes, error: Exception) -> str:
 def _deeper_than(value: object, limit: int) -> bool:
     """Whether containers are nested deeper than `limit`; level by level, so that depth costs no stack."""
     level = [value]
-    for _ in range(limit + 1):
+    for _ in range(limit):
         inner: list[object] = []
         for each in level:
             if type(each) is dict:

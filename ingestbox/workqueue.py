@@ -94,6 +94,9 @@ class _Json(Serializer):  # type: ignore[misc] # Huey is untyped, here and below
 class _Storage(SqliteStorage):  # type: ignore[misc]
     """Huey's table of tasks in a file of its own that can be thrown away and hung anew."""
 
+    _conn: Any
+    _closed = False
+
     def renew(self) -> None:
         """Starts over with an empty file that only its owner can read. Raises OSError, sqlite3.Error."""
         path = Path(self.filename)
@@ -115,9 +118,15 @@ class _Storage(SqliteStorage):  # type: ignore[misc]
             )
 
     def close(self) -> bool:
-        """Closes the file, if it is open; says whether it was."""
+        """Closes the file for good; says whether it was open."""
         with self.lock:
+            self._closed = True
             return self._disconnect()
+
+    def _create_connection(self) -> Any:
+        if self._closed:  # Huey opens on demand, even what was just closed
+            raise sqlite3.ProgrammingError("the bell has stopped")
+        return super()._create_connection()
 
     def _disconnect(self) -> bool:
         connection, self._conn = self._conn, None
@@ -417,19 +426,18 @@ class Bell:
         overflowed bell runs low."""
         while True:
             self._runs_low.clear()
-            pause = self._runs_low.wait
             try:
                 await self._look_after()
                 await self._ask_ledger()
             except Exception as error:  # noqa: BLE001 - logged by _Trouble
                 self._sweep_trouble.failed(error)
-                pause = asyncio.Event().wait  # whatever runs low: no hurry to fail again
+                self._overflowed = False  # whatever runs low: no hurry to fail again
             else:
                 self._sweep_trouble.passed()
             self._swept_at = self._clock.monotonic()
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(self._sweep_seconds):
-                    await pause()
+                    await self._runs_low.wait()
 
     async def _look_after(self) -> None:
         """Replaces dead threads. After a death or a failed file nobody knows what the bell still holds:

@@ -73,5 +73,5 @@ def delivered(batch: LaneBatch, body: bytes, *, framed: bool) -> Decision:
         for each in answer.rejected
         if each.seq in batch.open
     }
-    missing = tuple(Gap(after, first) for after, first in answer.missing if 0 <= after < first)
+    missing = tuple(Gap(after, first) for after, first in answer.missing if 0 <= after < first - 1)
     return Delivered(tuple(rejected.values()), missing)

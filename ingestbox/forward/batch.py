@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from ingestbox.store.identity import BoxIdentity
-from ingestbox.store.lanes import Line, Parked
+from ingestbox.store.lanes import Page, Parked
 
 DAMAGED = "damaged"
 
@@ -16,6 +16,7 @@ class LaneBatch(msgspec.Struct, frozen=True):
     `after` is the last seq that the lane sent before it in this epoch (Ingestbox-After). `lines` are NDJSON
     lines without their newlines, one for each seq; a delivery that cannot be sent has a line with
     `op:"skip"`. `open` are the seqs of lines that carry a delivery, `damaged` those found broken just now.
+    `more` is whether a cap ended the batch, so that the next one can be made already.
     """
 
     box: str
@@ -26,6 +27,7 @@ class LaneBatch(msgspec.Struct, frozen=True):
     lines: tuple[bytes, ...]
     open: frozenset[int]
     damaged: tuple[Parked, ...]
+    more: bool
 
     @property
     def first(self) -> int:
@@ -52,12 +54,12 @@ def make(
     identity: BoxIdentity,
     lane: str,
     after: int,
-    found: tuple[Line, ...],
+    page: Page,
     *,
     epoch: str,
     end: int | None = None,
 ) -> LaneBatch:
-    """A batch of stored lines, which may be none when `end` is given.
+    """A batch of the stored lines of a page, which may be none when `end` is given.
 
     `end` is a seq that the batch must reach: it is added as a skip when it is not among the lines, so that
     the upstream's chain passes over what is not stored any more.
@@ -66,7 +68,7 @@ def make(
     lines: list[bytes] = []
     sound: list[int] = []
     damaged: list[Parked] = []
-    for each in found:
+    for each in page.lines:
         seqs.append(each.seq)
         if each.line is not None and not each.parked:
             sound.append(each.seq)
@@ -79,7 +81,15 @@ def make(
         seqs.append(end)
         lines.append(_skip(identity.box, epoch, end))
     return LaneBatch(
-        identity.box, epoch, lane, after, tuple(seqs), tuple(lines), frozenset(sound), tuple(damaged)
+        box=identity.box,
+        epoch=epoch,
+        lane=lane,
+        after=after,
+        seqs=tuple(seqs),
+        lines=tuple(lines),
+        open=frozenset(sound),
+        damaged=tuple(damaged),
+        more=page.full,
     )
 
 

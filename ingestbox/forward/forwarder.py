@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import random
 from collections.abc import Sequence
+from random import Random, SystemRandom
 
 from ingestbox import config
 from ingestbox.clock import Clock
@@ -24,10 +24,10 @@ class Forwarder:
         lanes: Sequence[config.Lane],
         *,
         clock: Clock,
-        random: random.Random | None = None,
+        random: Random | None = None,
     ) -> None:
         """Raises StartupError for a lane whose URL or token cannot be used."""
-        source = random or _system_random()
+        source = random or SystemRandom()
         self._store = store
         self._clock = clock
         self._sinks = [HttpSink(lane, clock) for lane in lanes]
@@ -68,8 +68,3 @@ class Forwarder:
     def states(self) -> list[LaneState]:
         """How each configured lane is, in the order of the configuration."""
         return [runner.state for runner in self._runners]
-
-
-def _system_random() -> random.Random:
-    """Jitter need not be secret, but it must differ between boxes that start in the same second."""
-    return random.Random(random.SystemRandom().getrandbits(64))

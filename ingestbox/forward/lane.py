@@ -18,9 +18,10 @@ from ingestbox.clock import Clock
 from ingestbox.errors import IngestError
 from ingestbox.forward import batch as batches
 from ingestbox.forward.backoff import Backoff
+from ingestbox.forward.batch import LaneBatch
 from ingestbox.forward.sink import Delivered, Gap, Parcel, Pause, Retry, Sink
 from ingestbox.store import Store, lanes
-from ingestbox.store.lanes import Advance, MarkLane, Parked, ParkAgain, Position
+from ingestbox.store.lanes import Advance, MarkLane, ParkAgain, Parked, Position
 
 log = logging.getLogger(__name__)
 
@@ -117,23 +118,23 @@ class LaneRunner:
         if ahead is not None and (parcel := await ahead) is not None:
             return parcel
         found = await self._pending(self._position)
-        return None if found is None else await asyncio.to_thread(self._sink.pack, found[0])
+        return None if found is None else await asyncio.to_thread(self._sink.pack, found)
 
-    def _read_ahead(self, sending: batches.LaneBatch) -> None:
-        """Starts making the next batch. One that would not be full is not kept: it may have filled by then."""
-        if len(sending.seqs) < 2 and self._lane.batch_lines > 1:
-            return  # nothing else was pending a moment ago
+    def _read_ahead(self, sending: LaneBatch) -> None:
+        """Starts making the next batch, if more is pending. One that is not full is not kept: it may fill."""
+        if not sending.more:
+            return
         place = Position(sending.last, sending.epoch, sending.last)
 
         async def make() -> Parcel | None:
             found = await self._pending(place)
-            if found is None or not found[1]:
+            if found is None or not found.more:
                 return None
-            return await asyncio.to_thread(self._sink.pack, found[0])
+            return await asyncio.to_thread(self._sink.pack, found)
 
         self._ahead = asyncio.create_task(make(), name=f"lane-{self._lane.name}-ahead")
 
-    async def _pending(self, place: Position) -> tuple[batches.LaneBatch, bool] | None:
+    async def _pending(self, place: Position) -> LaneBatch | None:
         page = await lanes.pending(
             self._store,
             self._lane.name,
@@ -144,13 +145,10 @@ class LaneRunner:
         if not page.lines:
             return None
         epoch = page.lines[0].epoch
-        made = batches.make(
-            self._store.identity, self._lane.name, place.chain(epoch), page.lines, epoch=epoch
-        )
-        return made, page.full
+        return batches.make(self._store.identity, self._lane.name, place.chain(epoch), page, epoch=epoch)
 
     async def _from_gap(self, gap: Gap, epoch: str) -> Parcel:
-        """The first batch that fills a gap; the one that reaches its end says so, whatever is still stored."""
+        """The first batch that fills a gap; the last one says where it ends, whatever is still stored."""
         page = await lanes.again(
             self._store,
             self._lane.name,
@@ -164,7 +162,7 @@ class LaneRunner:
             self._store.identity,
             self._lane.name,
             gap.after,
-            page.lines,
+            page,
             epoch=epoch,
             end=None if page.full else gap.first - 1,
         )
@@ -195,7 +193,7 @@ class LaneRunner:
         elif parked:
             await self._store.write(ParkAgain(self._lane.name, parked, now))
         self._log_parked(batch.damaged, decision.rejected)
-        if self._stuck_in_gap(batch, decision.missing):
+        if self._turn_to_gap(batch, decision.missing, fresh=fresh):
             await self._drop_ahead()
             await self._committed()
             return await self._held(Pause("gap_persists"))
@@ -204,7 +202,7 @@ class LaneRunner:
             await self._recovered()
         return 0.0
 
-    def _stuck_in_gap(self, batch: batches.LaneBatch, missing: Sequence[Gap]) -> bool:
+    def _turn_to_gap(self, batch: LaneBatch, missing: Sequence[Gap], *, fresh: bool) -> bool:
         """Turns to the first gap that the upstream reports. True when filling it did not help.
 
         Each try must find the gap further on than the last; an upstream that reports the same one again
@@ -216,6 +214,8 @@ class LaneRunner:
         self._gap = min(known, key=lambda gap: gap.after, default=None)
         self._gap_epoch = batch.epoch
         if self._gap is None:
+            if fresh:
+                self._filled = None
             return False
         log.info(
             "The upstream misses lines; they are sent again.",

@@ -213,7 +213,7 @@ def _page(rows: Iterable[tuple[int, str, bytes, int, int]], lines: int, size: in
 
 @dataclass(frozen=True, slots=True)
 class LaneStatus:
-    """A lane as `status` shows it. `pending` and `oldest_ms` (when the oldest pending was made) are its lag."""
+    """A lane as `status` shows it; its lag is `pending` and `oldest_ms`, when the oldest pending was made."""
 
     name: str
     url: str

@@ -13,6 +13,7 @@ from ingestbox.clock import Clock
 from ingestbox.config import Limits
 from ingestbox.errors import IngestError
 from ingestbox.family import Box
+from ingestbox.web.accesslog import AccessLog
 from ingestbox.web.binding import BoundRoute, Endpoint
 from ingestbox.web.bodies import Body, Receive
 from ingestbox.web.headers import header_map, request_id_of
@@ -41,7 +42,6 @@ IDLE_SECONDS = 1.0
 CLIENT_GONE = "client_disconnected"
 
 log = logging.getLogger("ingestbox.web")
-access = logging.getLogger("ingestbox.access")
 
 
 class Door:
@@ -50,11 +50,13 @@ class Door:
     def __init__(self, table: Table, clock: Clock) -> None:
         self._table = table
         self._clock = clock
+        self._access = AccessLog()
         self._draining = False
 
     def drain(self) -> None:
         """From now on new requests get 503 `shutting_down`; those under way are answered."""
         self._draining = True
+        self._access.flush()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI 3. Only HTTP: the server has web sockets and lifespan events off."""
@@ -104,16 +106,17 @@ class Door:
             answer = wire_error(failure, shape, request_id)
         if code != CLIENT_GONE:
             await _deliver(answer, body, send, close)
-        if access.isEnabledFor(logging.INFO):
-            duration = round((self._clock.monotonic() - started) * 1000, 3)
-            facts = {
-                "method": scope["method"],
-                "path": _path(scope),
-                "status": answer.status,
-                "duration_ms": duration,
-                "code": code,
-            }
-            access.info("request", extra=facts)
+        self._access.note(
+            method=scope["method"],
+            path=_path(scope),
+            status=answer.status,
+            duration_ms=round((self._clock.monotonic() - started) * 1000, 3),
+            request_id=request_id,
+            user_id=logs.user_id.get(),
+            code=code,
+        )
+        if self._draining:
+            self._access.flush()
 
 
 async def _deliver(answer: Wire, body: Body, send: Send, close: bool) -> None:

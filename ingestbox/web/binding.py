@@ -45,6 +45,7 @@ class Request:
         "box",
         "caller",
         "headers",
+        "limits",
         "method",
         "path",
         "query",
@@ -59,6 +60,7 @@ class Request:
         *,
         caller: Caller,
         box: Box,
+        limits: Limits,
         method: str,
         url_path: str,
         route_path: str,
@@ -71,6 +73,7 @@ class Request:
         """Raises IngestError `bad_parameter` when the query string cannot be read."""
         self.caller = caller
         self.box = box
+        self.limits = limits
         self.method = method
         self.url_path = url_path
         self.route_path = route_path
@@ -85,7 +88,7 @@ class Request:
 class Endpoint:
     """One method of one path: authenticates, checks roles, reads the body, asks the handler."""
 
-    __slots__ = ("_bound", "_box", "_guard", "_limit", "_stall", "error_body", "method", "path")
+    __slots__ = ("_bound", "_box", "_guard", "_limit", "_limits", "_stall", "error_body", "method", "path")
 
     def __init__(self, bound: BoundRoute, *, guard: Guard, box: Box, limits: Limits) -> None:
         """Raises ValueError when the route's `body_limit` is not a size in `limits`."""
@@ -93,6 +96,7 @@ class Endpoint:
         self._guard = guard
         self._box = box
         self._limit = _bytes_of(bound.route.body_limit, limits)
+        self._limits = limits
         self._stall = limits.body_stall_seconds
         self.error_body = bound.error_body
         self.method = bound.route.method
@@ -128,6 +132,7 @@ class Endpoint:
         request = Request(
             caller=caller,
             box=self._box,
+            limits=self._limits,
             method=method,
             url_path=url_path,
             route_path=self.path,

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import os
 import re
-import uuid
 from collections.abc import Iterable, Mapping
 
 _VISIBLE = re.compile(r"[!-~]{1,128}")
@@ -25,4 +25,11 @@ def header_map(raw: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
 def request_id_of(headers: Mapping[str, str]) -> str:
     """The client's `X-Request-ID` when it is 1-128 visible ASCII characters, else a new UUID."""
     given = headers.get("x-request-id")
-    return given if given is not None and _VISIBLE.fullmatch(given) else str(uuid.uuid4())
+    return given if given is not None and _VISIBLE.fullmatch(given) else _uuid4()
+
+
+def _uuid4() -> str:
+    """A random UUID (RFC 9562, version 4) as text; the standard library's takes over twice as long."""
+    digits = os.urandom(16).hex()
+    variant = "89ab"[int(digits[16], 16) & 3]
+    return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-{variant}{digits[17:20]}-{digits[20:]}"

@@ -109,17 +109,17 @@ class HttpServer:
             timeout_graceful_shutdown=cast("int", self._settings.stop_seconds),
         )
         self._uvicorn = _Uvicorn(config)
-        self._task = asyncio.create_task(self._uvicorn.serve(self._sockets), name="http")
+        task = asyncio.create_task(self._uvicorn.serve(self._sockets), name="http")
         listening = asyncio.create_task(self._uvicorn.listening.wait())
-        await asyncio.wait((self._task, listening), return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait((task, listening), return_when=asyncio.FIRST_COMPLETED)
         if not listening.done():
             listening.cancel()
-            task, self._task = self._task, None
             try:
                 await task
             except OSError as error:
                 raise _cannot_listen(self._settings.host, self._settings.port, error) from None
-        self._task.add_done_callback(lambda _: self._asked.set())
+        self._task = task
+        task.add_done_callback(lambda _: self._asked.set())
         if self._install_signals:
             loop = asyncio.get_running_loop()
             for number in (signal.SIGTERM, signal.SIGINT):
@@ -179,7 +179,8 @@ def _bound_sockets(host: str, port: int) -> list[socket.socket]:
     failures: list[OSError] = []
     for family, _, _, _, address in dict.fromkeys(found):
         try:
-            each = socket.socket(family, socket.SOCK_STREAM)
+            # Named, because asyncio turns Nagle's delay off only where it reads that this is TCP.
+            each = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         except OSError as error:  # a name may have an IPv6 address on a machine without IPv6
             failures.append(error)
             continue

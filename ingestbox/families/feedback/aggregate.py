@@ -59,7 +59,7 @@ def _trend(recent: Sequence[Analysed]) -> str:
     if len(recent) < 2:
         return "stable"
     middle = len(recent) // 2
-    change = _mean(recent[middle:]) - _mean(recent[:middle])
+    change = round(_mean(recent[middle:]) - _mean(recent[:middle]), 4)
     return "improving" if change > TREND_STEP else "declining" if change < -TREND_STEP else "stable"
 
 

@@ -14,11 +14,9 @@ from ingestbox.model import Notice
 MAX_ID_CHARACTERS = 100
 
 
-class _Envelope(msgspec.Struct):
-    records: list[msgspec.Raw]
-
-
-_envelope = msgspec.json.Decoder(_Envelope)
+# Untyped down to the record: of duplicate keys the last wins, whatever the type of the others.
+_envelope = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_raw_records = msgspec.json.Decoder(list[msgspec.Raw])
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +34,7 @@ def decode(body: bytes, *, max_records: int, partial: bool) -> Decoded:
     all, or, with `partial`, when no record is good.
     """
     values = _records(strictjson.decode(body), max_records)
-    raws = _envelope.decode(body).records
+    raws = _raw_records.decode(_envelope.decode(body)["records"])
     keys: list[str] = []
     faults: list[list[Fault]] = []
     for index, value in enumerate(values):

@@ -4,8 +4,8 @@ INSERT INTO sync_boxes (box, epoch, last_seen_ms) VALUES (:box, :epoch, :now)
 ON CONFLICT (box, epoch) DO UPDATE SET last_seen_ms = excluded.last_seen_ms
 RETURNING id;
 
--- name: marks
-SELECT seq, mark FROM sync_lines WHERE source = :source AND seq >= :first AND seq <= :last;
+-- name: mark_of
+SELECT mark FROM sync_lines WHERE source = :source AND seq = :seq;
 
 -- name: mark
 INSERT INTO sync_lines (source, seq, mark) VALUES (:source, :seq, :mark);

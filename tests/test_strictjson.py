@@ -1,0 +1,89 @@
+"""JSON that breaks parsers: refused with 400 and a reason, or read as it stands; never anything else."""
+
+from __future__ import annotations
+
+import pytest
+
+from ingestbox import strictjson
+from ingestbox.errors import IngestError
+
+REFUSED = [
+    b"",
+    b"  ",
+    b"\xef\xbb\xbf{}",
+    b"{",
+    b"{}{}",
+    b"{} x",
+    b"[1,]",
+    b'{"a":1,}',
+    b"{'a':1}",
+    b"NaN",
+    b"[NaN]",
+    b"Infinity",
+    b"-Infinity",
+    b"1e999",
+    b"-1e999",
+    b'{"deep":{"down":[1e999]}}',
+    b"01",
+    b"+1",
+    b".5",
+    b"1.",
+    b"0x10",
+    b"1" * 5000,
+    b'"\\ud800"',
+    b'"\\udc00"',
+    b'{"a":"x\\ud83dzz"}',
+    b'{"\\ud800":1}',
+    b'"\xff"',
+    b'"\xed\xa0\x80"',
+    b'"\xc0\xaf"',
+    b'{"\xff":1}',
+    b'"\x01"',
+    b'"\n"',
+    b'"\\x41"',
+    b"[" * 65 + b"]" * 65,
+    b'{"a":' * 65 + b"1" + b"}" * 65,
+    b"[" * 1000 + b"]" * 1000,
+    b"[" * 1_000_000,
+    b"[" * 100_000 + b"]" * 100_000,
+    b"tru",
+    b"\x00",
+    "{}".encode("utf-16"),
+]
+
+
+@pytest.mark.parametrize("body", REFUSED, ids=[repr(each[:24]) + str(len(each)) for each in REFUSED])
+def test_refused_with_a_reason(body: bytes) -> None:
+    with pytest.raises(IngestError) as caught:
+        strictjson.decode(body)
+    assert (caught.value.code, caught.value.status) == ("malformed_json", 400)
+    assert len(caught.value.detail) > len("The body is not valid JSON: .")
+
+
+READ: list[tuple[bytes, object]] = [
+    (b"{}", {}),
+    (b'{"a":1,"a":2}', {"a": 2}),
+    (b'"\\ud83d\\ude00"', "😀"),
+    (b'"\\u0000"', "\x00"),
+    (b"1e-999", 0.0),
+    (b"-0", 0),
+    (b"123456789012345678901234567890", 123456789012345678901234567890),
+    (b" [1 , 2 ] ", [1, 2]),
+]
+
+
+@pytest.mark.parametrize(("body", "value"), READ)
+def test_read_as_it_stands(body: bytes, value: object) -> None:
+    assert strictjson.decode(body) == value
+
+
+@pytest.mark.parametrize("opening, closing", [(b"[", b"]"), (b'{"a":', b"}")])
+def test_the_deepest_that_is_allowed(opening: bytes, closing: bytes) -> None:
+    inner = b"" if opening == b"[" else b"1"
+    strictjson.decode(opening * 64 + inner + closing * 64)
+    with pytest.raises(IngestError):
+        strictjson.decode(opening * 65 + inner + closing * 65)
+
+
+def test_many_containers_side_by_side_are_not_deep() -> None:
+    strictjson.decode(b"[" + b",".join([b'{"a":[{}]}'] * 1000) + b"]")
