@@ -316,6 +316,37 @@ def test_a_stop_waits_for_work_in_hand_and_begins_no_other(run: Run, tmp_path: P
             await stopping
             assert ledger.worked == {1: 1}
             assert not bell.healthy
+            with pytest.raises(sqlite3.ProgrammingError):  # nobody can open the file again by using it
+                bell._huey.pending_count()
+
+    run(body())
+
+
+def test_a_stop_does_not_begin_a_job_that_is_on_its_way(run: Run, tmp_path: Path) -> None:
+    async def body() -> None:
+        ledger = Ledger()
+        async with hung(tmp_path, ledger, workers=1) as bell:
+            bell.ring(1)
+            while bell._ids.qsize() or bell._huey.storage.queue_size() or not bell._huey._tasks_in_flight:
+                pass  # without giving way to the loop, so that the worker's call has to wait
+            await bell.stop(60)
+            assert not ledger.worked
+
+    run(body())
+
+
+def test_a_stop_ends_the_ringer_even_with_rings_before_it(run: Run, tmp_path: Path) -> None:
+    async def body() -> None:
+        ledger = Ledger()
+        async with hung(tmp_path, ledger, workers=1) as bell:
+            with bell._huey.storage.lock:
+                bell.ring(1)
+                await until(bell._ids.empty)  # the ringer waits for the file
+                bell.ring(2)
+                stopping = asyncio.create_task(bell.stop(60))
+                await until(lambda: bell._ids.qsize() == 2)
+            await stopping
+            assert not bell._ringer.is_alive()
 
     run(body())
 

@@ -31,6 +31,9 @@ LINGER_SECONDS = 0.02
 LOG_SECONDS = 300.0
 """A lane that keeps failing in the same way says so this often."""
 
+NOW = 0.0
+"""A monotonic time that is always past: the next turn follows at once."""
+
 
 @dataclass(frozen=True, slots=True)
 class LaneState:
@@ -56,6 +59,7 @@ class LaneRunner:
         self._clock = clock
         self._backoff = backoff
         self._every = None if lane.schedule == "immediately" else float(lane.schedule.split()[1])
+        self._next_run = clock.monotonic()
         self._bell = asyncio.Event()
         self._stop = asyncio.Event()
         self._position: Position | None = None
@@ -81,22 +85,21 @@ class LaneRunner:
         try:
             while not self._stop.is_set():
                 try:
-                    pause = await self._turn()
+                    due = await self._turn()
                 except Exception as error:  # noqa: BLE001 - a lane whose task ends would lose its upstream silently
-                    pause = await self._broken(error)
-                await self._rest(pause)
+                    due = await self._broken(error)
+                await self._rest(due)
         finally:
             await self._drop_ahead()
             with contextlib.suppress(Exception):  # what is not committed is sent again
                 await self._committed()
 
     async def _turn(self) -> float | None:
-        """Sends one batch. Returns the seconds to rest: 0 to go on; None until the bell rings."""
+        """Sends one batch. Returns the monotonic time of the next turn; None for when the bell rings."""
         self._bell.clear()
         parcel = await self._next()
         if parcel is None:
-            await self._committed()
-            return self._every
+            return self._scheduled() if await self._committed() else NOW
         fresh = self._gap is None
         if fresh:
             self._read_ahead(parcel.batch)
@@ -106,6 +109,14 @@ class LaneRunner:
         await self._drop_ahead()
         await self._committed()
         return await self._held(decision)
+
+    def _scheduled(self) -> float | None:
+        """When a lane that has nothing to send looks again."""
+        if self._every is not None:
+            now = self._clock.monotonic()
+            self._next_run += self._every * (1 + max(0.0, now - self._next_run) // self._every)
+            return self._next_run
+        return None
 
     # What to send.
 
@@ -175,7 +186,7 @@ class LaneRunner:
         batch = parcel.batch
         parked = (*batch.damaged, *decision.rejected)
         if not await self._committed():
-            return 0.0  # somebody moved the lane: go on from there
+            return NOW  # somebody moved the lane: go on from there
         now = self._clock.now_ms()
         if fresh:
             assert self._position is not None  # the batch was read from it
@@ -200,7 +211,7 @@ class LaneRunner:
         self._backoff.reset()
         if self.state.state != "running":
             await self._recovered()
-        return 0.0
+        return NOW
 
     def _turn_to_gap(self, batch: LaneBatch, missing: Sequence[Gap], *, fresh: bool) -> bool:
         """Turns to the first gap that the upstream reports. True when filling it did not help.
@@ -227,17 +238,13 @@ class LaneRunner:
         return False
 
     async def _held(self, decision: Retry | Pause) -> float:
-        """Records why nothing was delivered; returns how long to rest."""
+        """Records why nothing was delivered; returns when to try again."""
         if isinstance(decision, Retry):
             if decision.at_once:
-                return 0.0
-            pause = self._backoff.next(decision.after)
-            await self._mark("retrying", decision.reason, pause)
-        else:
-            self._backoff.reset()
-            pause = self._lane.probe_seconds
-            await self._mark("paused", decision.reason, pause)
-        return pause
+                return NOW
+            return await self._mark("retrying", decision.reason, self._backoff.next(decision.after))
+        self._backoff.reset()
+        return await self._mark("paused", decision.reason, self._lane.probe_seconds)
 
     async def _broken(self, error: Exception) -> float:
         """The store, or this program, failed: start over from what is committed."""
@@ -269,7 +276,8 @@ class LaneRunner:
 
     # How the lane is.
 
-    async def _mark(self, state: Literal["retrying", "paused"], reason: str, pause: float) -> None:
+    async def _mark(self, state: Literal["retrying", "paused"], reason: str, pause: float) -> float:
+        """Makes the state known, and returns the monotonic time at which the pause ends."""
         now = self._clock.now_ms()
         before = self.state
         since = before.since_ms if before.state == state else now
@@ -291,6 +299,7 @@ class LaneRunner:
             else:
                 log.warning("A lane cannot deliver; it tries again.", extra=facts)
         await self._save_state()
+        return tick + pause
 
     async def _recovered(self) -> None:
         now = self._clock.now_ms()
@@ -325,15 +334,14 @@ class LaneRunner:
                 },
             )
 
-    async def _rest(self, seconds: float | None) -> None:
+    async def _rest(self, due: float | None) -> None:
         """Waits for bell, clock and stop together. A timed rest looks at the clock at every ring."""
-        if seconds is None:
+        if due is None:
             await self._bell.wait()
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(LINGER_SECONDS):
                     await self._stop.wait()
             return
-        due = self._clock.monotonic() + seconds
         while not self._stop.is_set() and (left := due - self._clock.monotonic()) > 0:
             self._bell.clear()
             with contextlib.suppress(TimeoutError):

@@ -236,6 +236,7 @@ class Pool:
                 child = self._idle.pop()
                 if child.alive:
                     return child
+                child.kill()  # its pipe has ended, though it may live on
             # Shielded: a start that is cut off half-way could leave a process that nobody knows of.
             starting = self._task(self._start_child())
             try:

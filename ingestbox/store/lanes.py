@@ -5,11 +5,13 @@ Per lane, always: enqueued = delivered + pending + parked (contract: forwarding)
 
 from __future__ import annotations
 
+import contextlib
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ingestbox.store.queries import Params
 from ingestbox.store.readers import ReadTx
 from ingestbox.store.writer import Tx
 
@@ -185,10 +187,8 @@ async def position(store: Store, lane: str) -> Position:
 async def pending(store: Store, lane: str, after: int, *, lines: int, size: int) -> Page:
     """The lane's next deliveries after a seq: at most `lines`, and `size` bytes (one line at least)."""
 
-    def read(tx: ReadTx) -> Page:
-        return _page(tx.each("lanes.pending", {"lane": lane, "after": after, "limit": lines}), lines, size)
-
-    return await store.read_with(read)
+    params = {"lane": lane, "after": after, "limit": lines}
+    return await store.read_with(lambda tx: _page(tx, "lanes.pending", params, lines, size))
 
 
 async def again(
@@ -196,18 +196,19 @@ async def again(
 ) -> Page:
     """Deliveries strictly between two seqs of an epoch, for an upstream that misses them; caps as above."""
     params = {"lane": lane, "epoch": epoch, "after": after, "first": first, "limit": lines}
-    return await store.read_with(lambda tx: _page(tx.each("lanes.again", params), lines, size))
+    return await store.read_with(lambda tx: _page(tx, "lanes.again", params, lines, size))
 
 
-def _page(rows: Iterable[tuple[int, str, bytes, int, int]], lines: int, size: int) -> Page:
+def _page(tx: ReadTx, query: str, params: Params, lines: int, size: int) -> Page:
     found: list[Line] = []
     total = 0
-    for seq, epoch, line, crc, parked in rows:
-        total += len(line) + 1
-        if found and (total > size or epoch != found[0].epoch):
-            return Page(tuple(found), full=True)
-        sound = zlib.crc32(line) == crc
-        found.append(Line(seq, epoch, line if sound else None, bool(parked)))
+    with contextlib.closing(tx.each(query, params)) as rows:
+        for seq, epoch, line, crc, parked in rows:
+            total += len(line) + 1
+            if found and (total > size or epoch != found[0].epoch):
+                return Page(tuple(found), full=True)
+            sound = zlib.crc32(line) == crc
+            found.append(Line(seq, epoch, line if sound else None, bool(parked)))
     return Page(tuple(found), full=len(found) >= lines)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import AsyncExitStack
 from typing import Any, TypeVar
 
@@ -34,7 +34,7 @@ class ReadTx:
         rows = self.all(query, params)
         return rows[0] if rows else None
 
-    def each(self, query: str, params: Params = ()) -> Iterator[tuple[Any, ...]]:
+    def each(self, query: str, params: Params = ()) -> Generator[tuple[Any, ...], None, None]:
         """Row by row, so that a caller can stop at a cap on bytes."""
         statement = self._queries[query]
         cursor = self._connection.execute(statement.sql, statement.bind(params))

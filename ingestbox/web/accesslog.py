@@ -1,7 +1,7 @@
 """One line in the log for every request, written a few at a time.
 
-A line alone, in the middle of a request, costs 30 µs (measured: the logging code falls out of the processor's
-caches between two requests); in a row they cost 9. A crash loses the lines of the last moments, never a reply.
+A line alone, in the middle of a request, costs 30 µs (measured: by then the logging code is out of the
+processor's caches); in a row they cost 9. A crash loses the lines of the last moments, never a reply.
 """
 
 from __future__ import annotations

@@ -95,7 +95,7 @@ class HttpServer:
         self.bind()
         config = uvicorn.Config(
             self._app,
-            http=_http_parser(),
+            http=_http_protocol(),
             ws="none",
             lifespan="off",
             interface="asgi3",
@@ -159,12 +159,12 @@ class HttpServer:
         self._asked.set()
 
 
-def _http_parser() -> str:
+def _http_protocol() -> type[asyncio.Protocol] | str:
     try:
-        import httptools  # noqa: F401 - only asked whether it is there
-    except ImportError:
+        from ingestbox.web.protocol import Http
+    except ImportError:  # no httptools here
         return "h11"
-    return "httptools"
+    return Http
 
 
 def _bound_sockets(host: str, port: int) -> list[socket.socket]:

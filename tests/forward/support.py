@@ -81,7 +81,6 @@ class HeldClock:
 @asynccontextmanager
 async def opened(folder: Path, clock: Clock | None = None) -> AsyncIterator[Store]:
     """A store with the families' tables, closed at the end."""
-    folder.mkdir(parents=True, exist_ok=True)
     async with AsyncExitStack() as stack:
         yield await Store.open(
             folder,
@@ -236,7 +235,7 @@ class Received:
 
 @dataclass
 class Answer:
-    """What the upstream answers. `cut` closes after so many bytes of it; `close` ends the connection after."""
+    """What the upstream answers. `cut` ends the connection after so many bytes of it, `close` after it."""
 
     status: int = 200
     body: bytes = b"{}"

@@ -241,7 +241,22 @@ def test_a_child_killed_from_outside_is_noticed_at_work_and_at_rest(run: Run, tm
     run(body())
 
 
-def test_a_child_that_is_late_is_killed(run: Run, tmp_path: Path) -> None:
+def test_a_child_that_lost_its_pipe_is_not_asked_again(run: Run, tmp_path: Path) -> None:
+    async def body() -> None:
+        async with pool_of() as pool:
+            cut = tmp_path / "cut"
+            await pool.run("chunk_functions:mute", chunk(str(cut)), LONG)
+            (silent,) = pids(pool)
+            cut.touch()
+            await until(lambda: pool.alive == 0)
+            assert pids(pool) == [silent]  # it lives, but cannot be heard
+            assert await pool.run("chunk_functions:mirror", chunk("a"), LONG)
+            await until(lambda: pool.restarts == 1 and silent not in pids(pool))
+
+    run(body())
+
+
+def test_a_child_that_is_late_is_killed(run: Run, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     async def body() -> None:
         async with pool_of() as pool:
             for function in ("endless", "stuck"):
@@ -253,6 +268,8 @@ def test_a_child_that_is_late_is_killed(run: Run, tmp_path: Path) -> None:
             assert await pool.run("chunk_functions:mirror", chunk("a"), LONG)
 
     run(body())
+    # By the pool, not by the timer that ends a child without a parent.
+    assert [vars(record)["reason"] for record in caplog.records] == ["killed by SIGKILL"] * 2
 
 
 def test_a_cancelled_run_leaves_no_answer_behind_for_the_next(run: Run, tmp_path: Path) -> None:

@@ -26,7 +26,8 @@ SELECT cursor, chain_epoch, chain_seq FROM lanes WHERE name = :name;
 
 -- name: pending
 -- The lines after a seq in order, each with whether this lane has parked it. The caller stops at its caps.
-SELECT d.seq, d.epoch, d.line, d.crc, p.seq IS NOT NULL
+-- The cast costs nothing, and a flipped bit can make a text of a blob.
+SELECT d.seq, d.epoch, CAST(d.line AS BLOB), d.crc, p.seq IS NOT NULL
 FROM deliveries AS d LEFT JOIN parked AS p ON p.lane = :lane AND p.seq = d.seq
 WHERE d.seq > :after
 ORDER BY d.seq
@@ -34,7 +35,7 @@ LIMIT :limit;
 
 -- name: again
 -- Lines inside a gap that the upstream reported, of the epoch that the gap is in.
-SELECT d.seq, d.epoch, d.line, d.crc, p.seq IS NOT NULL
+SELECT d.seq, d.epoch, CAST(d.line AS BLOB), d.crc, p.seq IS NOT NULL
 FROM deliveries AS d LEFT JOIN parked AS p ON p.lane = :lane AND p.seq = d.seq
 WHERE d.seq > :after AND d.seq < :first AND d.epoch = :epoch
 ORDER BY d.seq

@@ -66,7 +66,7 @@ CREATE TABLE records (
 
 CREATE TABLE issues (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
-    job_id INTEGER NOT NULL REFERENCES jobs (id),
+    job_id INTEGER NOT NULL,
     record_id INTEGER NOT NULL,
     code TEXT NOT NULL,
     message TEXT NOT NULL,

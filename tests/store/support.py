@@ -1,0 +1,42 @@
+"""A real store on a real file, opened and closed around a test's coroutine."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import TypeVar
+
+from ingestbox import families
+from ingestbox.clock import Clock, SystemClock
+from ingestbox.config import Limits
+from ingestbox.config import Store as StoreSettings
+from ingestbox.store import Store
+
+T = TypeVar("T")
+
+
+def with_store(
+    folder: Path,
+    body: Callable[[Store], Awaitable[T]],
+    *,
+    settings: StoreSettings | None = None,
+    limits: Limits | None = None,
+    clock: Clock | None = None,
+) -> T:
+    """Runs `body(store)` in a new event loop and closes everything afterwards."""
+
+    async def main() -> T:
+        async with AsyncExitStack() as stack:
+            store = await Store.open(
+                folder,
+                stack,
+                families={name: family.queries for name, family in families.load().items()},
+                settings=settings or StoreSettings(),
+                limits=limits or Limits(),
+                clock=clock or SystemClock(),
+            )
+            return await body(store)
+
+    return asyncio.run(main())

@@ -1,0 +1,242 @@
+"""The writer: group commit, units that fail alone, a full store, callers that go away."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from ingestbox.config import Limits
+from ingestbox.config import Store as StoreSettings
+from ingestbox.errors import IngestError
+from ingestbox.store import Store
+from ingestbox.store.engine import sqlite3
+from ingestbox.store.writer import Tx
+from tests.store.support import with_store
+
+
+@dataclass(frozen=True, slots=True)
+class MakeKey:
+    """Inserts a row with a unique digest, then raises if asked to."""
+
+    digest: str
+    error: Exception | None = None
+    weight: int = 1
+
+    def apply(self, tx: Tx) -> int:
+        row = tx.one(
+            "keys.insert",
+            {
+                "digest": self.digest,
+                "name": "x" * 1000,
+                "roles": "ingest",
+                "workspace": "w",
+                "created_by": "test",
+                "now": 1,
+                "expires_ms": None,
+            },
+        )
+        assert row is not None
+        if self.error is not None:
+            raise self.error
+        return int(row[0])
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """Keeps the writer's thread until the event is set, so that other units gather behind it."""
+
+    started: threading.Event
+    release: threading.Event
+    weight: int = 1
+
+    def apply(self, tx: Tx) -> None:
+        self.started.set()
+        assert self.release.wait(20)
+
+
+class Held:
+    """The writer, busy with a unit until `let_go`."""
+
+    def __init__(self, store: Store) -> None:
+        self._unit = Hold(threading.Event(), threading.Event())
+        self.task = asyncio.create_task(store.write(self._unit))
+
+    async def begun(self) -> Held:
+        await asyncio.to_thread(self._unit.started.wait, 20)
+        return self
+
+    async def let_go(self) -> None:
+        self._unit.release.set()
+        await asyncio.wait([self.task])
+
+
+async def until_waiting(store: Store, count: int) -> None:
+    """Lets the writer run until exactly this many units wait."""
+    while store.waiting != count:  # noqa: ASYNC110 - the writer has no event for a test
+        await asyncio.sleep(0)
+
+
+async def names(store: Store) -> list[str]:
+    rows = await store.read("keys.list", {"workspace": "w", "limit": 10_000})
+    return [row[1] for row in rows]
+
+
+async def digests(store: Store, *wanted: str) -> list[bool]:
+    return [bool(await store.read("keys.by_digest", {"digest": each})) for each in wanted]
+
+
+async def gathered(store: Store, *units: MakeKey) -> list[object]:
+    """Runs the units in one group."""
+    held = await Held(store).begun()
+    tasks = [asyncio.create_task(store.write(unit)) for unit in units]
+    await until_waiting(store, len(units))
+    await held.let_go()
+    return await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def test_what_waits_shares_one_commit(tmp_path: Path) -> None:
+    async def body(store: Store) -> None:
+        before = store.stats.groups
+        results = await gathered(store, *[MakeKey(str(number)) for number in range(50)])
+        assert len(set(results)) == 50  # each unit got its own answer
+        assert store.stats.groups - before == 2  # the holding one, then all fifty
+        assert store.stats.largest_group == 50
+
+    with_store(tmp_path, body)
+
+
+@pytest.mark.parametrize("error", [RuntimeError("mine"), sqlite3.IntegrityError("mine"), ValueError("mine")])
+def test_a_unit_that_fails_fails_alone(tmp_path: Path, error: Exception) -> None:
+    async def body(store: Store) -> None:
+        results = await gathered(store, MakeKey("a"), MakeKey("b", error), MakeKey("c"))
+        assert isinstance(results[0], int) and isinstance(results[2], int)
+        assert results[1] is error
+        assert await digests(store, "a", "b", "c") == [True, False, True]
+
+    with_store(tmp_path, body)
+
+
+def test_a_constraint_that_breaks_undoes_its_unit_alone(tmp_path: Path) -> None:
+    async def body(store: Store) -> None:
+        results = await gathered(store, MakeKey("same"), MakeKey("same"), MakeKey("other"))
+        assert [type(result) for result in results] == [int, sqlite3.IntegrityError, int]
+
+    with_store(tmp_path, body)
+
+
+def test_a_failing_unit_by_itself(tmp_path: Path) -> None:
+    async def body(store: Store) -> None:
+        with pytest.raises(RuntimeError, match="mine"):
+            await store.write(MakeKey("a", RuntimeError("mine")))
+        assert await digests(store, "a") == [False]
+        await store.write(MakeKey("a"))
+        assert await digests(store, "a") == [True]
+
+    with_store(tmp_path, body)
+
+
+def test_a_cancelled_caller_leaves_no_open_transaction(tmp_path: Path) -> None:
+    async def body(store: Store) -> None:
+        held = await Held(store).begun()
+        waiting = asyncio.create_task(store.write(MakeKey("a")))
+        await until_waiting(store, 1)
+        held.task.cancel()  # its unit is running
+        waiting.cancel()  # its unit waits
+        await held.let_go()
+        await asyncio.gather(waiting, return_exceptions=True)
+        await store.write(MakeKey("b"))
+        assert await digests(store, "b") == [True]
+        # A unit whose caller went away before it began is not run: nobody was told of it.
+        assert await digests(store, "a") == [False]
+
+    with_store(tmp_path, body)
+
+
+def test_past_the_backlog_intake_is_refused_and_work_is_not(tmp_path: Path) -> None:
+    async def body(store: Store) -> None:
+        held = await Held(store).begun()
+        tasks = [asyncio.create_task(store.write(MakeKey(str(n)), intake=True)) for n in range(3)]
+        await until_waiting(store, 3)
+        with pytest.raises(IngestError) as caught:
+            await store.write(MakeKey("more"), intake=True)
+        assert (caught.value.code, caught.value.status) == ("overloaded", 503)
+        assert caught.value.retry_after is not None
+        work = asyncio.create_task(store.write(MakeKey("work")))
+        admitted = asyncio.create_task(store.write(MakeKey("admitted"), intake=True, admitted=True))
+        await until_waiting(store, 5)
+        await held.let_go()
+        await asyncio.gather(*tasks, work, admitted)
+
+    with_store(tmp_path, body, limits=Limits(waiting_writes=3))
+
+
+def test_a_full_store_refuses_and_loses_nothing(tmp_path: Path) -> None:
+    stored = 0
+
+    async def fill(store: Store) -> None:
+        nonlocal stored
+        with pytest.raises(IngestError) as caught:
+            for number in range(100_000):
+                await store.write(MakeKey(f"k{number}"), intake=True)
+                stored += 1
+        assert (caught.value.code, caught.value.status) == ("storage_full", 507)
+        assert store.trouble is not None
+        assert len(await names(store)) == stored  # what was answered is there, the refused one is not
+
+    async def after(store: Store) -> None:
+        assert len(await names(store)) == stored
+        await store.write(MakeKey("again"), intake=True)
+        assert store.trouble is None
+
+    with_store(tmp_path, fill, settings=StoreSettings(max_mb=1))
+    assert stored > 100
+    with_store(tmp_path, after)
+
+
+def test_a_full_store_fails_intake_before_work(tmp_path: Path) -> None:
+    """In one group: the large unit of the intake does not take the small one of the work along."""
+
+    async def body(store: Store) -> None:
+        held = await Held(store).begun()
+        intake = asyncio.create_task(store.write(Many(3_000), intake=True))
+        work = asyncio.create_task(store.write(MakeKey("work")))
+        await until_waiting(store, 2)
+        await held.let_go()
+        results = await asyncio.gather(intake, work, return_exceptions=True)
+        assert isinstance(results[0], IngestError) and results[0].code == "storage_full"
+        assert isinstance(results[1], int)
+        assert await digests(store, "work", "m0") == [True, False]
+
+    with_store(tmp_path, body, settings=StoreSettings(max_mb=1))
+
+
+@dataclass(frozen=True, slots=True)
+class Many:
+    """More than fits into one megabyte."""
+
+    count: int
+    weight: int = 1
+
+    def apply(self, tx: Tx) -> None:
+        for number in range(self.count):
+            MakeKey(f"m{number}").apply(tx)
+
+
+def test_stopping_commits_what_waits(tmp_path: Path) -> None:
+    async def body(store: Store) -> list[asyncio.Task[int]]:
+        tasks = [asyncio.create_task(store.write(MakeKey(str(number)))) for number in range(10)]
+        await until_waiting(store, 10)
+        return tasks
+
+    tasks = with_store(tmp_path, body)
+    assert all(task.done() and task.exception() is None for task in tasks)
+
+    async def count(store: Store) -> int:
+        return len(await names(store))
+
+    assert with_store(tmp_path, count) == 10
+    assert not (tmp_path / "ingestbox.db-wal").exists()  # folded into the database
