@@ -36,16 +36,7 @@ def test_lists_and_look_ups_use_an_index(tmp_path: Path) -> None:
     connection = connect_writer(tmp_path / DATABASE)
     queries = load_queries({name: family.queries for name, family in families.load().items()})
     scanning = {"jobs.by_state", "objects.counts", "issues.open_count"}  # status counts them, and says so
-    small = (
-        "SCAN lanes",
-        "SCAN box",
-        "SCAN sync_boxes",
-        "SCAN (subquery",
-        "SCAN sync_gaps",
-        "SCAN g",
-        "SCAN b",
-        "SCAN s",
-    )
+    small = ("lanes", "box", "sync_boxes", "sync_gaps", "api_keys", "(subquery", "g", "b", "s")
     try:
         for query in queries.all():
             if query.name in scanning:
@@ -57,7 +48,7 @@ def test_lists_and_look_ups_use_an_index(tmp_path: Path) -> None:
             scans = [
                 line
                 for line in plan
-                if line.startswith("SCAN") and "USING" not in line and not line.startswith(small)
+                if line.startswith("SCAN") and "USING" not in line and line.split()[1] not in small
             ]
             assert not scans, (query.name, plan)
     finally:
@@ -161,8 +152,8 @@ def test_which_sqlite_has_the_wal_reset_bug(version: str, bug: bool) -> None:
 
 
 def test_named_parameters_are_numbered_by_first_appearance() -> None:
-    query = Query("q", "SELECT :b, ':not', a::text, :a, :b -- :neither\nFROM t;")
-    assert query.sql == "SELECT ?1, ':not', a::text, ?2, ?1 -- :neither\nFROM t" or "?3" not in query.sql
-    assert query.names[:2] == ("b", "a")
-    assert query.bind({"a": 1, "b": 2, "neither": 0})[:2] == (2, 1)
+    query = Query("q", "-- why: not :this\nSELECT :b, ':not', a::text, :a, :b\nFROM t;")
+    assert query.sql == "SELECT ?1, ':not', a::text, ?2, ?1\nFROM t"
+    assert query.names == ("b", "a")
+    assert query.bind({"a": 1, "b": 2, "more": 0}) == (2, 1)
     assert query.bind((5, 6)) == (5, 6)
