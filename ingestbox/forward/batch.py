@@ -50,46 +50,37 @@ class LaneBatch(msgspec.Struct, frozen=True):
         return len(self.open) + len(self.damaged)
 
 
-def make(
-    identity: BoxIdentity,
-    lane: str,
-    after: int,
-    page: Page,
-    *,
-    epoch: str,
-    end: int | None = None,
-) -> LaneBatch:
-    """A batch of the stored lines of a page, which may be none when `end` is given.
-
-    `end` is a seq that the batch must reach: it is added as a skip when it is not among the lines, so that
-    the upstream's chain passes over what is not stored any more.
-    """
-    seqs: list[int] = []
-    lines: list[bytes] = []
-    sound: list[int] = []
-    damaged: list[Parked] = []
-    for each in page.lines:
-        seqs.append(each.seq)
-        if each.line is not None and not each.parked:
-            sound.append(each.seq)
-            lines.append(each.line)
-            continue
-        lines.append(_skip(identity.box, epoch, each.seq))
-        if not each.parked:
-            damaged.append(Parked(each.seq, DAMAGED, "The stored bytes do not match their checksum."))
-    if end is not None and (not seqs or seqs[-1] < end):
-        seqs.append(end)
-        lines.append(_skip(identity.box, epoch, end))
+def make(identity: BoxIdentity, lane: str, after: int, page: Page) -> LaneBatch:
+    """A batch of a page; what is parked or damaged is in it as a skip."""
+    lines, parked = page.lines, page.parked
+    damaged = page.damaged - parked
+    unsent = parked | damaged
+    if unsent:
+        lines = tuple(
+            _skip(identity.box, page.epoch, seq) if seq in unsent else line
+            for seq, line in zip(page.seqs, lines, strict=True)
+        )
     return LaneBatch(
         box=identity.box,
-        epoch=epoch,
+        epoch=page.epoch,
         lane=lane,
         after=after,
-        seqs=tuple(seqs),
-        lines=tuple(lines),
-        open=frozenset(sound),
-        damaged=tuple(damaged),
-        more=page.full,
+        seqs=page.seqs,
+        lines=lines,
+        open=frozenset(page.seqs) - unsent,
+        damaged=tuple(
+            Parked(seq, DAMAGED, "The stored bytes do not match their checksum.") for seq in sorted(damaged)
+        ),
+        more=page.more,
+    )
+
+
+def closing(batch: LaneBatch, end: int) -> LaneBatch:
+    """The batch that ends a gap: it reaches `end`, with a skip for it if that is not stored any more."""
+    if batch.seqs and batch.last == end:
+        return batch
+    return msgspec.structs.replace(
+        batch, seqs=(*batch.seqs, end), lines=(*batch.lines, _skip(batch.box, batch.epoch, end))
     )
 
 

@@ -21,7 +21,7 @@ from ingestbox.forward.backoff import Backoff
 from ingestbox.forward.batch import LaneBatch
 from ingestbox.forward.sink import Delivered, Gap, Parcel, Pause, Retry, Sink
 from ingestbox.store import Store, lanes
-from ingestbox.store.lanes import Advance, MarkLane, ParkAgain, Parked, Position
+from ingestbox.store.lanes import Advance, MarkLane, Page, ParkAgain, Parked, Position
 
 log = logging.getLogger(__name__)
 
@@ -146,39 +146,32 @@ class LaneRunner:
         self._ahead = asyncio.create_task(make(), name=f"lane-{self._lane.name}-ahead")
 
     async def _pending(self, place: Position) -> LaneBatch | None:
+        lane = self._lane
         page = await lanes.pending(
-            self._store,
-            self._lane.name,
-            place.cursor,
-            lines=self._lane.batch_lines,
-            size=self._lane.batch_kb * 1024,
+            self._store, lane.name, place.cursor, lines=lane.batch_lines, size=lane.batch_kb * 1024
         )
-        if not page.lines:
+        if page is None:
             return None
-        epoch = page.lines[0].epoch
-        return batches.make(self._store.identity, self._lane.name, place.chain(epoch), page, epoch=epoch)
+        return batches.make(self._store.identity, lane.name, place.chain(page.epoch), page)
 
     async def _from_gap(self, gap: Gap, epoch: str) -> Parcel:
         """The first batch that fills a gap; the last one says where it ends, whatever is still stored."""
+        lane = self._lane
         page = await lanes.again(
             self._store,
-            self._lane.name,
+            lane.name,
             epoch,
             gap.after,
             gap.first,
-            lines=self._lane.batch_lines,
-            size=self._lane.batch_kb * 1024,
+            lines=lane.batch_lines,
+            size=lane.batch_kb * 1024,
         )
-        made = batches.make(
-            self._store.identity,
-            self._lane.name,
-            gap.after,
-            page,
-            epoch=epoch,
-            end=None if page.full else gap.first - 1,
-        )
+        page = page or Page(epoch, (), (), frozenset(), frozenset(), more=False)
+        batch = batches.make(self._store.identity, lane.name, gap.after, page)
+        if not page.more:
+            batch = batches.closing(batch, gap.first - 1)
         self._filled = (epoch, gap.after)
-        return await asyncio.to_thread(self._sink.pack, made)
+        return await asyncio.to_thread(self._sink.pack, batch)
 
     # What came of it.
 

@@ -5,14 +5,12 @@ Per lane, always: enqueued = delivered + pending + parked (contract: forwarding)
 
 from __future__ import annotations
 
-import contextlib
+import itertools
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ingestbox.store.queries import Params
-from ingestbox.store.readers import ReadTx
 from ingestbox.store.writer import Tx
 
 if TYPE_CHECKING:
@@ -36,21 +34,19 @@ class Position:
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
-    """A stored delivery. `line` is None when its bytes do not match their checksum."""
-
-    seq: int
-    epoch: str
-    line: bytes | None
-    parked: bool
-
-
-@dataclass(frozen=True, slots=True)
 class Page:
-    """Consecutive deliveries of one epoch; `full` when a cap ended it rather than the last delivery."""
+    """Consecutive deliveries of one epoch, in columns.
 
-    lines: tuple[Line, ...]
-    full: bool
+    `parked` are the seqs that the lane has parked before, `damaged` those whose bytes do not match their
+    checksum; `more` is whether there are others after the last one.
+    """
+
+    epoch: str
+    seqs: tuple[int, ...]
+    lines: tuple[bytes, ...]
+    parked: frozenset[int]
+    damaged: frozenset[int]
+    more: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,32 +180,35 @@ async def position(store: Store, lane: str) -> Position:
     return Position(cursor, epoch, seq)
 
 
-async def pending(store: Store, lane: str, after: int, *, lines: int, size: int) -> Page:
+async def pending(store: Store, lane: str, after: int, *, lines: int, size: int) -> Page | None:
     """The lane's next deliveries after a seq: at most `lines`, and `size` bytes (one line at least)."""
-
-    params = {"lane": lane, "after": after, "limit": lines}
-    return await store.read_with(lambda tx: _page(tx, "lanes.pending", params, lines, size))
+    params = {"lane": lane, "after": after, "lines": lines, "size": size}
+    return await store.read_with(lambda tx: _page(tx.all("lanes.pending", params)))
 
 
 async def again(
     store: Store, lane: str, epoch: str, after: int, first: int, *, lines: int, size: int
-) -> Page:
+) -> Page | None:
     """Deliveries strictly between two seqs of an epoch, for an upstream that misses them; caps as above."""
-    params = {"lane": lane, "epoch": epoch, "after": after, "first": first, "limit": lines}
-    return await store.read_with(lambda tx: _page(tx, "lanes.again", params, lines, size))
+    params = {"lane": lane, "epoch": epoch, "after": after, "first": first, "lines": lines, "size": size}
+    return await store.read_with(lambda tx: _page(tx.all("lanes.again", params)))
 
 
-def _page(tx: ReadTx, query: str, params: Params, lines: int, size: int) -> Page:
-    found: list[Line] = []
-    total = 0
-    with contextlib.closing(tx.each(query, params)) as rows:
-        for seq, epoch, line, crc, parked in rows:
-            total += len(line) + 1
-            if found and (total > size or epoch != found[0].epoch):
-                return Page(tuple(found), full=True)
-            sound = zlib.crc32(line) == crc
-            found.append(Line(seq, epoch, line if sound else None, bool(parked)))
-    return Page(tuple(found), full=len(found) >= lines)
+def _page(rows: list[tuple[int, str, bytes, int, int, int]]) -> Page | None:
+    if not rows:
+        return None
+    epoch = rows[0][1]
+    if rows[-1][1] != epoch:
+        rows = list(itertools.takewhile(lambda row: row[1] == epoch, rows))
+    crc32 = zlib.crc32
+    return Page(
+        epoch=epoch,
+        seqs=tuple([row[0] for row in rows]),
+        lines=tuple([row[2] for row in rows]),
+        parked=frozenset([row[0] for row in rows if row[4]]),
+        damaged=frozenset([row[0] for row in rows if crc32(row[2]) != row[3]]),
+        more=rows[-1][5] > rows[-1][0],
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,7 +29,12 @@ class ThreadConnection:
         """Opens the connection in a new thread. Raises what the connector raises; no thread is left then."""
         inner = aiosqlite.Connection(connector, iter_chunk_size=64)
         inner._thread.daemon = True  # noqa: SLF001 - a failed start must be able to end the process
-        return cls(await inner)
+        try:
+            return cls(await inner)
+        except BaseException:
+            # aiosqlite has asked the thread to end; it answers to this loop, so it has to end before that.
+            await asyncio.to_thread(inner._thread.join)  # noqa: SLF001
+            raise
 
     async def call(
         self, function: Callable[Concatenate[sqlite3.Connection, P], T], *args: P.args, **kwargs: P.kwargs

@@ -38,6 +38,7 @@ class Request:
 
     `url_path` is what was asked for, `route_path` the route's template; `query_string` is as sent. `headers`
     are by lower-case name, repeated ones joined with `, `. Of a repeated query parameter the last one counts.
+    `wire_sha256` is `Body.wire_sha256`.
     """
 
     __slots__ = (
@@ -53,6 +54,7 @@ class Request:
         "request_id",
         "route_path",
         "url_path",
+        "wire_sha256",
     )
 
     def __init__(
@@ -69,6 +71,7 @@ class Request:
         headers: Mapping[str, str],
         request_id: str,
         body: bytes,
+        wire_sha256: bytes,
     ) -> None:
         """Raises IngestError `bad_parameter` when the query string cannot be read."""
         self.caller = caller
@@ -83,6 +86,7 @@ class Request:
         self.headers = headers
         self.request_id = request_id
         self.body = body
+        self.wire_sha256 = wire_sha256
 
 
 class Endpoint:
@@ -141,6 +145,7 @@ class Endpoint:
             headers=headers,
             request_id=request_id,
             body=content,
+            wire_sha256=body.wire_sha256,
         )
         return await self._bound.route.handler(request)
 

@@ -7,6 +7,7 @@ writes when the connection closes gets a reset instead of its answer.
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from typing import Any
 
@@ -26,10 +27,11 @@ class Body:
     """The body of one request, not yet read.
 
     `finished` is true once nothing of it is left on the connection (at once, for a request without a body);
-    `gone` is true once the client has disconnected.
+    `gone` is true once the client has disconnected. `wire_sha256` is the SHA-256 of the bytes as they came,
+    before any coding is undone, if the client sent a Content-Digest to compare it with (RFC 9530, section 2).
     """
 
-    __slots__ = ("_receive", "expects_continue", "finished", "gone", "length")
+    __slots__ = ("_hash", "_receive", "expects_continue", "finished", "gone", "length")
 
     def __init__(self, receive: Receive, headers: Mapping[str, str]) -> None:
         """`headers` are by lower-case name; the server has checked that `content-length` is a number."""
@@ -40,6 +42,12 @@ class Body:
         self.finished = self.length == 0 or (length is None and "transfer-encoding" not in headers)
         self.expects_continue = not self.finished and headers.get("expect", "").lower() == "100-continue"
         self.gone = False
+        self._hash = hashlib.sha256() if "content-digest" in headers else None
+
+    @property
+    def wire_sha256(self) -> bytes:
+        """The digest of what was read; empty when nobody asked for it."""
+        return self._hash.digest() if self._hash else b""
 
     async def read(self, limit: int, encoding: str | None, stall: float) -> bytes:
         """The whole body, decompressed: at most `limit` bytes on the wire and after decompression.
@@ -106,6 +114,8 @@ class Body:
         if not message.get("more_body", False):
             self.finished = True
         data: bytes = message.get("body", b"")
+        if self._hash:
+            self._hash.update(data)
         return data
 
 

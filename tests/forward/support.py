@@ -9,7 +9,7 @@ import ssl
 import sys
 import time
 import zlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -79,13 +79,15 @@ class HeldClock:
 
 
 @asynccontextmanager
-async def opened(folder: Path, clock: Clock | None = None) -> AsyncIterator[Store]:
-    """A store with the families' tables, closed at the end."""
+async def opened(
+    folder: Path, clock: Clock | None = None, queries: Mapping[str, Path] | None = None
+) -> AsyncIterator[Store]:
+    """A store with the families' tables (and their queries, unless others are given), closed at the end."""
     async with AsyncExitStack() as stack:
         yield await Store.open(
             folder,
             stack,
-            families={name: family.queries for name, family in families.load().items()},
+            families=queries or {name: family.queries for name, family in families.load().items()},
             settings=config.Store(),
             limits=config.Limits(),
             clock=clock or SystemClock(),

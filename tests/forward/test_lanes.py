@@ -343,15 +343,17 @@ def test_a_place_that_cannot_be_reached_is_tried_for_ever(tmp_path: Path) -> Non
 
 
 def test_a_certificate_that_is_refused_pauses_and_a_broken_handshake_retries(tmp_path: Path) -> None:
+    async def not_tls(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(1)
+        writer.write(b"this is no handshake\r\n")
+        writer.close()
+
     async def test() -> None:
-        async with (
-            opened(tmp_path) as store,
-            upstream(self_signed(tmp_path)) as stranger,
-            upstream() as plain,
-        ):
+        server = await asyncio.start_server(not_tls, "127.0.0.1", 0)
+        broken = f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
+        async with server, opened(tmp_path) as store, upstream(self_signed(tmp_path)) as stranger:
             await enqueue(store, 1)
-            not_tls = plain.url.replace("http:", "https:")
-            async with forwarding(store, lane(stranger.url), lane(not_tls, "other")) as forwarder:
+            async with forwarding(store, lane(stranger.url), lane(broken, "other")) as forwarder:
                 await until_state(forwarder, "paused", "certificate_refused")
                 await until(lambda: forwarder.states()[1].reason == "tls", "the handshake fails")
                 assert forwarder.states()[1].state == "retrying"

@@ -36,7 +36,7 @@ def test_lists_and_look_ups_use_an_index(tmp_path: Path) -> None:
     connection = connect_writer(tmp_path / DATABASE)
     queries = load_queries({name: family.queries for name, family in families.load().items()})
     scanning = {"jobs.by_state", "objects.counts", "issues.open_count"}  # status counts them, and says so
-    small = ("lanes", "box", "sync_boxes", "sync_gaps", "api_keys", "(subquery", "g", "b", "s")
+    small = ("lanes", "box", "sync_boxes", "sync_gaps", "api_keys", "CONSTANT", "(subquery")
     try:
         for query in queries.all():
             if query.name in scanning:
@@ -48,7 +48,7 @@ def test_lists_and_look_ups_use_an_index(tmp_path: Path) -> None:
             scans = [
                 line
                 for line in plan
-                if line.startswith("SCAN") and "USING" not in line and line.split()[1] not in small
+                if line.startswith("SCAN") and "USING" not in line and not line.split()[1].startswith(small)
             ]
             assert not scans, (query.name, plan)
     finally:

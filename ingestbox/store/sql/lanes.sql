@@ -25,21 +25,44 @@ UPDATE lanes SET state = 'off', reason = NULL, next_try_ms = NULL, since_ms = :n
 SELECT cursor, chain_epoch, chain_seq FROM lanes WHERE name = :name;
 
 -- name: pending
--- The lines after a seq in order, each with whether this lane has parked it. The caller stops at its caps.
+-- The lines after a seq, up to a number and to a sum of bytes (but one at least): each with whether this lane
+-- has parked it, and with the last seq there is, which tells whether more is pending.
 -- The cast costs nothing, and a flipped bit can make a text of a blob.
-SELECT d.seq, d.epoch, CAST(d.line AS BLOB), d.crc, p.seq IS NOT NULL
+SELECT
+    d.seq, d.epoch, CAST(d.line AS BLOB), d.crc, p.seq IS NOT NULL,
+    (SELECT max(seq) FROM deliveries)
 FROM deliveries AS d LEFT JOIN parked AS p ON p.lane = :lane AND p.seq = d.seq
-WHERE d.seq > :after
-ORDER BY d.seq
-LIMIT :limit;
+WHERE d.seq > :after AND d.seq <= (
+    SELECT coalesce(max(seq) FILTER (WHERE total <= :size), min(seq))
+    FROM (
+        SELECT seq, sum(bytes) OVER (ORDER BY seq ROWS UNBOUNDED PRECEDING) AS total
+        FROM (
+            SELECT seq, length(line) + 1 AS bytes FROM deliveries
+            WHERE seq > :after
+            ORDER BY seq LIMIT :lines
+        )
+    )
+)
+ORDER BY d.seq;
 
 -- name: again
--- Lines inside a gap that the upstream reported, of the epoch that the gap is in.
-SELECT d.seq, d.epoch, CAST(d.line AS BLOB), d.crc, p.seq IS NOT NULL
+-- The same inside a gap that the upstream reported, for the epoch that the gap is in.
+SELECT
+    d.seq, d.epoch, CAST(d.line AS BLOB), d.crc, p.seq IS NOT NULL,
+    (SELECT max(seq) FROM deliveries WHERE seq < :first AND epoch = :epoch)
 FROM deliveries AS d LEFT JOIN parked AS p ON p.lane = :lane AND p.seq = d.seq
-WHERE d.seq > :after AND d.seq < :first AND d.epoch = :epoch
-ORDER BY d.seq
-LIMIT :limit;
+WHERE d.epoch = :epoch AND d.seq > :after AND d.seq <= (
+    SELECT coalesce(max(seq) FILTER (WHERE total <= :size), min(seq))
+    FROM (
+        SELECT seq, sum(bytes) OVER (ORDER BY seq ROWS UNBOUNDED PRECEDING) AS total
+        FROM (
+            SELECT seq, length(line) + 1 AS bytes FROM deliveries
+            WHERE seq > :after AND seq < :first AND epoch = :epoch
+            ORDER BY seq LIMIT :lines
+        )
+    )
+)
+ORDER BY d.seq;
 
 -- name: advance
 -- `after` is where the batch was read from: a lane that was moved meanwhile is left alone.

@@ -1,0 +1,84 @@
+# Chores. `make` alone lists them; ARGS="…" is passed on, for example: make test ARGS="-k feedback".
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+ARGS ?=
+
+export PIP_ROOT_USER_ACTION := ignore
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+INSTALL := $(BIN)/python -m pip install --quiet --require-hashes --requirement
+# The package itself: editable, from this folder, built by the setuptools that the lock file brought.
+INSTALL_SELF := $(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+SOURCES := $(shell find ingestbox -type f ! -name '*.pyc')
+
+.PHONY: help run setup test check bench faults binary docs lock clean
+
+help: ## List the targets.
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
+
+run: $(VENV)/.runtime ## Install what is needed into .venv and start the box (data in ./ingestbox-data).
+	@$(BIN)/ingestbox serve $(ARGS)
+
+setup: $(VENV)/.development ## Install the box and its development tools into .venv, editable.
+
+test: $(VENV)/.development ## Install, build the binary, and run all tests.
+	@$(BIN)/python -m pytest $(ARGS)
+
+check: $(VENV)/.development ## Lint, formatting and types.
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+
+bench: $(VENV)/.development ## Measure the box beside its floors; the figures are in one table.
+	@$(BIN)/python -m benchmarks $(ARGS)
+
+faults: $(VENV)/.development ## Power loss, failing disks, kill at each fsync (needs root and loop devices).
+	@$(BIN)/python -m pytest -o python_files='fault_*.py' tests/faults $(ARGS)
+
+binary: dist/ingestbox ## Build the single file dist/ingestbox.
+
+docs: $(VENV)/.development ## Write docs/configuration.md anew from the settings' own descriptions.
+	@$(BIN)/python -m packaging.configuration > docs/configuration.md
+
+lock: $(VENV)/.development ## Resolve the dependencies of pyproject.toml into the lock files.
+	$(BIN)/pip-compile $(LOCKING) --build-deps-for editable --output-file requirements.lock pyproject.toml
+	$(BIN)/pip-compile $(LOCKING) --extra dev --constraint requirements.lock --output-file requirements-dev.lock pyproject.toml
+
+clean: ## Remove what was built and cached; .venv and data folders stay.
+	rm -rf build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info
+	find ingestbox tests benchmarks packaging -name __pycache__ -prune -exec rm -rf {} +
+
+LOCKING := --quiet --generate-hashes --allow-unsafe --strip-extras --no-header \
+	--no-emit-index-url --no-emit-find-links --no-emit-trusted-host
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+		echo "ingestbox needs Python 3.11 or later; $(PYTHON) is older or missing. Name another: make PYTHON=python3.12 …" >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
+		echo "This Python cannot make a virtual environment. On Debian: apt-get install python3-venv" >&2; exit 1; }
+	@$(PYTHON) -m venv --clear $(VENV)
+
+$(VENV)/.runtime: requirements.lock pyproject.toml | $(BIN)/python
+	@echo "Installing into $(VENV) …" >&2
+	@$(INSTALL) requirements.lock
+	@$(INSTALL_SELF)
+	@touch $@
+
+$(VENV)/.development: requirements-dev.lock pyproject.toml | $(BIN)/python
+	@echo "Installing into $(VENV), with the development tools …" >&2
+	@$(INSTALL) requirements-dev.lock
+	@$(INSTALL_SELF)
+	@touch $@ $(VENV)/.runtime
+
+# Equal sources build equal files: the hash seed and the time stamp are fixed.
+dist/ingestbox: ingestbox.spec pyproject.toml requirements-dev.lock $(SOURCES) | $(VENV)/.development
+	@echo "Building $@ …" >&2
+	@PYTHONHASHSEED=1 SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct 2>/dev/null || echo 315532800) \
+		$(BIN)/python -m PyInstaller --noconfirm --log-level WARN ingestbox.spec
+	@touch $@

@@ -1,0 +1,46 @@
+"""`python -m benchmarks [names…] [--full] [--json]`: floors and box in one run, ratios, medians."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable
+
+import click
+
+from benchmarks import accept
+from benchmarks.report import ROUNDS, Options, Row, Unavailable, as_json, as_table
+
+BENCHMARKS: dict[str, Callable[[Options], list[Row]]] = {
+    "batches": accept.batches,
+    "singles": accept.singles,
+}
+
+
+@click.command()
+@click.argument("names", nargs=-1, type=click.Choice(list(BENCHMARKS)))
+@click.option("--full", is_flag=True, help="The full sizes of the targets; takes about an hour.")
+@click.option("--rounds", default=ROUNDS, show_default=True, help="Rounds of which medians are taken.")
+@click.option("--json", "machine", is_flag=True, help="Every single round, as JSON.")
+def main(names: tuple[str, ...], full: bool, rounds: int, machine: bool) -> None:
+    """Measures the box against its floors. Without NAMES, everything."""
+    options = Options(full=full, rounds=rounds)
+    rows: list[Row] = []
+    failures: list[tuple[str, str]] = []
+    for name in names or BENCHMARKS:
+        began = time.perf_counter()
+        print(f"{name} …", end=" ", file=sys.stderr, flush=True)
+        try:
+            rows += BENCHMARKS[name](options)
+        except Unavailable as error:
+            failures.append((name, str(error)))
+        print(f"{time.perf_counter() - began:.0f} s", file=sys.stderr)
+    if machine:
+        print(as_json(rows, failures).decode())
+    else:
+        as_table(rows, failures)
+    sys.exit(1 if failures else 0)
+
+
+if __name__ == "__main__":
+    main()

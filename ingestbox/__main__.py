@@ -1,0 +1,5 @@
+"""`python -m ingestbox`, and where the frozen program begins."""
+
+from ingestbox.cli import main
+
+main()

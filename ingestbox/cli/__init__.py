@@ -1,0 +1,21 @@
+"""The command line. This file is all that a CPU child imports of it."""
+
+from __future__ import annotations
+
+import sys
+from typing import NoReturn
+
+
+def main() -> NoReturn:
+    """The program's entry: a command for people, or `_child`, with which a frozen box starts its children."""
+    if getattr(sys, "frozen", False):
+        from ingestbox.cli.frozen import follow_boot_loader
+
+        follow_boot_loader()
+    if sys.argv[1:2] == ["_child"]:
+        from ingestbox.pipeline.child import main as work
+
+        work()
+    from ingestbox.cli.commands import run
+
+    sys.exit(run())

@@ -1,0 +1,61 @@
+"""The commands together, and how each ends: exit code 0, 1 for a failure, 2 for a mistake in the call."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+
+import click
+
+from ingestbox import __version__
+from ingestbox.cli import doctor, key, send, serve, status, token, version
+from ingestbox.errors import StartupError
+
+INTERRUPTED = 130
+"""Exit code after Ctrl-C: 128 and the number of SIGINT."""
+
+EXAMPLES = """\b
+Examples:
+  ingestbox serve
+  ingestbox token create --user me --role admin
+  ingestbox send tickets.ndjson --wait
+  ingestbox status
+"""
+
+
+@click.group(
+    epilog=EXAMPLES,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+@click.version_option(__version__, message="%(prog)s %(version)s")
+def cli() -> None:
+    """Take records in, never lose one, analyse them, and forward them when the upstream can be reached.
+
+    One box works on one data folder (--data, INGESTBOX_DATA, or ./ingestbox-data). Commands talk to the box
+    that runs on the folder, and open the folder themselves when none does.
+    """
+
+
+for each in (serve, token, key, send, status, doctor, version):
+    cli.add_command(each.command)
+
+
+def run(arguments: Sequence[str] | None = None) -> int:
+    """Runs a command; the exit code."""
+    try:
+        code = cli.main(arguments, prog_name="ingestbox", standalone_mode=False)
+        sys.stdout.flush()
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except StartupError as error:
+        click.echo(f"Error: {error}", err=True)
+        return 1
+    except click.Abort:
+        return INTERRUPTED
+    except BrokenPipeError:
+        # Whoever read our output has enough of it. Python would complain when it flushes at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    return code if isinstance(code, int) else 0

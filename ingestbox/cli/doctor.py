@@ -1,0 +1,53 @@
+"""`ingestbox doctor`: checks, each with what to do about it."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ingestbox.cli.options import data_options, json_option, settings_of
+from ingestbox.cli.output import print_json
+
+
+@click.command(
+    "doctor",
+    epilog="""\b
+Examples:
+  ingestbox doctor
+  ingestbox doctor --json | jq '.findings[] | select(.ok | not)'
+""",
+)
+@data_options
+@json_option
+def command(data: str | None, config: Path | None, as_json: bool) -> int:
+    """Check SQLite, permissions, disk, the store's integrity and the lanes' sums.
+
+    Exit code 0 when all is well, 1 when something was found. Reading the whole store takes minutes when it
+    holds many gigabytes.
+    """
+    from ingestbox.cli.reach import administration, call
+
+    settings = settings_of(data, config)
+
+    async def examine() -> Any:
+        async with administration(settings) as client:
+            return await call(client, "GET", "/v1/doctor")
+
+    report = asyncio.run(examine())
+    if as_json:
+        print_json(report)
+    else:
+        _show(report)
+    return 0 if report["ok"] else 1
+
+
+def _show(report: dict[str, Any]) -> None:
+    for finding in report["findings"]:
+        click.echo(f"{'ok   ' if finding['ok'] else 'WRONG'} {finding['check']}: {finding['message']}")
+        if not finding["ok"] and finding["remedy"]:
+            click.echo(f"      {finding['remedy']}")
+    wrong = sum(not finding["ok"] for finding in report["findings"])
+    click.echo("All is well." if report["ok"] else f"Found wrong: {wrong}.")

@@ -1,0 +1,114 @@
+"""`ingestbox key`: API keys, which can be revoked."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ingestbox.cli.options import (
+    Duration,
+    data_options,
+    json_option,
+    roles_option,
+    settings_of,
+    workspace_option,
+)
+from ingestbox.cli.output import print_json, print_table
+
+
+@click.group("key")
+def command() -> None:
+    """Make, list and revoke API keys."""
+
+
+@command.command(
+    "create",
+    epilog="""\b
+Examples:
+  ingestbox key create --name crawler-7 --role ingest
+  ingestbox key create --name reports --role analyst --ttl 90d --json
+""",
+)
+@data_options
+@click.option("--name", required=True, help="What the key is for, as it is listed.")
+@roles_option
+@click.option("--ttl", type=Duration(), help="How long it is good.  [default: until it is revoked]")
+@workspace_option
+@json_option
+def create(
+    data: str | None,
+    config: Path | None,
+    name: str,
+    roles: tuple[str, ...],
+    ttl: int | None,
+    workspace: str,
+    as_json: bool,
+) -> None:
+    """Print a new key. It is shown this once: the box keeps only its hash."""
+    wanted = {"name": name, "roles": roles, "ttl_seconds": ttl, "workspace": workspace}
+    made = _ask(data, config, workspace, "POST", "/v1/keys", wanted)
+    if as_json:
+        print_json(made)
+    else:
+        click.echo(made["key"])
+        click.echo(f"Key {made['id']}. It cannot be shown again; keep it now.", err=True)
+
+
+@command.command("list", epilog="\b\nExample:\n  ingestbox key list --json\n")
+@data_options
+@workspace_option
+@json_option
+def list_(data: str | None, config: Path | None, workspace: str, as_json: bool) -> None:
+    """List the workspace's keys, newest first, without the keys themselves."""
+    found = _ask(data, config, workspace, "GET", "/v1/keys")
+    if as_json:
+        print_json(found)
+        return
+    print_table(
+        ("id", "name", "roles", "created", "expires", "last used", "revoked"),
+        [
+            (
+                each["id"],
+                each["name"],
+                " ".join(each["roles"]),
+                each["created_at"],
+                each["expires_at"],
+                each["used_at"],
+                each["revoked_at"],
+            )
+            for each in found["keys"]
+        ],
+    )
+
+
+@command.command("revoke", epilog="\b\nExample:\n  ingestbox key revoke 3\n")
+@data_options
+@click.argument("key_id", metavar="ID")
+@workspace_option
+@json_option
+def revoke(data: str | None, config: Path | None, key_id: str, workspace: str, as_json: bool) -> None:
+    """End a key for good; it is refused from the next request on. See the ids with: ingestbox key list."""
+    if not (key_id.isascii() and key_id.isdigit()):
+        raise click.UsageError(f"{key_id!r} is not the id of a key; see: ingestbox key list")
+    answer = _ask(data, config, workspace, "DELETE", f"/v1/keys/{key_id}")
+    if as_json:
+        print_json(answer)
+    else:
+        click.echo(f"Key {key_id} is revoked.")
+
+
+def _ask(
+    data: str | None, config: Path | None, workspace: str, method: str, path: str, body: object = None
+) -> Any:
+    from ingestbox.cli.reach import administration, call
+
+    settings = settings_of(data, config)
+
+    async def ask() -> Any:
+        async with administration(settings, workspace) as client:
+            return await call(client, method, path, body)
+
+    return asyncio.run(ask())

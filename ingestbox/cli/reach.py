@@ -1,0 +1,175 @@
+"""How commands reach a box: over loopback when one runs on the data folder, else by opening the folder.
+
+The same requests go to the same handlers either way. Without a running box the door is opened inside this
+process, without a socket, over the store that the command holds the lock of.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Generator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import click
+import httpx2
+import msgspec
+
+from ingestbox import logs
+from ingestbox.clock import SystemClock
+from ingestbox.config import Settings
+from ingestbox.model import Role
+from ingestbox.ops import doctor, status
+from ingestbox.ops.offline import open_store
+from ingestbox.store import Store
+from ingestbox.store.lock import is_held, read_holder
+from ingestbox.web.admin import Admin
+from ingestbox.web.app import build_app
+from ingestbox.web.binding import BoundRoute
+from ingestbox.web.box import StoreBox
+from ingestbox.web.identity import Guard
+from ingestbox.web.keyring import StoredKeys
+from ingestbox.web.secretfile import load_secret
+from ingestbox.web.tokens import mint
+
+TOKEN_SECONDS = 60
+"""How long a token that a command makes for itself is good; it makes the next one at half time."""
+
+STARTING_SECONDS = 5.0
+"""How long a command waits for the address of a box that is just starting."""
+
+CONNECT_SECONDS = 5.0
+SUBJECT = "cli"
+
+
+class MintedToken(httpx2.Auth):
+    """Signs each request with a short token made from the data folder's secret."""
+
+    def __init__(self, secret: bytes, role: Role, workspace: str = "default") -> None:
+        self._secret = secret
+        self._role = role
+        self._workspace = workspace
+        self._clock = SystemClock()
+        self._token = ""
+        self._renew_at = float("-inf")
+
+    def auth_flow(self, request: httpx2.Request) -> Generator[httpx2.Request, httpx2.Response, None]:
+        """Adds the header."""
+        if self._clock.monotonic() >= self._renew_at:
+            self._token = mint(
+                self._secret,
+                subject=SUBJECT,
+                roles=[self._role],
+                workspace=self._workspace,
+                ttl_seconds=TOKEN_SECONDS,
+                clock=self._clock,
+            )
+            self._renew_at = self._clock.monotonic() + TOKEN_SECONDS / 2
+        request.headers["Authorization"] = f"Bearer {self._token}"
+        yield request
+
+
+async def running_box(settings: Settings) -> str | None:
+    """The address of the box that runs on the data folder, or None when none does.
+
+    Raises ClickException when something holds the folder that does not listen.
+    """
+    folder = Path(settings.data)
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + STARTING_SECONDS
+    while is_held(folder):
+        holder = read_holder(folder)
+        if holder is not None and holder.url:
+            return holder.url
+        if loop.time() > deadline:
+            who = f"process {holder.pid}" if holder is not None else "another process"
+            raise click.ClickException(
+                f"The data folder {folder} is in use by {who}, which does not listen. "
+                "It may be another command: try again when it has ended."
+            )
+        await asyncio.sleep(0.05)
+    return None
+
+
+@asynccontextmanager
+async def administration(
+    settings: Settings, workspace: str = "default"
+) -> AsyncIterator[httpx2.AsyncClient]:
+    """A client for the box's `/v1`, as an administrator of the workspace. Raises StartupError or
+    ClickException when there is no box in the folder."""
+    logs.set_up("WARNING", "simple")
+    folder = Path(settings.data)
+    url = await running_box(settings)
+    if url is not None:
+        async with _client(folder, workspace, base_url=url) as client:
+            yield client
+        return
+    async with open_store(settings) as store:
+        transport = httpx2.ASGITransport(_door(store, settings))
+        async with _client(folder, workspace, base_url="http://box", transport=transport) as client:
+            yield client
+
+
+async def call(client: httpx2.AsyncClient, method: str, path: str, body: object = None) -> Any:
+    """The decoded answer. Raises ClickException with the box's own sentence and remedy."""
+    content = None if body is None else msgspec.json.encode(body)
+    headers = {} if content is None else {"Content-Type": "application/json"}
+    try:
+        response = await client.request(method, path, content=content, headers=headers)
+    except httpx2.TransportError as error:
+        raise click.ClickException(
+            f"The box at {client.base_url} does not answer: {reason(error)}. See its log."
+        ) from None
+    if response.is_success:
+        return msgspec.json.decode(response.content)
+    raise click.ClickException(complaint(response))
+
+
+def complaint(response: httpx2.Response) -> str:
+    """What an answer that is an error says: status, detail, and the remedy where it gives one."""
+    try:
+        told = msgspec.json.decode(response.content, type=dict[str, object])
+    except msgspec.DecodeError:
+        told = {}
+    words = [str(told[name]) for name in ("detail", "remedy") if told.get(name)]
+    sentence = " ".join(word if word.endswith((".", "!", "?")) else f"{word}." for word in words)
+    return sentence or f"The answer was {response.status_code} {response.reason_phrase}."
+
+
+def reason(error: httpx2.TransportError) -> str:
+    """Why a request got no answer, as a phrase."""
+    return (str(error) or type(error).__name__).rstrip(".")
+
+
+def _client(folder: Path, workspace: str, **options: Any) -> httpx2.AsyncClient:
+    return httpx2.AsyncClient(
+        auth=MintedToken(load_secret(folder), Role.ADMIN, workspace),
+        trust_env=False,  # a proxy has no business between a box and its own command
+        timeout=httpx2.Timeout(None, connect=CONNECT_SECONDS),  # the doctor may read for minutes
+        **options,
+    )
+
+
+def _door(store: Store, settings: Settings) -> Any:
+    """The administration's routes over an open store, as an ASGI application."""
+    guard = Guard(
+        secret=load_secret(store.path.parent),
+        static=(),
+        keys=StoredKeys(store),
+        clock=store.clock,
+        leeway_seconds=settings.auth.leeway_seconds,
+    )
+    admin = Admin(
+        store,
+        forget=guard.forget,
+        snapshot=lambda: status.snapshot(store),
+        examine=lambda: doctor.examine(store, settings),
+    )
+    return build_app(
+        routes=[BoundRoute(route) for route in admin.routes()],
+        guard=guard,
+        box=StoreBox(store, ring=lambda _: None),
+        limits=settings.limits,
+        clock=store.clock,
+    )
