@@ -1,4 +1,4 @@
-"""What the single-file program needs: its boot-loader unpacks, then starts the program as a second process."""
+"""What the single-file program needs: its boot-loader unpacks it, then runs it as a second process."""
 
 from __future__ import annotations
 

@@ -93,9 +93,7 @@ async def running_box(settings: Settings) -> str | None:
 
 
 @asynccontextmanager
-async def administration(
-    settings: Settings, workspace: str = "default"
-) -> AsyncIterator[httpx2.AsyncClient]:
+async def administration(settings: Settings, workspace: str = "default") -> AsyncIterator[httpx2.AsyncClient]:
     """A client for the box's `/v1`, as an administrator of the workspace. Raises StartupError or
     ClickException when there is no box in the folder."""
     logs.set_up("WARNING", "simple")

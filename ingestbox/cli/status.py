@@ -51,7 +51,9 @@ def _show(found: dict[str, Any]) -> None:
         ("store", f"{found['store']['bytes'] / 1_048_576:,.1f} MB"),
     ]
     if live:
-        facts.append(("children", f"{cell(live['children'])}, restarted {cell(live['child_restarts'])} times"))
+        facts.append(
+            ("children", f"{cell(live['children'])}, restarted {cell(live['child_restarts'])} times")
+        )
     for label, value in facts:
         click.echo(f"{label:<12} {value}")
     if found["objects"]:

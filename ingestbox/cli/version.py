@@ -18,10 +18,6 @@ def command(as_json: bool) -> None:
     from ingestbox.store import engine
 
     if as_json:
-        print_json(
-            {"version": __version__, "python": platform.python_version(), "sqlite": engine.version()}
-        )
+        print_json({"version": __version__, "python": platform.python_version(), "sqlite": engine.version()})
     else:
-        click.echo(
-            f"ingestbox {__version__} (Python {platform.python_version()}, SQLite {engine.version()})"
-        )
+        click.echo(f"ingestbox {__version__} (Python {platform.python_version()}, SQLite {engine.version()})")

@@ -1,7 +1,7 @@
 """One lane: reads what is pending, sends it batch by batch, and keeps its place.
 
-The next batch is read and compressed while one is on its way, and the place is committed while the next is
-being sent. A kill in between sends a batch twice; the upstream takes it once.
+The next batches are read and compressed while one is on its way, and the place is committed while the next
+is being sent. A kill in between sends a batch twice; the upstream takes it once.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from ingestbox import config
 from ingestbox.clock import Clock
 from ingestbox.errors import IngestError
 from ingestbox.forward import batch as batches
+from ingestbox.forward.ahead import ReadAhead
 from ingestbox.forward.backoff import Backoff
 from ingestbox.forward.batch import LaneBatch
 from ingestbox.forward.sink import Delivered, Gap, Parcel, Pause, Retry, Sink
@@ -63,7 +64,7 @@ class LaneRunner:
         self._bell = asyncio.Event()
         self._stop = asyncio.Event()
         self._position: Position | None = None
-        self._ahead: asyncio.Task[Parcel | None] | None = None
+        self._ahead = ReadAhead(self._pending, sink.pack)
         self._commit: asyncio.Task[bool] | None = None
         self._gap: Gap | None = None
         self._gap_epoch = ""
@@ -90,7 +91,7 @@ class LaneRunner:
                     due = await self._broken(error)
                 await self._rest(due)
         finally:
-            await self._drop_ahead()
+            await self._ahead.drop()
             with contextlib.suppress(Exception):  # what is not committed is sent again
                 await self._committed()
 
@@ -102,11 +103,11 @@ class LaneRunner:
             return self._scheduled() if await self._committed() else NOW
         fresh = self._gap is None
         if fresh:
-            self._read_ahead(parcel.batch)
+            self._ahead.follow(parcel.batch)
         decision = await self._sink.send(parcel)
         if isinstance(decision, Delivered):
             return await self._delivered(parcel, decision, fresh=fresh)
-        await self._drop_ahead()
+        await self._ahead.drop()
         await self._committed()
         return await self._held(decision)
 
@@ -125,25 +126,10 @@ class LaneRunner:
             self._position = await lanes.position(self._store, self._lane.name)
         if self._gap is not None:
             return await self._from_gap(self._gap, self._gap_epoch)
-        ahead, self._ahead = self._ahead, None
-        if ahead is not None and (parcel := await ahead) is not None:
+        if (parcel := await self._ahead.next()) is not None:
             return parcel
         found = await self._pending(self._position)
         return None if found is None else await asyncio.to_thread(self._sink.pack, found)
-
-    def _read_ahead(self, sending: LaneBatch) -> None:
-        """Starts making the next batch, if more is pending. One that is not full is not kept: it may fill."""
-        if not sending.more:
-            return
-        place = Position(sending.last, sending.epoch, sending.last)
-
-        async def make() -> Parcel | None:
-            found = await self._pending(place)
-            if found is None or not found.more:
-                return None
-            return await asyncio.to_thread(self._sink.pack, found)
-
-        self._ahead = asyncio.create_task(make(), name=f"lane-{self._lane.name}-ahead")
 
     async def _pending(self, place: Position) -> LaneBatch | None:
         lane = self._lane
@@ -198,7 +184,7 @@ class LaneRunner:
             await self._store.write(ParkAgain(self._lane.name, parked, now))
         self._log_parked(batch.damaged, decision.rejected)
         if self._turn_to_gap(batch, decision.missing, fresh=fresh):
-            await self._drop_ahead()
+            await self._ahead.drop()
             await self._committed()
             return await self._held(Pause("gap_persists"))
         self._backoff.reset()
@@ -241,7 +227,7 @@ class LaneRunner:
 
     async def _broken(self, error: Exception) -> float:
         """The store, or this program, failed: start over from what is committed."""
-        await self._drop_ahead()
+        await self._ahead.drop()
         with contextlib.suppress(Exception):
             await self._committed()
         self._position = None
@@ -255,17 +241,9 @@ class LaneRunner:
         commit, self._commit = self._commit, None
         if commit is None or await commit:
             return True
-        await self._drop_ahead()
+        await self._ahead.drop()
         self._position = None
         return False
-
-    async def _drop_ahead(self) -> None:
-        ahead, self._ahead = self._ahead, None
-        if ahead is not None:
-            ahead.cancel()
-            await asyncio.wait([ahead])
-            if not ahead.cancelled():
-                ahead.exception()  # seen: the next turn reads again and meets it if it is still there
 
     # How the lane is.
 

@@ -246,6 +246,8 @@ class DiscardIntake:
 
     def apply(self, tx: Tx) -> bool:
         """Removes some records; with the last ones the job goes and its key is free again."""
+        if tx.one("jobs.is_receiving", {"id": self.job_id}) is None:
+            return True  # it became visible after all, or is gone
         span = {"first": record_id(self.job_id, 0), "beyond": record_id(self.job_id + 1, 0)}
         if tx.run("records.remove_some", {**span, "limit": REMOVE_ROWS}) == REMOVE_ROWS:
             return False

@@ -36,7 +36,8 @@ def as_sent(ticket: Mapping[str, Any]) -> dict[str, object]:
 
 @dataclass(eq=False)
 class Shipment:
-    """One batch and what became of it. `job_id` is set by the first acknowledgement."""
+    """One batch and what became of it. `job_id` is set by the first acknowledgement; `originals` counts
+    those that were not called a replay."""
 
     key: str
     number: int
@@ -44,6 +45,7 @@ class Shipment:
     body: bytes
     attempts: int = 0
     unanswered: int = 0
+    originals: int = 0
     statuses: list[int] = field(default_factory=list)
     job_id: str | None = None
 
@@ -51,11 +53,6 @@ class Shipment:
     def acknowledged(self) -> bool:
         """Whether the box ever said yes."""
         return self.job_id is not None
-
-    @property
-    def undecided(self) -> bool:
-        """Never acknowledged, but the box may have taken it: it must be there whole, or not at all."""
-        return self.job_id is None and (self.unanswered > 0 or bool(self.statuses))
 
 
 class Journal:
@@ -129,14 +126,14 @@ class Journal:
         job_id, first = body["job_id"], shipment.job_id
         if body["record_count"] != len(shipment.digests):
             self._violation(shipment, f"record_count is {body['record_count']}")
-        if first is None:
-            shipment.job_id = job_id
-            if replayed and not shipment.unanswered and shipment.attempts == 1:
-                self._violation(shipment, "the first answer is called a replay")
-        elif job_id != first:
+        shipment.job_id = first or job_id
+        shipment.originals += not replayed
+        if job_id != shipment.job_id:
             self._violation(shipment, f"one key, two jobs: {first} and {job_id}")
-        elif not replayed and shipment.statuses.count(200) > 1:
-            self._violation(shipment, "a repeated answer is not called a replay")
+        if shipment.originals > 1:
+            self._violation(shipment, "two answers of one key are not called replays")
+        if replayed and shipment.attempts == 1:
+            self._violation(shipment, "the only attempt is called a replay")
 
     def _violation(self, shipment: Shipment, what: str) -> None:
         self.violations.append(f"shipment {shipment.number}: {what}")

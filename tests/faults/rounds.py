@@ -19,7 +19,7 @@ from tests.faults.ledger import check_effects
 from tests.faults.load import Load
 from tests.harness import BoxProcess, until
 
-MOMENTS = ("starting", "intake", "processing", "forwarding")
+MOMENTS = ("starting", "intake", "intake", "processing", "processing", "forwarding", "forwarding")
 VICTIMS = ("box", "box", "box", "box", "upstream", "both", "child")
 
 

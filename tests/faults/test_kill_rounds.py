@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tests.faults.rounds import KillRounds
 
-ROUNDS = 32
+ROUNDS = 36
 SEED = 20_260_101
 
 

@@ -111,9 +111,9 @@ class Live:
         self.server = HttpServer(self.door, settings, install_signals)
 
     @classmethod
-    def quiet(cls, settings: Server = Server(port=0), install_signals: bool = False) -> Live:
+    def quiet(cls, settings: Server | None = None, install_signals: bool = False) -> Live:
         """One that the test starts and stops itself."""
-        return cls(Limits(), settings, install_signals)
+        return cls(Limits(), settings or Server(port=0), install_signals)
 
     async def echo(self, ask: Request) -> Reply:
         self.asked.append(ask)
@@ -216,7 +216,7 @@ Test = Callable[[Live], Awaitable[None]]
 
 
 def serve(test: Test, limits: Limits | None = None, stop_seconds: float = 5.0) -> None:
-    """Runs a coroutine function against a running door, for at most a minute, on the loop that the box uses."""
+    """Runs a coroutine function against a running door, on the box's loop, for at most a minute."""
 
     async def main() -> None:
         live = Live(limits or Limits(), Server(port=0, stop_seconds=stop_seconds), False)

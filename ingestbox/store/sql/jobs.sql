@@ -80,6 +80,9 @@ LIMIT :limit;
 -- Jobs whose last chunk has not come: filled by a request right now, or left over from one that failed.
 SELECT id FROM jobs WHERE state = 'receiving' ORDER BY id LIMIT :limit;
 
+-- name: is_receiving
+SELECT 1 FROM jobs WHERE id = :id AND state = 'receiving';
+
 -- name: remove
 DELETE FROM jobs WHERE id = :id AND state = 'receiving';
 

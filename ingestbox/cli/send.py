@@ -1,0 +1,231 @@
+"""`ingestbox send`: records from files to a box."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import os
+import secrets
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
+
+import click
+
+from ingestbox.cli.options import data_options, json_option, settings_of
+from ingestbox.cli.output import print_json
+
+if TYPE_CHECKING:
+    import httpx2
+
+    from ingestbox.cli.sending.batches import Batch, Batches
+    from ingestbox.cli.sending.progress import Bar, Quiet
+    from ingestbox.cli.sending.source import Piece
+    from ingestbox.cli.sending.tally import Tally
+    from ingestbox.config import Settings
+
+STDIN = "-"
+READ_SECONDS = 60.0
+"""How long one answer is waited for; then the batch is sent again, which its key makes harmless."""
+
+
+@click.command(
+    "send",
+    epilog="""\b
+Examples:
+  ingestbox send tickets.ndjson --wait
+  export.sh | ingestbox send -
+  INGESTBOX_TOKEN=ibk_… ingestbox send tickets.json --url https://box.example:8000 --gzip
+""",
+)
+@click.argument("files", nargs=-1, required=True, metavar="FILE...")
+@click.option(
+    "--url", envvar="INGESTBOX_URL", help="Another box; or INGESTBOX_URL.  [default: the data folder's]"
+)
+@click.option(
+    "--token",
+    "--key",
+    "token",
+    envvar="INGESTBOX_TOKEN",
+    help="Token or API key for it; or INGESTBOX_TOKEN, which other users of this machine cannot see.",
+)
+@click.option("--wait", is_flag=True, help="Wait until every job has ended, and report what failed.")
+@click.option("--partial", is_flag=True, help="Take the good records of a batch that has bad ones.")
+@click.option("--again", is_flag=True, help="Send as new what an earlier call has sent already.")
+@click.option("--gzip", "compress", is_flag=True, help="Compress what is sent.")
+@click.option(
+    "--batch",
+    "most",
+    type=click.IntRange(1, 100_000),
+    help="Records in a batch.  [default: 1000, the box's limit]",
+)
+@click.option(
+    "--parallel", type=click.IntRange(1, 16), default=4, show_default=True, help="Batches sent at once."
+)
+@click.option(
+    "--patience",
+    type=click.FloatRange(min=0),
+    default=300.0,
+    show_default=True,
+    help="Seconds to keep trying while the box does not take a batch.",
+)
+@data_options
+@json_option
+def command(
+    files: tuple[str, ...],
+    url: str | None,
+    token: str | None,
+    wait: bool,
+    partial: bool,
+    again: bool,
+    compress: bool,
+    most: int | None,
+    parallel: int,
+    patience: float,
+    data: str | None,
+    config: Path | None,
+    as_json: bool,
+) -> int:
+    """Send the records in FILEs (`-` is stdin) to a running box: NDJSON, a JSON array, or {"records": […]}.
+
+    A call that was interrupted is repeated as it was: each batch has an Idempotency-Key made from its
+    content and its number, so that what was taken is not taken twice (for 48 hours, as the box is set).
+    Exit code 0 when every record was taken and, with --wait, processed; otherwise 1.
+    """
+    from ingestbox.cli.sending.batches import Batches
+    from ingestbox.cli.sending.sender import Sender
+    from ingestbox.cli.sending.tally import Tally
+
+    settings = settings_of(data, config)
+    _check(files)
+    tally = Tally()
+    batches = Batches(
+        most_records=most or settings.limits.feedback_records,
+        most_bytes=settings.limits.feedback_json_mb * 1_048_576,
+        salt=secrets.token_hex(8) if again else "",
+    )
+
+    async def send() -> tuple[float, str]:
+        from ingestbox.cli.sending.feed import feed
+
+        loop = asyncio.get_running_loop()
+        async with await _client(url, token, settings) as client:
+            with _progress(files) as progress:
+                started = loop.time()
+                sender = Sender(
+                    client,
+                    tally,
+                    progress,
+                    in_flight=parallel,
+                    patience=patience,
+                    partial=partial,
+                    compress=compress,
+                )
+                await sender.send(feed(_cut(files, batches, tally)))
+                seconds = loop.time() - started
+                if wait:
+                    await sender.wait()
+            return seconds, str(client.base_url)
+
+    try:
+        seconds, address = asyncio.run(send())
+    except KeyboardInterrupt:
+        click.echo(
+            f"Interrupted: {tally.taken:,} records in {len(tally.jobs):,} jobs were taken. Run the same "
+            "command again to go on.",
+            err=True,
+        )
+        raise click.Abort from None
+    except click.ClickException as error:
+        if tally.jobs and not isinstance(error, click.UsageError):
+            error.message += f" Before that {tally.taken:,} records in {len(tally.jobs):,} jobs were taken."
+        raise
+    if as_json:
+        print_json(tally.report(seconds, address, wait))
+    else:
+        *trouble, summary = tally.lines(seconds, wait)
+        for line in trouble:
+            click.echo(line, err=True)
+        click.echo(summary)
+    return 0 if tally.ok else 1
+
+
+def _check(files: Sequence[str]) -> None:
+    """Before anything is sent: that each file can be read."""
+    for name in files:
+        if name == STDIN:
+            continue
+        if not Path(name).exists():
+            raise click.UsageError(f"There is no file {name}.")
+        if Path(name).is_dir() or not os.access(name, os.R_OK):
+            raise click.UsageError(f"The file {name} cannot be read.")
+
+
+async def _client(url: str | None, token: str | None, settings: Settings) -> httpx2.AsyncClient:
+    import httpx2
+
+    from ingestbox.cli.reach import CONNECT_SECONDS, MintedToken, running_box
+    from ingestbox.model import Role
+    from ingestbox.web.secretfile import load_secret
+
+    timeout = httpx2.Timeout(READ_SECONDS, connect=CONNECT_SECONDS)
+    if url is not None:
+        if not url.startswith(("http://", "https://")):
+            raise click.UsageError(f"{url!r} is not the address of a box; write http://host:8000.")
+        if token is None:
+            raise click.UsageError("Another box needs --token or --key (or INGESTBOX_TOKEN).")
+        return httpx2.AsyncClient(base_url=url, timeout=timeout, headers={"Authorization": f"Bearer {token}"})
+    address = await running_box(settings)
+    if address is None:
+        raise click.ClickException(
+            f"No box runs on {settings.data}. Start one with: ingestbox serve --data {settings.data}; "
+            "or name another with --url."
+        )
+    if token is not None:
+        headers = {"Authorization": f"Bearer {token}"}
+        return httpx2.AsyncClient(base_url=address, timeout=timeout, trust_env=False, headers=headers)
+    minted = MintedToken(load_secret(Path(settings.data)), Role.INGEST)
+    return httpx2.AsyncClient(base_url=address, timeout=timeout, trust_env=False, auth=minted)
+
+
+def _progress(files: Sequence[str]) -> Bar | Quiet:
+    from ingestbox.cli.sending.progress import Bar, Quiet
+
+    if not sys.stderr.isatty():
+        return Quiet()
+    known = all(name != STDIN and Path(name).is_file() for name in files)
+    return Bar(sum(Path(name).stat().st_size for name in files) if known else None)
+
+
+def _cut(files: Sequence[str], batches: Batches, tally: Tally) -> Iterator[Batch]:
+    """Batches of every file in turn. Raises ClickException for a file without records."""
+    from ingestbox.cli.sending.source import BadFileError, pieces
+
+    for name in files:
+        called = "stdin" if name == STDIN else name
+        with _open(name) as stream:
+            try:
+                yield from batches.cut(_good(pieces(stream), called, tally), f"{called}, ")
+            except BadFileError as error:
+                raise click.ClickException(f"{called} cannot be sent: {error}.") from None
+            except OSError as error:
+                raise click.ClickException(f"{called} cannot be read: {error.strerror}.") from None
+
+
+def _open(name: str) -> BinaryIO:
+    if name == STDIN:
+        # Not sys.stdin, whose lock a thread that still reads would hold when the program ends.
+        return io.BufferedReader(io.FileIO(0, closefd=False))
+    return Path(name).open("rb")
+
+
+def _good(found: Iterable[Piece], name: str, tally: Tally) -> Iterator[Piece]:
+    """The pieces that are records; the others are noted as refused."""
+    from ingestbox.cli.sending.tally import Refused
+
+    for piece in found:
+        if piece.fault is None:
+            yield piece
+        else:
+            tally.refused.append(Refused(f"{name}, {piece.place}", piece.fault))

@@ -1,0 +1,270 @@
+"""Posts batches, several at once, each until the box has answered for good; then waits for the jobs."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from typing import NoReturn
+
+import click
+import httpx2
+import msgspec
+
+from ingestbox.cli.reach import complaint, reason
+from ingestbox.cli.sending.batches import Batch
+from ingestbox.cli.sending.progress import Progress
+from ingestbox.cli.sending.tally import Refused, Tally
+
+PATH = "/api/data-ingest"
+FIRST_PAUSE, LONGEST_PAUSE = 0.5, 30.0
+"""Seconds between tries when the box names none; doubled each time, half of it at random."""
+
+LONGEST_RETRY_AFTER = 60.0
+"""A Retry-After is honoured up to this many seconds."""
+
+FIRST_POLL, LONGEST_POLL = 0.05, 1.0
+"""Seconds between two looks at a job."""
+
+TRY_AGAIN = frozenset({408, 409, 425, 429})
+"""Besides every 5xx: the batch may be taken later (409: an earlier try of it is still running)."""
+
+REFUSED = frozenset({400, 413, 422})
+"""The fault is the batch's own; other batches may be good."""
+
+Sleep = Callable[[float], Awaitable[None]]
+
+
+class _Fault(msgspec.Struct):
+    message: str
+    index: int | None = None
+    field: str | None = None
+
+
+class _Outcome(msgspec.Struct):
+    index: int
+    outcome: str
+    message: str = ""
+
+
+class _Taken(msgspec.Struct):
+    """The 200 of an intake."""
+
+    job_id: str
+    record_count: int
+    outcomes: list[_Outcome] = []
+
+
+class _Refusal(msgspec.Struct):
+    errors: list[_Fault] = []
+
+
+class _Job(msgspec.Struct):
+    """A job, as far as waiting for it goes."""
+
+    status: str
+    error: str | None = None
+    errors: list[_Fault] = []
+
+
+class Sender:
+    """Sends what it is given and keeps the tally."""
+
+    def __init__(
+        self,
+        client: httpx2.AsyncClient,
+        tally: Tally,
+        progress: Progress,
+        *,
+        in_flight: int,
+        patience: float,
+        partial: bool = False,
+        compress: bool = False,
+        sleep: Sleep = asyncio.sleep,
+    ) -> None:
+        """`patience` is how many seconds one batch is tried for before the call fails."""
+        self._client = client
+        self._tally = tally
+        self._progress = progress
+        self._in_flight = in_flight
+        self._patience = patience
+        self._partial = partial
+        self._compress = compress
+        self._sleep = sleep
+        self._places: dict[str, tuple[str, ...]] = {}
+        self._waiting_since: float | None = None
+
+    async def send(self, batches: AsyncIterator[Batch]) -> None:
+        """Posts every batch. Raises ClickException when it is of no use to go on."""
+        under_way: dict[asyncio.Task[None], Batch] = {}
+        try:
+            async for batch in batches:
+                # The later record of an id has to be taken in later: not beside one with the same id.
+                while len(under_way) >= self._in_flight or any(
+                    not batch.ids.isdisjoint(other.ids) for other in under_way.values()
+                ):
+                    await _one_done(under_way)
+                under_way[asyncio.create_task(self._deliver(batch))] = batch
+            while under_way:
+                await _one_done(under_way)
+        finally:
+            for task in under_way:
+                task.cancel()
+            await asyncio.gather(*under_way, return_exceptions=True)
+
+    async def wait(self) -> None:
+        """Returns once every job has ended; failures and issues go to the tally."""
+        jobs = self._tally.jobs
+        for done, job_id in enumerate(jobs):
+            self._progress.waiting(done, len(jobs))
+            self._note_end(job_id, await self._ended(job_id))
+        self._progress.waiting(len(jobs), len(jobs))
+
+    async def _deliver(self, batch: Batch) -> None:
+        headers = {"Content-Type": "application/json", "Idempotency-Key": batch.idempotency_key}
+        body = batch.body
+        if self._compress:
+            headers["Content-Encoding"] = "gzip"
+            body = await asyncio.to_thread(gzip.compress, body, 6)
+        query = {"mode": "partial"} if self._partial else {}
+        response = await self._persist("POST", PATH, content=body, headers=headers, query=query)
+        taken = self._take(batch, response) if response.status_code == 200 else self._refuse(batch, response)
+        self._progress.sent(batch.span, taken)
+
+    def _take(self, batch: Batch, response: httpx2.Response) -> int:
+        try:
+            taken = msgspec.json.decode(response.content, type=_Taken)
+        except msgspec.DecodeError:
+            _not_a_box(response)
+        self._tally.jobs.append(taken.job_id)
+        self._places[taken.job_id] = batch.places
+        if response.headers.get("Idempotency-Replayed") == "true":
+            self._tally.repeated += 1
+        rejected = [each for each in taken.outcomes if each.outcome == "rejected"]
+        self._tally.refused += [
+            Refused(batch.places[each.index], each.message or "rejected") for each in rejected
+        ]
+        accepted = len(batch.places) - len(rejected)
+        self._tally.taken += accepted
+        self._tally.bytes += len(batch.body)
+        return accepted
+
+    def _refuse(self, batch: Batch, response: httpx2.Response) -> int:
+        """Notes a refused batch: the records at fault, and the others that went down with them."""
+        if response.status_code not in REFUSED:
+            raise click.ClickException(self._about(response))
+        try:
+            faults = msgspec.json.decode(response.content, type=_Refusal).errors
+        except msgspec.DecodeError:
+            faults = []
+        blamed = {fault.index: fault.message for fault in reversed(faults) if fault.index is not None}
+        rest = complaint(response)
+        if blamed:
+            rest = "it is in a batch that was refused for other records; --partial takes it"
+        self._tally.refused += [
+            Refused(place, blamed.get(index, rest)) for index, place in enumerate(batch.places)
+        ]
+        return 0
+
+    async def _persist(
+        self,
+        method: str,
+        path: str,
+        *,
+        content: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+        query: Mapping[str, str] | None = None,
+    ) -> httpx2.Response:
+        """The first answer that is final. Raises ClickException when there is none within `patience`."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + self._patience
+        pause = FIRST_PAUSE
+        while True:
+            asked = None
+            try:
+                response = await self._client.request(
+                    method, path, content=content, headers=headers, params=query
+                )
+            except httpx2.TransportError as error:
+                why = f"The box at {self._client.base_url} does not answer: {reason(error)}."
+            else:
+                if response.status_code < 500 and response.status_code not in TRY_AGAIN:
+                    self._recovered()
+                    return response
+                why = self._about(response)
+                asked = _retry_after(response)
+            wait = pause / 2 + random.uniform(0, pause / 2) if asked is None else asked  # noqa: S311
+            pause = min(pause * 2, LONGEST_PAUSE)
+            if loop.time() + wait > deadline:
+                raise click.ClickException(
+                    f"{why} Gave up after {self._patience:g} s. Run the same command again to go on: what "
+                    "was taken is not taken twice."
+                )
+            self._trouble(why)
+            await self._sleep(wait)
+
+    def _trouble(self, why: str) -> None:
+        """Says so once, however many batches wait."""
+        if self._waiting_since is None:
+            self._waiting_since = asyncio.get_running_loop().time()
+            self._progress.note(f"{why} Trying again for up to {self._patience:g} s.")
+
+    def _recovered(self) -> None:
+        if self._waiting_since is not None:
+            seconds = asyncio.get_running_loop().time() - self._waiting_since
+            self._waiting_since = None
+            self._progress.note(f"The box answers again after {seconds:.1f} s.")
+
+    def _about(self, response: httpx2.Response) -> str:
+        return f"{self._client.base_url} answered {response.status_code}: {complaint(response)}"
+
+    async def _ended(self, job_id: str) -> _Job:
+        pause = FIRST_POLL
+        while True:
+            response = await self._persist("GET", f"/api/job/{job_id}")
+            if response.status_code != 200:
+                raise click.ClickException(f"Job {job_id}: {self._about(response)}")
+            try:
+                job = msgspec.json.decode(response.content, type=_Job)
+            except msgspec.DecodeError:
+                _not_a_box(response)
+            if job.status in ("completed", "failed"):
+                return job
+            await self._sleep(pause)
+            pause = min(pause * 1.5, LONGEST_POLL)
+
+    def _note_end(self, job_id: str, job: _Job) -> None:
+        places = self._places[job_id]
+        known = {each.place for each in self._tally.refused}
+        for fault in job.errors:
+            place = places[fault.index] if fault.index is not None else f"job {job_id}"
+            if place not in known:  # --partial has told of it already
+                self._tally.issues.append(Refused(place, fault.message))
+        if job.status == "failed":
+            self._tally.failed.append(f"{job_id}: {job.error or 'nothing in it could be processed'}")
+        else:
+            self._tally.completed += 1
+
+
+async def _one_done(under_way: dict[asyncio.Task[None], Batch]) -> None:
+    done, _ = await asyncio.wait(under_way, return_when=asyncio.FIRST_COMPLETED)
+    for task in done:
+        del under_way[task]
+    for task in done:
+        task.result()
+
+
+def _retry_after(response: httpx2.Response) -> float | None:
+    """The seconds that the answer asks to wait; a date, which a box never sends, counts as none."""
+    given = response.headers.get("Retry-After", "")
+    if not (given.isascii() and given.isdigit() and len(given) < 10):
+        return None
+    return min(float(given), LONGEST_RETRY_AFTER)
+
+
+def _not_a_box(response: httpx2.Response) -> NoReturn:
+    raise click.ClickException(
+        f"{response.request.url} answered {response.status_code} with something that is not an answer of "
+        "ingestbox. Check the address given with --url."
+    )

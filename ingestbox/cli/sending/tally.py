@@ -1,0 +1,83 @@
+"""What a call of `send` has come to, and what it says at the end."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+SHOWN = 20
+"""How many refused records are named; the rest is counted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A record the box did not take, or could not process: where it lies and why."""
+
+    place: str
+    message: str
+
+
+@dataclass(slots=True)
+class Tally:
+    """Counts so far. `repeated` are jobs that an earlier call had made already."""
+
+    taken: int = 0
+    bytes: int = 0
+    jobs: list[str] = field(default_factory=list)
+    repeated: int = 0
+    refused: list[Refused] = field(default_factory=list)
+    completed: int = 0
+    failed: list[str] = field(default_factory=list)
+    issues: list[Refused] = field(default_factory=list)
+
+    @property
+    def ok(self) -> bool:
+        """Whether every record was taken and nothing failed afterwards."""
+        return not (self.refused or self.failed or self.issues)
+
+    def report(self, seconds: float, url: str, waited: bool) -> dict[str, object]:
+        """The summary as `--json` prints it; `processed` is null unless it was waited for."""
+        return {
+            "ok": self.ok,
+            "url": url,
+            "records": self.taken,
+            "bytes": self.bytes,
+            "jobs": self.jobs,
+            "repeated_jobs": self.repeated,
+            "seconds": round(seconds, 3),
+            "records_per_second": self._rate(seconds),
+            "refused": [{"place": each.place, "message": each.message} for each in self.refused],
+            "completed_jobs": self.completed if waited else None,
+            "failed_jobs": self.failed if waited else None,
+            "issues": [{"place": each.place, "message": each.message} for each in self.issues],
+        }
+
+    def lines(self, seconds: float, waited: bool) -> list[str]:
+        """The summary for people: what went wrong first, one line of counts last."""
+        said = [f"Failed job: {job}" for job in self.failed]
+        said += _first("Refused", self.refused) + _first("Not processed", self.issues)
+        counts = [
+            f"{self.taken:,} records in {len(self.jobs):,} jobs",
+            f"{seconds:.1f} s",
+            f"{self._rate(seconds):,} records/s",
+        ]
+        if self.repeated:
+            counts.append(f"{self.repeated:,} jobs were there from an earlier call")
+        if self.refused:
+            counts.append(f"{len(self.refused):,} records refused")
+        if waited:
+            counts.append(f"{self.completed:,} jobs completed")
+        if self.failed:
+            counts.append(f"{len(self.failed):,} failed")
+        if self.issues:
+            counts.append(f"{len(self.issues):,} records wait for a person")
+        return [*said, ", ".join(counts)]
+
+    def _rate(self, seconds: float) -> int:
+        return round(self.taken / seconds) if seconds > 0 else 0
+
+
+def _first(label: str, found: list[Refused]) -> list[str]:
+    said = [f"{label}: {each.place}: {each.message}" for each in found[:SHOWN]]
+    if len(found) > SHOWN:
+        said.append(f"{label}: {len(found) - SHOWN:,} more")
+    return said

@@ -1,0 +1,45 @@
+"""A stop in the middle of everything: exit code 0 in time, nothing lost, nobody's name left on a job."""
+
+from __future__ import annotations
+
+import signal
+from pathlib import Path
+
+from tests.faults.audit import audit
+from tests.faults.journal import Journal
+from tests.faults.ledger import check_effects, rows
+from tests.faults.load import Load
+from tests.faults.rounds import lane_to
+from tests.harness import BoxProcess, until
+
+STOPS = 4
+IN_TIME = 10.0 + 5.0
+"""The contract's ten seconds, and what a busy machine adds."""
+
+
+def test_a_stop_under_load_is_clean_and_loses_nothing(tmp_path: Path, journal: Journal) -> None:
+    upstream = BoxProcess(tmp_path / "upstream").start()
+    config = "[work]\nchunk_records = 20\n" + lane_to(upstream)
+    box = BoxProcess(tmp_path / "box", config=config).start()
+    load = Load(box, journal, clients=4, seed=11)
+    try:
+        load.start()
+        for _ in range(STOPS):
+            before = journal.count()
+            until(lambda before=before: journal.count() > before + 300, "the box takes records")
+            assert box.process is not None
+            box.process.send_signal(signal.SIGTERM)
+            assert box.process.wait(IN_TIME) == 0, box.tail()
+            assert not (box.data / "ingestbox.db-wal").exists(), "the WAL was not folded in"
+            assert rows(box.data, "SELECT id FROM jobs WHERE owner IS NOT NULL OR state = 'running'") == []
+            assert not (box.data / "running").exists()
+            box.start()
+        load.finish()
+        assert "unclean_start" not in box.log.read_text()
+        audit(journal, box, upstream).assert_clean()
+        assert box.stop() == 0
+        assert upstream.stop() == 0
+        check_effects(box.data, upstream.data)
+    finally:
+        box.close()
+        upstream.close()
