@@ -258,7 +258,7 @@ def test_records_reach_a_second_box_once(tmp_path: Path) -> None:
             central.client() as there,
         ):
             records = [ticket(number) for number in range(300)]
-            post_tickets(here, records)
+            wait_job(here, post_tickets(here, records)["job_id"])
             wait_job(here, post_tickets(here, [ticket(7, summary="the newest")])["job_id"])
 
             def arrived() -> dict[str, Any] | None:
