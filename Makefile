@@ -14,7 +14,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 INSTALL := $(BIN)/python -m pip install --quiet --require-hashes --requirement
 # The package itself: editable, from this folder, built by the setuptools that the lock file brought.
-INSTALL_SELF := $(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+INSTALL_SELF := PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
 SOURCES := $(shell find ingestbox -type f ! -name '*.pyc')
 
 .PHONY: help run setup test check bench faults binary docs lock clean
@@ -44,7 +44,7 @@ faults: $(VENV)/.development ## Power loss, failing disks, kill at each fsync (n
 binary: dist/ingestbox ## Build the single file dist/ingestbox.
 
 docs: $(VENV)/.development ## Write docs/configuration.md anew from the settings' own descriptions.
-	@$(BIN)/python -m packaging.configuration > docs/configuration.md
+	@$(BIN)/python packaging/configuration.py
 
 lock: $(VENV)/.development ## Resolve the dependencies of pyproject.toml into the lock files.
 	$(BIN)/pip-compile $(LOCKING) --build-deps-for editable --output-file requirements.lock pyproject.toml

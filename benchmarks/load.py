@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import os
 import subprocess
 import sys
 import time
@@ -15,6 +16,7 @@ from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
+from typing import Any, cast
 from urllib.parse import urlsplit
 
 import msgspec
@@ -112,7 +114,10 @@ class Load:
     def report(self) -> Report:
         """Waits for the end."""
         assert self._process.stdout is not None
-        return msgspec.json.decode(self._process.stdout.read(), type=Report)
+        said = self._process.stdout.read()
+        if not said:
+            raise RuntimeError("the load client ended without a report")
+        return msgspec.json.decode(said, type=Report)
 
     def run(self) -> Report:
         """Sends everything. Raises RuntimeError when a request was refused."""
@@ -172,8 +177,7 @@ class _Connection(asyncio.Protocol):
         self._sent_at = 0.0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's are of no asyncio class
         self._run.idle.append(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -255,6 +259,7 @@ def _requests(spec: Spec) -> Iterator[bytes]:
 async def _send_all(run: _Run, spec: Spec) -> float:
     """Sends, and returns the seconds it took."""
     loop = asyncio.get_running_loop()
+    loop.set_exception_handler(_give_up)
     address = urlsplit(spec.target.url)
     for _ in range(spec.connections):
         await loop.create_connection(
@@ -275,6 +280,12 @@ async def _send_all(run: _Run, spec: Spec) -> float:
     seconds = time.perf_counter() - started
     run.finished.set()
     return seconds
+
+
+def _give_up(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """A fault of the client's must end it, or the run would wait for ever."""
+    loop.default_exception_handler(context)
+    os._exit(1)
 
 
 async def _send_paced(run: _Run, every: float, started: float) -> None:

@@ -26,6 +26,11 @@ def follow_boot_loader() -> None:
     if not _is_boot_loader(parent):
         os.close(watched)
         return
+    if sys.argv[1:2] == ["serve"]:
+        # The boot-loader passes on every signal. In a group of its own the box gets Ctrl-C from it alone;
+        # twice would mean "do not wait for what is in hand".
+        os.setpgid(0, 0)
+        signal.signal(signal.SIGTTOU, signal.SIG_IGN)  # and may still write to the terminal
     threading.Thread(target=_die_with, args=(watched,), name="boot-loader-watch", daemon=True).start()
 
 

@@ -137,9 +137,11 @@ def command(
             err=True,
         )
         raise click.Abort from None
-    except click.ClickException as error:
-        if tally.jobs and not isinstance(error, click.UsageError):
-            error.message += f" Before that {tally.taken:,} records in {len(tally.jobs):,} jobs were taken."
+    except click.ClickException:
+        if tally.jobs:
+            click.echo(
+                f"{tally.taken:,} records in {len(tally.jobs):,} jobs were taken before this.", err=True
+            )
         raise
     if as_json:
         print_json(tally.report(seconds, address, wait))

@@ -78,7 +78,7 @@ class BoxHealth:
             await self._store.write(ProbeWrite(self._store.clock.now_ms()))
         except IngestError as error:
             return error.detail
-        return None
+        return self._store.trouble  # a row fitted, but a batch may not: see the writer's ROOM_BYTES
 
     def _workers(self) -> Check:
         healthy = self._bell.healthy

@@ -69,9 +69,12 @@ class Store:
         writer = Writer(path, queries, max_mb=settings.max_mb, max_waiting=limits.waiting_writes)
 
         def prepare(connection: sqlite3.Connection) -> BoxIdentity:
-            return _prepare(connection, clock.now_ms(), path)
+            return _prepare(connection, clock.now_ms())
 
         with _as_startup_error(path):
+            # SQLite gives the WAL the database's mode, so the file has to have it before SQLite opens it.
+            path.touch(mode=0o600)
+            path.chmod(0o600)
             identity = await writer.start(prepare)
             stack.push_async_callback(writer.stop)
             readers = await Readers.open(lambda: connect_reader(path), settings.readers, queries, stack)
@@ -125,9 +128,8 @@ class Store:
         return self._writer.waiting
 
 
-def _prepare(connection: sqlite3.Connection, now_ms: int, path: Path) -> BoxIdentity:
+def _prepare(connection: sqlite3.Connection, now_ms: int) -> BoxIdentity:
     migrate(connection, now_ms)
-    path.chmod(0o600)
     row = connection.execute("SELECT box, epoch FROM box WHERE one = 1").fetchone()
     if row is None:
         row = (ids.box_name(), ids.epoch(now_ms))

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import shutil
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -31,6 +32,10 @@ GROUP_WEIGHT = 1_500
 
 RETRY_AFTER_SECONDS = 2
 PAGE_BYTES = 4_096
+
+ROOM_BYTES = 2 * 1_048_576
+"""A store that was full counts as full until it has this much room, one unit of the intake with its rows:
+a probe's single row fits where no batch does, and must not turn the light green in between."""
 
 
 class Tx:
@@ -129,6 +134,7 @@ class Writer:
         self._connection: ThreadConnection | None = None
         self._task: asyncio.Task[None] | None = None
         self._closing = False
+        self._full = False
         self.stats = WriterStats()
         self.trouble: str | None = None
 
@@ -220,9 +226,9 @@ class Writer:
             else:
                 await self._fail(group, error)
             return
-        if self.trouble is not None:
+        if self.trouble is not None and not (self._full and await self._is_short()):
             log.info("The store takes writes again.")
-            self.trouble = None
+            self.trouble, self._full = None, False
         self.stats.groups += 1
         self.stats.units += len(group)
         self.stats.largest_group = max(self.stats.largest_group, len(group))
@@ -240,8 +246,8 @@ class Writer:
         public = _public(error)
         if self.trouble is None:
             log.error("The store cannot be written: %s", error, extra={"sqlite_error": _code(error)})
-        self.trouble = str(error)
-        if not _is_full(error) and self._connection is not None:
+        self.trouble, self._full = str(error), _is_full(error)
+        if not self._full and self._connection is not None:
             broken, self._connection = self._connection, None
             with contextlib.suppress(sqlite3.Error):
                 await broken.close()
@@ -257,7 +263,22 @@ class Writer:
             )
         return connection
 
+    async def _is_short(self) -> bool:
+        """Whether there is still less than ROOM_BYTES, on the disk or below the cap."""
+        assert self._connection is not None  # a group was just committed
+        with contextlib.suppress(sqlite3.Error, OSError):
+            return await self._connection.call(self._room) < ROOM_BYTES
+        return True
+
     # From here on: in the writer's thread.
+
+    def _room(self, connection: sqlite3.Connection) -> int:
+        free = shutil.disk_usage(self._path.parent).free
+        if not self._max_pages:
+            return free
+        ((used,),) = connection.execute("PRAGMA page_count").fetchall()
+        ((unused,),) = connection.execute("PRAGMA freelist_count").fetchall()
+        return min(free, (self._max_pages - used + unused) * PAGE_BYTES)
 
     def _run_group(self, connection: sqlite3.Connection, units: list[Unit[Any]]) -> list[_Outcome]:
         tx = Tx(connection, self._queries)

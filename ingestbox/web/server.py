@@ -74,13 +74,8 @@ class HttpServer:
         self._task: asyncio.Task[None] | None = None
         self._asked = asyncio.Event()
         self.forced = asyncio.Event()
-
-    @property
-    def url(self) -> str:
-        """Where it listens, with the port that was bound; `http://127.0.0.1:…` for a wildcard address."""
-        host, port = self._sockets[0].getsockname()[:2]
-        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - compared, not bound
-        return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+        self.url = ""
+        """Where it is bound, with the real port; a wildcard is shown as loopback. Empty before `bind`."""
 
     def bind(self) -> None:
         """Takes the port, without listening yet, so that nothing else starts in vain when it is in use.
@@ -89,10 +84,18 @@ class HttpServer:
         """
         if not self._sockets:
             self._sockets = _bound_sockets(self._settings.host, self._settings.port)
+            self.url = _url(self._sockets[0])
 
     async def start(self) -> None:
         """Listens when it returns. Binds first if `bind` was not called; raises StartupError as it does."""
         self.bind()
+        try:
+            # Two that bound before either listened find out here. Not left to uvloop, whose loop hangs when
+            # it is closed after a failed listen (0.23).
+            for each in self._sockets:
+                each.listen(BACKLOG)
+        except OSError as error:
+            raise _cannot_listen(self._settings.host, self._settings.port, error) from None
         config = uvicorn.Config(
             self._app,
             http=_http_protocol(),
@@ -114,10 +117,7 @@ class HttpServer:
         await asyncio.wait((task, listening), return_when=asyncio.FIRST_COMPLETED)
         if not listening.done():
             listening.cancel()
-            try:
-                await task
-            except OSError as error:
-                raise _cannot_listen(self._settings.host, self._settings.port, error) from None
+            await task
         self._task = task
         task.add_done_callback(lambda _: self._asked.set())
         if self._install_signals:
@@ -157,6 +157,12 @@ class HttpServer:
             if self._uvicorn is not None:
                 self._uvicorn.force_exit = True
         self._asked.set()
+
+
+def _url(bound: socket.socket) -> str:
+    host, port = bound.getsockname()[:2]
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - compared, not bound
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
 def _http_protocol() -> type[asyncio.Protocol] | str:

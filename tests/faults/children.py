@@ -24,6 +24,14 @@ def alive(pid: int) -> bool:
     return False
 
 
+def cpu_ticks(pid: int) -> int:
+    """Processor time that a process has used, in hundredths of a second; 0 when it is gone."""
+    with contextlib.suppress(OSError):
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        return int(fields[11]) + int(fields[12])
+    return 0
+
+
 def kill(pid: int) -> bool:
     """`kill -9`; False when it was gone already."""
     with contextlib.suppress(ProcessLookupError):

@@ -28,7 +28,7 @@ def jobs_count(client: httpx2.Client) -> int:
 
 
 def test_a_batch_is_taken_analysed_and_read_back(client: httpx2.Client) -> None:
-    records = [
+    records: list[dict[str, object]] = [
         ticket(1),
         {"id": 2, "summary": None, "description": "Terrible, I hate it.", "comments": ["Now it is great!"]},
         {"id": "three/with ünïcode & ?", "description": "fine", "priority": {"level": 1.50}},
