@@ -8,12 +8,19 @@ from collections.abc import Callable
 
 import click
 
-from benchmarks import accept
+from benchmarks import accept, analysis, endtoend, growth, latency, memory
 from benchmarks.report import ROUNDS, Options, Row, Unavailable, as_json, as_table
 
 BENCHMARKS: dict[str, Callable[[Options], list[Row]]] = {
     "batches": accept.batches,
     "singles": accept.singles,
+    "endtoend": endtoend.measure,
+    "sentiment": analysis.scores,
+    "bell": analysis.bells,
+    "latency": latency.measure,
+    "growth": growth.measure,
+    "backlog": memory.backlog,
+    "memory": memory.idle,
 }
 
 

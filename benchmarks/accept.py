@@ -170,7 +170,9 @@ def empty_route() -> Iterator[Target]:
 
 def _bare_table(path: Path) -> sqlite3.Connection:
     connection = connect_writer(path)
-    connection.execute("CREATE TABLE records (id INTEGER PRIMARY KEY, key TEXT NOT NULL, payload BLOB NOT NULL)")
+    connection.execute(
+        "CREATE TABLE records (id INTEGER PRIMARY KEY, key TEXT NOT NULL, payload BLOB NOT NULL)"
+    )
     return connection
 
 

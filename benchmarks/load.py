@@ -13,10 +13,10 @@ import subprocess
 import sys
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import Any, cast
+from typing import Any, Self, cast
 from urllib.parse import urlsplit
 
 import msgspec
@@ -99,7 +99,7 @@ class Load:
         self._process.stdin.write(msgspec.json.encode(spec) + b"\n")
         self._process.stdin.flush()
 
-    def __enter__(self) -> Load:
+    def __enter__(self) -> Self:
         assert self._process.stdout is not None
         if self._process.stdout.readline() != READY:
             raise RuntimeError("the load client did not start")
@@ -118,6 +118,10 @@ class Load:
         if not said:
             raise RuntimeError("the load client ended without a report")
         return msgspec.json.decode(said, type=Report)
+
+    def kill(self) -> None:
+        """Ends it in the midst of what it does; there is no report then."""
+        self._process.kill()
 
     def run(self) -> Report:
         """Sends everything. Raises RuntimeError when a request was refused."""
@@ -261,6 +265,7 @@ async def _send_all(run: _Run, spec: Spec) -> float:
     loop = asyncio.get_running_loop()
     loop.set_exception_handler(_give_up)
     address = urlsplit(spec.target.url)
+    assert address.hostname is not None and address.port is not None
     for _ in range(spec.connections):
         await loop.create_connection(
             lambda: _Connection(run, greedy=not spec.every), address.hostname, address.port
@@ -297,10 +302,13 @@ async def _send_paced(run: _Run, every: float, started: float) -> None:
         number += 1
         await asyncio.sleep(max(0.0, due - time.perf_counter()))
         late = not run.idle
-        while not run.idle:
-            await asyncio.sleep(0.001)
+        await _until(lambda: bool(run.idle))
         run.idle.popleft().send(request, due if late else None)
-    while run.busy and not run.finished.is_set():
+    await _until(lambda: not run.busy or run.finished.is_set())
+
+
+async def _until(condition: Callable[[], bool]) -> None:
+    while not condition():  # noqa: ASYNC110 - polling costs less than an event for every answer
         await asyncio.sleep(0.001)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import random
 from collections.abc import Iterator
 
@@ -44,13 +45,24 @@ PLAIN = """
 """.strip().splitlines()
 
 WORDS = {
-    "product": "kettle lamp router printer tablet phone heater vacuum speaker camera".split(),
-    "person": "mother son neighbour colleague boss sister husband grandfather".split(),
-    "part": "lid cable battery screen handle filter motor remote charger hinge".split(),
+    "product": [
+        "kettle",
+        "lamp",
+        "router",
+        "printer",
+        "tablet",
+        "phone",
+        "heater",
+        "vacuum",
+        "speaker",
+        "camera",
+    ],
+    "person": ["mother", "son", "neighbour", "colleague", "boss", "sister", "husband", "grandfather"],
+    "part": ["lid", "cable", "battery", "screen", "handle", "filter", "motor", "remote", "charger", "hinge"],
     "team": ["support", "sales team", "service desk", "warehouse", "workshop"],
     "time": ["yesterday", "last week", "two months ago", "in March", "on Tuesday", "this morning"],
-    "nth": "second third fourth fifth".split(),
-    "name": "Anna Linh Peter Maria Tuan Olga James Carmen Yusuf Ingrid".split(),
+    "nth": ["second", "third", "fourth", "fifth"],
+    "name": ["Anna", "Linh", "Peter", "Maria", "Tuan", "Olga", "James", "Carmen", "Yusuf", "Ingrid"],
 }
 SUMMARIES = """
     Great {product}, quick delivery
@@ -62,26 +74,31 @@ SUMMARIES = """
     {product} too loud
 """.strip().splitlines()
 
-MOODS = (PRAISE, BLAME, PLAIN)
+POOL = 1_000
+"""Sentences of each kind that texts are made of."""
 SENTENCES = (3, 4)
 """After the opening; with it a description has about sixty words."""
 
 
 def tickets(seed: int, count: int, *, first: int = 0, words: int = 60) -> Iterator[dict[str, object]]:
-    """`count` records with the ids `T-<first>`, …; equal seeds give equal records.
+    """`count` records with the ids `T-<first>`, …; equal arguments give equal records.
 
     A description has about `words` words: it is as many sentences longer as it takes.
     """
-    rng = random.Random(seed * 1_000_003 + first)
+    openings, summaries, *moods = _pools(seed)
+    plain = moods[-1]
+    rng = random.Random(f"{seed} {first}")
     longer = max(0, words - 60) // 14
     for number in range(first, first + count):
-        mood = rng.choice(MOODS)
-        parts = [_filled(rng.choice(OPENINGS), rng)]
-        for _ in range(rng.choice(SENTENCES) + longer):
-            parts.append(_filled(rng.choice(mood if rng.random() < 0.7 else PLAIN), rng))
+        mood = rng.choice(moods)
+        parts = [rng.choice(openings)]
+        parts += (
+            rng.choice(mood if rng.random() < 0.7 else plain) for _ in range(rng.choice(SENTENCES) + longer)
+        )
+        parts.append(f"My customer number is {rng.randrange(10**7)}.")
         yield {
             "id": f"T-{number}",
-            "summary": _filled(rng.choice(SUMMARIES), rng),
+            "summary": rng.choice(summaries),
             "description": " ".join(parts),
             "channel": rng.choice(("mail", "phone", "web")),
         }
@@ -92,12 +109,19 @@ def batch(seed: int, count: int, *, first: int = 0, words: int = 60) -> bytes:
     return msgspec.json.encode({"records": list(tickets(seed, count, first=first, words=words))})
 
 
+@functools.cache
+def _pools(seed: int) -> tuple[list[str], ...]:
+    """Openings, summaries, praise, blame and plain sentences, filled in."""
+    rng = random.Random(seed)
+    kinds = (OPENINGS, SUMMARIES, PRAISE, BLAME, PLAIN)
+    return tuple([_filled(rng.choice(kind), rng) for _ in range(POOL)] for kind in kinds)
+
+
 def _filled(sentence: str, rng: random.Random) -> str:
     if "{" not in sentence:
         return sentence.strip()
     return sentence.strip().format(
         **{name: rng.choice(words) for name, words in WORDS.items()},
         days=rng.randint(2, 30),
-        # As in life, a rare spelling in most texts.
         code=f"{rng.choice('ABDKMX')}{rng.randint(10_000, 999_999)}",
     )

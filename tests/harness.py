@@ -47,7 +47,11 @@ class BoxProcess:
     def __init__(
         self, folder: Path, *, config: str = "", environ: Mapping[str, str] | None = None, port: int = 0
     ) -> None:
-        """`config` is the text of a configuration file; `environ` adds to this process's environment."""
+        """`config` is the text of a configuration file; `environ` adds to this process's environment.
+
+        `data` may be set to a folder elsewhere, and `wrapper` to a command that runs the box's own in the
+        same process (`strace -D …`); both count from the next start.
+        """
         self.folder = folder
         self.data = folder / "data"
         self.log = folder / "log"
@@ -55,6 +59,7 @@ class BoxProcess:
         folder.mkdir(parents=True, exist_ok=True)
         self._config.write_text(config)
         self._port = port
+        self.wrapper: Sequence[str] = ()
         self._environ = {**os.environ, **(environ or {})}
         self.process: subprocess.Popen[bytes] | None = None
         self.url = ""
@@ -65,7 +70,7 @@ class BoxProcess:
 
     def start(self, *, wait: bool = True) -> BoxProcess:
         """Starts the box and, with `wait`, returns once it answers."""
-        command = [sys.executable, "-m", "ingestbox", "serve", "--data", str(self.data)]
+        command = [*self.wrapper, sys.executable, "-m", "ingestbox", "serve", "--data", str(self.data)]
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
                 [*command, "--config", str(self._config), "--port", str(self._port)],
@@ -91,7 +96,8 @@ class BoxProcess:
                 return False
             self.url = holder.url
             with contextlib.suppress(httpx2.TransportError):
-                return httpx2.get(f"{self.url}/healthz", trust_env=False).status_code == 200
+                # Without TLS to verify no certificates are loaded, which takes longer than the request.
+                return httpx2.get(f"{self.url}/healthz", trust_env=False, verify=False).status_code == 200
             return False
 
         until(answers, "the box answers")

@@ -47,8 +47,16 @@ async def examine(store: Store, settings: Settings) -> Report:
         await _integrity(store),
         *await _invariants(store),
     ]
-    source = "pysqlite3" if sqlite3.__name__.startswith("pysqlite3") else "system"
-    return Report(all(finding.ok for finding in findings), SqliteReport(version(), source), findings)
+    return Report(all(finding.ok for finding in findings), _sqlite_report(), findings)
+
+
+def cannot_open(reason: str) -> Report:
+    """The report on a store that does not open; `reason` is the sentence of the StartupError."""
+    return Report(False, _sqlite_report(), [_sqlite(), Finding("store", False, reason)])
+
+
+def _sqlite_report() -> SqliteReport:
+    return SqliteReport(version(), "pysqlite3" if sqlite3.__name__.startswith("pysqlite3") else "system")
 
 
 def _sqlite() -> Finding:

@@ -267,7 +267,8 @@ class Writer:
         """Whether there is still less than ROOM_BYTES, on the disk or below the cap."""
         assert self._connection is not None  # a group was just committed
         with contextlib.suppress(sqlite3.Error, OSError):
-            return await self._connection.call(self._room) < ROOM_BYTES
+            room = await self._connection.call(self._room)
+            return room < ROOM_BYTES
         return True
 
     # From here on: in the writer's thread.
@@ -278,7 +279,7 @@ class Writer:
             return free
         ((used,),) = connection.execute("PRAGMA page_count").fetchall()
         ((unused,),) = connection.execute("PRAGMA freelist_count").fetchall()
-        return min(free, (self._max_pages - used + unused) * PAGE_BYTES)
+        return min(free, (self._max_pages - int(used) + int(unused)) * PAGE_BYTES)
 
     def _run_group(self, connection: sqlite3.Connection, units: list[Unit[Any]]) -> list[_Outcome]:
         tx = Tx(connection, self._queries)

@@ -94,8 +94,6 @@ class Door:
             # Only the server cancels a request: its time to stop is over. The client learns it may try again.
             failure = IngestError("shutting_down", retry_after=RETRY_SECONDS)
             close = True
-            if (task := asyncio.current_task()) is not None:
-                task.uncancel()
         except Exception:
             log.exception("a request failed", extra={"method": scope["method"], "path": _path(scope)})
             failure = IngestError("internal")

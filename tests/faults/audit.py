@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import http.client
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import quote
-
-import httpx2
+from urllib.parse import quote, urlencode
 
 from tests.faults.journal import Journal, Shipment, as_sent, digest
-from tests.harness import BoxProcess, until
+from tests.harness import PATIENCE, BoxProcess, until
 
 SETTLE_SECONDS = 90.0
 
@@ -31,12 +33,47 @@ class Verdict:
         assert not wrong, wrong
 
 
+class Reader:
+    """GETs over one connection, with little around it: an audit makes thousands."""
+
+    def __init__(self, box: BoxProcess) -> None:
+        host, _, port = box.url.removeprefix("http://").rpartition(":")
+        self._connection = http.client.HTTPConnection(host, int(port), timeout=PATIENCE)
+        self._headers = {"Authorization": f"Bearer {box.token()}"}
+
+    def get(self, path: str) -> tuple[int, Any]:
+        """Status and JSON."""
+        self._connection.request("GET", path, headers=self._headers)
+        response = self._connection.getresponse()
+        return response.status, json.loads(response.read())
+
+    def must(self, path: str) -> Any:
+        """The JSON of a 200."""
+        status, body = self.get(path)
+        assert status == 200, f"{path}: {status} {body}"
+        return body
+
+    def close(self) -> None:
+        """Ends the connection."""
+        self._connection.close()
+
+
+@contextmanager
+def reading(box: BoxProcess) -> Iterator[Reader]:
+    """A reader for the time of a block."""
+    reader = Reader(box)
+    try:
+        yield reader
+    finally:
+        reader.close()
+
+
 def settle(box: BoxProcess, seconds: float = SETTLE_SECONDS) -> dict[str, Any]:
     """Waits until the box has nothing left to process or to deliver; returns its statistics."""
-    with box.client() as client:
+    with reading(box) as reader:
 
         def settled() -> dict[str, Any] | None:
-            stats: dict[str, Any] = client.get("/v1/stats").raise_for_status().json()
+            stats: dict[str, Any] = reader.must("/v1/stats")
             idle = not any(stats["jobs"][state] for state in ("receiving", "queued", "running"))
             return stats if idle and not any(lane["pending"] for lane in stats["lanes"]) else None
 
@@ -47,35 +84,36 @@ def audit(journal: Journal, box: BoxProcess, upstream: BoxProcess | None = None)
     """Waits for the boxes to settle, then checks every shipment, every ticket and every sum."""
     stats = settle(box)
     verdict = Verdict(other=list(journal.violations))
-    with box.client() as client:
-        holdings = _holdings(client, "the box", journal, verdict)
+    with reading(box) as reader:
+        holdings = _holdings(reader, "the box", journal, verdict)
         verdict.landed = _landed(journal, holdings, verdict)
-        _check_jobs(client, journal, verdict)
+        _check_jobs(reader, journal, verdict)
         _check_tickets("the box", journal, verdict.landed, holdings, verdict)
         _check_sums(stats, verdict)
-        _check_doctor(client, "the box", verdict)
+        _check_doctor(reader, "the box", verdict)
     if upstream is not None:
-        with upstream.client() as client:
-            above = _holdings(client, "the upstream", journal, verdict)
+        with reading(upstream) as reader:
+            above = _holdings(reader, "the upstream", journal, verdict)
             _check_tickets("the upstream", journal, verdict.landed, above, verdict)
-            _check_doctor(client, "the upstream", verdict)
-            _check_chain(client, stats, verdict)
+            _check_doctor(reader, "the upstream", verdict)
+            _check_chain(reader, stats, verdict)
     return verdict
 
 
-def _holdings(client: httpx2.Client, where: str, journal: Journal, verdict: Verdict) -> dict[str, str]:
+def _holdings(reader: Reader, where: str, journal: Journal, verdict: Verdict) -> dict[str, str]:
     """Every id that the box has, with the digest of its content, read one by one."""
     found: dict[str, str] = {}
-    page: dict[str, Any] = {"next_cursor": None}
+    cursor = ""
     while True:
-        query = {"limit": 500, **({"cursor": page["next_cursor"]} if page["next_cursor"] else {})}
-        page = client.get("/api/tickets", params=query).raise_for_status().json()
+        query = {"limit": "500", "cursor": cursor} if cursor else {"limit": "500"}
+        page = reader.must("/api/tickets?" + urlencode(query))
         for line in page["results"]:
             if line["ticket_id"] in found:
                 verdict.doubled.append(f"{line['ticket_id']} is listed twice by {where}")
             found[line["ticket_id"]] = ""
         if page["next_cursor"] is None:
             break
+        cursor = page["next_cursor"]
     if page["total"] != len(found):
         verdict.other.append(f"{where} counts {page['total']} tickets and lists {len(found)}")
     sent = {record_id for shipment in journal.shipments for record_id in shipment.digests}
@@ -83,11 +121,11 @@ def _holdings(client: httpx2.Client, where: str, journal: Journal, verdict: Verd
         if record_id not in sent:
             verdict.other.append(f"{where} has {record_id}, which was never sent")
             continue
-        response = client.get(f"/api/tickets/{quote(record_id, safe='')}")
-        if response.status_code == 200:
-            found[record_id] = digest(as_sent(response.json()))
+        status, ticket = reader.get(f"/api/tickets/{quote(record_id, safe='')}")
+        if status == 200:
+            found[record_id] = digest(as_sent(ticket))
         else:
-            verdict.lost.append(f"{where} answers {response.status_code} for {record_id}, which it lists")
+            verdict.lost.append(f"{where} answers {status} for {record_id}, which it lists")
     return found
 
 
@@ -106,18 +144,17 @@ def _landed(journal: Journal, holdings: dict[str, str], verdict: Verdict) -> lis
     return landed
 
 
-def _check_jobs(client: httpx2.Client, journal: Journal, verdict: Verdict) -> None:
+def _check_jobs(reader: Reader, journal: Journal, verdict: Verdict) -> None:
     owners: dict[str, int] = {}
     for shipment in journal.acknowledged():
         job_id = shipment.job_id or ""
         if job_id in owners:
             verdict.other.append(f"shipments {owners[job_id]} and {shipment.number} share job {job_id}")
         owners[job_id] = shipment.number
-        response = client.get(f"/api/job/{job_id}")
-        if response.status_code != 200:
-            verdict.lost.append(f"job {job_id} of shipment {shipment.number}: {response.status_code}")
+        status, job = reader.get(f"/api/job/{job_id}")
+        if status != 200:
+            verdict.lost.append(f"job {job_id} of shipment {shipment.number}: {status}")
             continue
-        job = response.json()
         size = len(shipment.digests)
         said = (job["status"], job["total_records"], job["records_processed"], job["progress"])
         if said != ("completed", size, size, 1.0) or job["sentiment_records"] != size or job["errors"]:
@@ -154,14 +191,14 @@ def _check_sums(stats: dict[str, Any], verdict: Verdict) -> None:
             verdict.other.append(f"lane {lane['name']} does not add up: {lane}")
 
 
-def _check_doctor(client: httpx2.Client, where: str, verdict: Verdict) -> None:
-    report = client.get("/v1/doctor").raise_for_status().json()
+def _check_doctor(reader: Reader, where: str, verdict: Verdict) -> None:
+    report = reader.must("/v1/doctor")
     verdict.other += [f"{where}: {each['message']}" for each in report["findings"] if not each["ok"]]
 
 
-def _check_chain(client: httpx2.Client, stats: dict[str, Any], verdict: Verdict) -> None:
+def _check_chain(reader: Reader, stats: dict[str, Any], verdict: Verdict) -> None:
     """The upstream has applied as many lines of this box as the box made, without a gap."""
-    boxes = client.get("/v1/sync/boxes").raise_for_status().json()["boxes"]
+    boxes = reader.must("/v1/sync/boxes")["boxes"]
     mine = [each for each in boxes if each["box"] == stats["box"]]
     made = stats["lanes"][0]["enqueued"]
     if len(mine) != 1 or mine[0]["last_seq"] != made or mine[0]["gaps"]:

@@ -1,4 +1,4 @@
-"""The oracle of the fault tests: what an outside client knows, and nothing that it was told by the box's files.
+"""The oracle of the fault tests: what an outside client knows, and nothing from the box's files.
 
 A *shipment* is one batch under one Idempotency-Key. The journal keeps every attempt, every answer, every
 record's id and the SHA-256 of what was sent under it. After a fault: lost = acknowledged − found.

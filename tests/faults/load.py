@@ -1,4 +1,4 @@
-"""Clients that keep sending through every fault, as a crawler would: again with the same key until it is taken."""
+"""Clients that send through every fault, as a crawler would: again with the same key until it is taken."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import httpx2
 
 from tests.faults.journal import Journal, Shipment
 from tests.faults.records import record
-from tests.harness import BoxProcess
+from tests.harness import BoxProcess, until
 
 PAUSE_SECONDS = 0.02
 IDS = 120
@@ -31,6 +31,8 @@ class Load:
         self._stop = threading.Event()
         self._go = threading.Event()
         self._go.set()
+        self._lock = threading.Lock()
+        self._resting = 0
         self.errors: list[BaseException] = []
         self._threads = [
             threading.Thread(target=self._guarded, args=(number, Random(f"{seed}/{number}")), daemon=True)
@@ -49,6 +51,10 @@ class Load:
     def go(self) -> None:
         """Sends again."""
         self._go.set()
+
+    def wait_idle(self) -> None:
+        """After `pause`: waits until every client's last shipment is acknowledged. The box must be up."""
+        until(lambda: self._resting == len(self._threads) or self.errors, "the clients rest", 60)
 
     def finish(self, seconds: float = 60.0) -> None:
         """Lets every client get its last shipment acknowledged, and ends. The box must be up."""
@@ -72,7 +78,12 @@ class Load:
         last: Shipment | None = None
         abandoned = 0
         while not self._stop.is_set():
-            self._go.wait()
+            if not self._go.is_set():
+                with self._lock:
+                    self._resting += 1
+                self._go.wait()
+                with self._lock:
+                    self._resting -= 1
             size = random.randint(1, self._most)
             if random.random() < ABANDONS:
                 # Sent once, whatever comes of it: ids of its own, for it may be there or not.

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from random import Random
 
-_WORDS = (
+_TEXT = (
     "the delivery was late again and nobody answered my mail great support thank you love it terrible slow "
     "broken refund please help works perfectly now not happy with price tiệc giao hàng chậm muito obrigado "
     "não funciona 👍 😡 — “fine” <b>bold</b> O'Brien 100% \\ / ; -- naïve"
-).split()
+)
+_WORDS = _TEXT.split()
 
 
 def words(random: Random, count: int) -> str:

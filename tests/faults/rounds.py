@@ -1,4 +1,4 @@
-"""Rounds of `kill -9` at random moments on one data folder that lives on; the same for CI and `make faults`."""
+"""Rounds of `kill -9` at random moments on a data folder that lives on; for CI and for `make faults`."""
 
 from __future__ import annotations
 
@@ -59,6 +59,7 @@ class KillRounds:
         self.box = BoxProcess(folder / "box", config=settings + lane_to(self.upstream)).start()
         self.journal = Journal(folder / "journal")
         self._load = Load(self.box, self.journal, clients=clients, seed=seed)
+        self._load.start()
         self._kills: collections.Counter[str] = collections.Counter()
 
     def close(self) -> None:
@@ -69,7 +70,6 @@ class KillRounds:
 
     def run(self, rounds: int) -> None:
         """Kills `rounds` times, each time with the boxes up and the load on."""
-        self._load.start()
         for _ in range(rounds):
             moment = self._random.choice(MOMENTS)
             victim = "box" if moment == "starting" else self._random.choice(VICTIMS)
@@ -82,6 +82,13 @@ class KillRounds:
                     self._doze(0.08)
                     self._kill(victim)
             self._kills[f"{victim} {moment}"] += 1
+
+    def look(self) -> None:
+        """Between rounds: lets everything settle, and compares."""
+        self._load.pause()
+        self._load.wait_idle()
+        audit(self.journal, self.box, self.upstream).assert_clean()
+        self._load.go()
 
     def finish(self) -> Tally:
         """Stops the load, lets everything settle, and compares the journal with both boxes."""

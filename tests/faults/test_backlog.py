@@ -1,4 +1,4 @@
-"""A box that is killed with thousands of records waiting starts, takes them up, and says truly how far it is."""
+"""A box killed with thousands of records waiting starts, takes them up, and says truly how far it is."""
 
 from __future__ import annotations
 

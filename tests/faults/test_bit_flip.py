@@ -1,4 +1,4 @@
-"""A byte that changed on disk, where SQLite's own checks see nothing: found, said, never passed on as good."""
+"""A byte that changed on disk, where SQLite's own checks see nothing: found, never passed on as good."""
 
 from __future__ import annotations
 
@@ -89,7 +89,9 @@ def test_a_damaged_delivery_is_parked_with_its_reason_and_the_lane_goes_on(
         upstream.close()
 
 
-def test_a_ticket_whose_record_is_damaged_is_not_served_as_good(own_box: BoxProcess, journal: Journal) -> None:
+def test_a_ticket_whose_record_is_damaged_is_not_served_as_good(
+    own_box: BoxProcess, journal: Journal
+) -> None:
     own_box.start()
     shipment = journal.ship([record(Random(10), f"v{place}") for place in range(3)])
     with own_box.client() as client:

@@ -22,9 +22,9 @@ CONFIG = ONE_CHILD + f"chunk_records = {CHUNK}\n"
 WORDS = 300
 """Long records: a chunk keeps its child busy for a while."""
 
-KILLS = 20
+KILLS = 14
 LIFE_TICKS = (10, 60)
-"""Hundredths of a second of processor time that a child is given: starting takes most of the shortest life."""
+"""Hundredths of a second of processor time that a child gets: starting takes most of the shortest life."""
 
 
 def _deaths(box: BoxProcess) -> list[dict[str, Any]]:
@@ -93,4 +93,4 @@ def _kill_each_child(box: BoxProcess, client: httpx2.Client, journal: Journal) -
                 number = len(journal.shipments)
                 batch = [record(random, f"k{number}-{place}", length=WORDS) for place in range(CHUNK)]
                 assert journal.post(client, journal.ship(batch)) == 200
-            killed = any([cpu_ticks(child) >= ticks and kill(child) for child in box.children()])
+            killed = any(cpu_ticks(child) >= ticks and kill(child) for child in box.children())

@@ -1,4 +1,4 @@
-"""`kill -9` of the box, its upstream or a child at random moments: acknowledged = stored = delivered, once."""
+"""`kill -9` of box, upstream or child at random moments: acknowledged = stored = delivered, once."""
 
 from __future__ import annotations
 
@@ -17,7 +17,6 @@ def test_nothing_is_lost_or_doubled_by_kills_at_random_moments(tmp_path: Path) -
         tally = rounds.finish()
     finally:
         rounds.close()
-    print(tally)
     assert tally.kills.total() == ROUNDS
     assert tally.repeated > 0, "no kill ever met a request"
     for moment in ("starting", "intake", "processing", "forwarding"):

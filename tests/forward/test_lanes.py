@@ -421,8 +421,18 @@ def test_a_damaged_line_is_parked_and_skipped(
             assert request.lines[1] == {"box": identity.box, "epoch": identity.epoch, "seq": 2, "op": "skip"}
             assert [line["op"] for line in request.lines] == ["put", "skip", "put"]
 
+            central.default = Answer()
+            central.script = [missing([0, 4])]  # sent again, it is no news
+            await enqueue(store, 1)
+            async with forwarding(store, lane(central.url)):
+                await until(partial(more_than, central, 2), "the gap is filled")
+            now = await drained(store)
+            assert (now.delivered, now.parked) == (3, 1)
+            assert [line["op"] for line in central.requests[2].lines] == ["put", "skip", "put"]
+
     run(test())
-    assert "A stored delivery is damaged; it is parked." in [record.message for record in caplog.records]
+    alarms = [record.message for record in caplog.records if record.levelno == logging.ERROR]
+    assert alarms == ["A stored delivery is damaged; it is parked."]
 
 
 def test_what_the_upstream_misses_is_sent_again_once(tmp_path: Path) -> None:
@@ -438,6 +448,20 @@ def test_what_the_upstream_misses_is_sent_again_once(tmp_path: Path) -> None:
             spans = [(request.headers["ingestbox-after"], request.seqs) for request in central.requests]
             assert spans[4:] == [("5", [6, 7, 8, 9, 10]), ("10", [11, 12, 13, 14, 15])]
             assert (done.delivered, done.enqueued) == (20, 20)
+
+    run(test())
+
+
+def test_an_upstream_that_is_restored_twice_is_filled_twice(tmp_path: Path) -> None:
+    async def test() -> None:
+        async with opened(tmp_path) as store, upstream() as central:
+            await enqueue(store, 10)
+            central.script = [Answer(), missing([0, 3]), Answer(), Answer(), missing([0, 3])]
+            async with forwarding(store, lane(central.url, batch_lines=2)) as forwarder:
+                await drained(store)
+                await until(partial(more_than, central, 6), "all is sent")
+                assert forwarder.states()[0].state == "running"
+            assert [request.seqs[0] for request in central.requests] == [1, 3, 1, 5, 7, 1, 9]
 
     run(test())
 
@@ -672,6 +696,45 @@ def test_a_lane_that_somebody_moved_goes_on_from_there(tmp_path: Path) -> None:
                 done = await drained(store)
             assert (done.delivered, done.enqueued) == (7, 7)
             assert central.seqs == [1, 2, 3, 4, 5, 6, 7, 4, 5, 6, 7]
+
+    run(test())
+
+
+def test_a_lane_that_somebody_moves_during_a_drain_goes_on_from_there(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def test() -> None:
+        async with opened(tmp_path) as store, upstream() as central:
+            await enqueue(store, 9)
+
+            async def moved(_: Received) -> Answer:
+                await store.write(Sql("UPDATE lanes SET cursor = 0, delivered = 0"))
+                return Answer()
+
+            central.script = [Answer(), moved]
+            async with forwarding(store, lane(central.url, batch_lines=3)):
+                done = await drained(store)
+            assert (done.delivered, done.enqueued) == (9, 9)
+            assert [request.seqs[0] for request in central.requests] == [1, 4, 7, 1, 4, 7]
+
+    run(test())
+    assert caplog.records == []
+
+
+def test_a_batch_that_was_not_full_fills_up_until_its_turn(tmp_path: Path) -> None:
+    async def test() -> None:
+        async with opened(tmp_path) as store, upstream() as central:
+            await enqueue(store, 25)
+
+            async def slow(_: Received) -> Answer:
+                await asyncio.sleep(0.05)  # what is read ahead is read by now
+                await enqueue(store, 5)
+                return Answer()
+
+            central.script = [slow]
+            async with forwarding(store, lane(central.url, batch_lines=10)):
+                await drained(store)
+            assert [len(request.seqs) for request in central.requests] == [10, 10, 10]
 
     run(test())
 

@@ -444,6 +444,7 @@ def test_deletes_keep_a_tombstone_that_no_late_put_overwrites(tmp_path: Path) ->
         FAMILIES["feedback"].queries.read_text()
         + "\n-- name: remove_ticket\nDELETE FROM tickets WHERE origin = :origin AND workspace = :workspace "
         "AND ticket_id = :object_id;\n"
+        "-- name: heads\nSELECT object_id, version, deleted FROM objects WHERE origin <> '';\n"
     )
 
     async def test() -> None:
@@ -453,10 +454,12 @@ def test_deletes_keep_a_tombstone_that_no_late_put_overwrites(tmp_path: Path) ->
             del gone["record"], gone["result"]
             await central.send([put(1, object_id="A"), put(2, object_id="B"), gone])
             assert await central.tickets() == {"B": 1}
+            assert await store.read("feedback.heads") == [("A", 2, 1), ("B", 1, 0)]
             await central.send([put(4, version=1, object_id="A"), put(5, version=2, object_id="A")])
             assert await central.tickets() == {"B": 1}
             await central.send([put(6, version=3, object_id="A")])
             assert await central.tickets() == {"A": 3, "B": 1}
+            assert await store.read("feedback.heads") == [("A", 3, 0), ("B", 1, 0)]
 
     run(test())
 

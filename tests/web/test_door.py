@@ -56,6 +56,7 @@ def test_the_path_parameters_reach_the_handler_and_do_not_swallow_more() -> None
             for path in ("/api/thing/", "/api/thing/a/b", "/api/echo/", "/healthz%0A"):
                 reply = await client.get(path)
                 assert (reply.status_code, reply.json()["code"]) == (404, "not_found"), path
+            assert (await client.post("/v1/things/7/cancel%0A")).status_code == 404
 
     serve(test)
 
@@ -225,7 +226,9 @@ def test_while_draining_new_requests_get_503_and_the_connection_closes() -> None
     serve(test)
 
 
-def test_pipelined_requests_are_answered_in_order_each_with_its_own_id() -> None:
+def test_pipelined_requests_are_answered_in_order_each_with_its_own_ids(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     async def test(live: Live) -> None:
         reader, writer = await live.connect()
         ids = [f"p{n}" for n in range(20)]
@@ -235,12 +238,17 @@ def test_pipelined_requests_are_answered_in_order_each_with_its_own_id() -> None
                 for n, each in enumerate(ids)
             )
         )
+        writer.write(live.head("POST /api/echo", "Content-Length: 0", token=False))
         replies = [await read_answer(reader) for _ in ids]
+        assert (await read_answer(reader)).status == 401
         assert [reply.headers["x-request-id"] for reply in replies] == ids
         assert [reply.body["size"] for reply in replies] == list(range(20))
         writer.close()
 
-    serve(test)
+    with caplog.at_level(logging.INFO, "ingestbox.access"):
+        serve(test)
+    users = [vars(record)["user_id"] for record in caplog.records if record.name == "ingestbox.access"]
+    assert users == ["local:ann"] * 20 + [None]
 
 
 def test_an_upgrade_offer_is_ignored_and_the_connection_goes_on() -> None:

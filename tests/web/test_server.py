@@ -20,6 +20,7 @@ from ingestbox.web.server import HttpServer, run
 from tests.web.support import Live, read_answer, serve
 
 ROOT = Path(__file__).parents[2]
+SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
 def test_a_port_in_use_is_said_before_anything_else_starts() -> None:
@@ -65,12 +66,14 @@ def test_two_that_bound_the_same_port_do_not_both_listen() -> None:
 def test_it_is_bound_but_closed_until_it_starts_and_free_again_after_the_stop() -> None:
     async def main() -> None:
         live = Live.quiet()
+        handlers = [signal.getsignal(number) for number in SIGNALS]
         live.server.bind()
         with pytest.raises(ConnectionRefusedError):
             await live.connect()
         await live.server.start()
         async with live.client() as client:
             assert (await client.get("/healthz")).status_code == 200
+        assert [signal.getsignal(number) for number in SIGNALS] == handlers  # uvicorn's are not put in place
         await live.server.stop()
         with pytest.raises(ConnectionRefusedError):
             await live.connect()
@@ -195,7 +198,7 @@ def process() -> Iterator[subprocess.Popen[str]]:
         started.kill()
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", SIGNALS)
 def test_a_signal_ends_with_exit_0_and_a_second_one_does_not_wait(
     process: subprocess.Popen[str], number: signal.Signals
 ) -> None:

@@ -6,7 +6,7 @@ import asyncio
 import gzip
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import click
 import httpx2
@@ -98,20 +98,28 @@ class Sender:
     async def send(self, batches: AsyncIterator[Batch]) -> None:
         """Posts every batch. Raises ClickException when it is of no use to go on."""
         under_way: dict[asyncio.Task[None], Batch] = {}
+        coming = asyncio.create_task(_next(batches))
         try:
-            async for batch in batches:
+            while True:
+                # Looked at together: a batch that fails for good must not wait for a slow pipe.
+                while not coming.done():
+                    await _one_done(under_way, coming)
+                batch = coming.result()
+                if batch is None:
+                    break
                 # The later record of an id has to be taken in later: not beside one with the same id.
                 while len(under_way) >= self._in_flight or any(
                     not batch.ids.isdisjoint(other.ids) for other in under_way.values()
                 ):
                     await _one_done(under_way)
                 under_way[asyncio.create_task(self._deliver(batch))] = batch
+                coming = asyncio.create_task(_next(batches))
             while under_way:
                 await _one_done(under_way)
         finally:
-            for task in under_way:
+            for task in (coming, *under_way):
                 task.cancel()
-            await asyncio.gather(*under_way, return_exceptions=True)
+            await asyncio.gather(coming, *under_way, return_exceptions=True)
 
     async def wait(self) -> None:
         """Returns once every job has ended; failures and issues go to the tally."""
@@ -247,11 +255,16 @@ class Sender:
             self._tally.completed += 1
 
 
-async def _one_done(under_way: dict[asyncio.Task[None], Batch]) -> None:
-    done, _ = await asyncio.wait(under_way, return_when=asyncio.FIRST_COMPLETED)
-    for task in done:
+async def _next(batches: AsyncIterator[Batch]) -> Batch | None:
+    return await anext(batches, None)
+
+
+async def _one_done(under_way: dict[asyncio.Task[None], Batch], *others: asyncio.Task[Batch | None]) -> None:
+    """Waits for a delivery, or one of `others`, to end. Raises what a delivery raised."""
+    waited_for: set[asyncio.Task[Any]] = {*under_way, *others}
+    await asyncio.wait(waited_for, return_when=asyncio.FIRST_COMPLETED)
+    for task in [task for task in under_way if task.done()]:
         del under_way[task]
-    for task in done:
         task.result()
 
 

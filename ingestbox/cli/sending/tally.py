@@ -56,24 +56,28 @@ class Tally:
         said = [f"Failed job: {job}" for job in self.failed]
         said += _first("Refused", self.refused) + _first("Not processed", self.issues)
         counts = [
-            f"{self.taken:,} records in {len(self.jobs):,} jobs",
+            f"{_count(self.taken, 'record')} in {_count(len(self.jobs), 'job')}",
             f"{seconds:.1f} s",
             f"{self._rate(seconds):,} records/s",
         ]
         if self.repeated:
-            counts.append(f"{self.repeated:,} jobs were there from an earlier call")
+            counts.append(f"{_count(self.repeated, 'job')} from an earlier call")
         if self.refused:
-            counts.append(f"{len(self.refused):,} records refused")
+            counts.append(f"{_count(len(self.refused), 'record')} refused")
         if waited:
-            counts.append(f"{self.completed:,} jobs completed")
+            counts.append(f"{_count(self.completed, 'job')} completed")
         if self.failed:
             counts.append(f"{len(self.failed):,} failed")
         if self.issues:
-            counts.append(f"{len(self.issues):,} records wait for a person")
+            counts.append(f"{_count(len(self.issues), 'record')} not processed")
         return [*said, ", ".join(counts)]
 
     def _rate(self, seconds: float) -> int:
         return round(self.taken / seconds) if seconds > 0 else 0
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number:,} {what}" if number == 1 else f"{number:,} {what}s"
 
 
 def _first(label: str, found: list[Refused]) -> list[str]:

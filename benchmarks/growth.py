@@ -1,0 +1,68 @@
+"""What a record costs as the store grows: end to end with 10 and 100 times the records already there."""
+
+from __future__ import annotations
+
+from statistics import median
+
+from benchmarks import boxes, endtoend, load
+from benchmarks.load import Spec, Target
+from benchmarks.report import Options, Row
+
+SIZES, FULL_SIZES = (2, 20, 200), (10, 100, 1_000)
+"""Thousands of records in the store."""
+BATCHES = 5
+"""Of 1,000, in a measured round."""
+LISTS = 50
+
+
+def measure(options: Options) -> list[Row]:
+    """Microseconds a record, and milliseconds a page of a list, against those of the smallest store."""
+    costs: list[list[float]] = []
+    pages: list[list[float]] = []
+    sizes = FULL_SIZES if options.full else SIZES
+    with boxes.fresh() as box:
+        to = boxes.target(box)
+        there = 0
+        for size in sizes:
+            _fill(to, there, size)
+            cost, page = [], []
+            for number in range(options.rounds):
+                rate = endtoend.records_per_second(to, BATCHES, round_=1_000 + number + 10 * size)
+                cost.append(1_000_000 / rate)
+                page.append(_page(to))
+            costs.append(cost)
+            pages.append(page)
+            there = size + options.rounds * BATCHES
+    rows = []
+    for size, cost, page in zip(sizes[1:], costs[1:], pages[1:], strict=True):
+        grown = f"{size},000 records in the store ({size // sizes[0]} ×)"
+        for name, unit, rounds, floor in (
+            ("end to end", "µs/record", cost, costs[0]),
+            ("a page of 50 tickets", "ms", page, pages[0]),
+        ):
+            rows.append(
+                Row(
+                    name=f"{name} with {grown}",
+                    unit=unit,
+                    rounds=rounds,
+                    floor_name=f"with {sizes[0]},000",
+                    floor_rounds=floor,
+                    bound=1.15,
+                    bound_is="most",
+                    on="FULL, auth, log INFO; analysis on",
+                )
+            )
+    return rows
+
+
+def _fill(to: Target, first: int, upto: int) -> None:
+    spec = Spec(
+        target=to, requests=upto - first, batch=1_000, first=first * 1_000, connections=4, want_jobs=True
+    )
+    boxes.wait_jobs(to, load.run(spec).jobs)
+
+
+def _page(to: Target) -> float:
+    """The median of a round's pages, in milliseconds."""
+    report = load.run(Spec(target=to, requests=LISTS, batch=0, path="/api/tickets?limit=50"))
+    return 1_000 * median(report.latencies)

@@ -1,0 +1,216 @@
+"""The shape of the source: who may import whom, what a family is made of, what is documented."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import inspect
+import subprocess
+import sys
+from collections.abc import Iterator
+from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
+from typing import get_type_hints
+
+import msgspec
+import pytest
+
+from ingestbox import config, families
+from ingestbox.config import Limits, Settings, describe
+from ingestbox.family import Family
+from ingestbox.model import Chunk, Role
+from ingestbox.store import load_queries
+
+ROOT = Path(__file__).parents[1]
+PACKAGE = ROOT / "ingestbox"
+
+LEAVES = frozenset({"clock", "config", "errors", "family", "ids", "logs", "model", "strictjson"})
+LAYERS: tuple[frozenset[str], ...] = (
+    LEAVES,
+    frozenset({"enrich"}),
+    frozenset({"store"}),
+    frozenset({"workqueue"}),
+    frozenset({"families", "forward", "pipeline", "web"}),
+    frozenset({"ops"}),
+    frozenset({"appliance"}),
+    frozenset({"cli"}),
+    frozenset({"__main__"}),
+)
+"""A room imports from itself and from earlier layers, never from its neighbours in a layer."""
+
+LEVEL = {room: level for level, rooms in enumerate(LAYERS) for room in rooms}
+
+
+def modules() -> Iterator[tuple[str, ast.Module]]:
+    for path in sorted(PACKAGE.rglob("*.py")):
+        parts = path.relative_to(ROOT).with_suffix("").parts
+        name = ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+        yield name, ast.parse(path.read_text("utf-8"), str(path))
+
+
+def imported(name: str, tree: ast.Module) -> Iterator[str]:
+    """Every module of this package that a module names in an import, wherever the import stands."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            found = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{name}: imports are absolute"
+            # `from ingestbox import config` names a room; `from ingestbox.config import load` does too.
+            found = [f"{node.module}.{alias.name}" for alias in node.names]
+        else:
+            continue
+        yield from (each for each in found if each.startswith("ingestbox."))
+
+
+def room(module: str) -> str:
+    return module.split(".")[1] if "." in module else ""
+
+
+def rooms_used() -> Iterator[tuple[str, str, str]]:
+    for name, tree in modules():
+        for target in imported(name, tree):
+            if room(target) != "__version__":
+                yield name, room(name), room(target)
+
+
+def test_every_room_has_its_place() -> None:
+    unplaced = {room(name) for name, _ in modules()} - set(LEVEL) - {""}
+    assert not unplaced, f"say in LAYERS where these belong: {sorted(unplaced)}"
+
+
+def test_imports_point_one_way() -> None:
+    wrong = [
+        f"{name} imports {target}"
+        for name, source, target in rooms_used()
+        if source != target and LEVEL[target] >= LEVEL[source] and not {source, target} <= LEAVES
+    ]
+    assert not wrong, wrong
+
+
+def test_the_leaves_import_each_other_without_a_circle() -> None:
+    graph: dict[str, set[str]] = {leaf: set() for leaf in LEAVES}
+    for _, source, target in rooms_used():
+        if source in LEAVES and source != target:
+            graph[source].add(target)
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        pytest.fail(f"a circle: {error.args[1]}")
+
+
+def test_only_the_engine_imports_sqlite() -> None:
+    """Anything else could load the system's library before ours is in its place."""
+    importers = {
+        name
+        for name, tree in modules()
+        for node in ast.walk(tree)
+        if (isinstance(node, ast.Import) and any("sqlite3" in alias.name for alias in node.names))
+        or (isinstance(node, ast.ImportFrom) and node.module and "sqlite3" in node.module)
+    }
+    assert importers == {"ingestbox.store.engine"}
+
+
+def test_every_module_says_what_it_is() -> None:
+    silent = [name for name, tree in modules() if not ast.get_docstring(tree)]
+    assert not silent
+
+
+def modules_loaded_by(statement: str) -> set[str]:
+    code = f"import sys; {statement}; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return {name.split(".")[0] for name in done.stdout.split()}
+
+
+def test_a_child_loads_nothing_of_the_door_or_the_command_line() -> None:
+    loaded = modules_loaded_by(
+        "import ingestbox.cli, ingestbox.pipeline.child; "
+        + "; ".join(f"import {f.process.partition(':')[0]}" for f in families.load().values())
+    )
+    heavy = {"aiosqlite", "asyncio", "click", "huey", "httpx2", "jwt", "rich", "starlette", "uvicorn"}
+    assert not loaded & heavy
+
+
+def test_help_loads_nothing_heavy() -> None:
+    loaded = modules_loaded_by("import ingestbox.cli.commands")
+    assert not loaded & {"aiosqlite", "huey", "httpx2", "jwt", "rich", "starlette", "uvicorn"}
+
+
+def test_every_folder_of_a_family_is_in_the_list() -> None:
+    folders = {path.parent.name for path in (PACKAGE / "families").glob("*/__init__.py")}
+    assert folders == set(families.FAMILIES)
+
+
+@pytest.fixture(params=families.FAMILIES)
+def family(request: pytest.FixtureRequest) -> Family:
+    return families.load()[request.param]
+
+
+def test_a_family_is_called_as_its_folder(family: Family) -> None:
+    assert families.FAMILIES.count(family.name) == 1
+    assert families.load()[family.name] is family
+
+
+def test_a_family_processes_chunks_by_a_function_that_can_be_found(family: Family) -> None:
+    module, _, name = family.process.partition(":")
+    assert module.startswith(f"ingestbox.families.{family.name}.")
+    process = getattr(importlib.import_module(module), name)
+    assert next(iter(get_type_hints(process).values())) is Chunk
+    assert process(Chunk(family.name, [])) == []
+
+
+def test_a_family_has_the_query_that_puts_each_of_its_kinds(family: Family) -> None:
+    queries = load_queries({family.name: family.queries})
+    assert family.kinds
+    for kind in family.kinds:
+        assert f"{family.name}.put_{kind}" in queries
+
+
+def test_a_familys_routes_can_be_bound(family: Family) -> None:
+    assert family.routes
+    for route in family.routes:
+        where = f"{route.method} {route.path}"
+        assert route.path.startswith("/"), where
+        assert inspect.iscoroutinefunction(route.handler), where
+        assert route.summary, where
+        assert set(route.roles) <= set(Role), where
+        takes_body = route.method in ("POST", "PUT", "PATCH")
+        assert takes_body or route.body_limit is None, where
+        if route.body_limit is not None:
+            assert route.body_limit in Limits.__struct_fields__, where
+            assert route.body_limit.endswith(("_mb", "_kb")), where
+
+
+def test_a_family_has_tests_of_its_own(family: Family) -> None:
+    assert list((ROOT / "tests" / "families" / family.name).glob("test_*.py"))
+
+
+def settings_structs() -> dict[str, type[msgspec.Struct]]:
+    return {"": Settings, **config.sections(), "lanes": config.Lane}
+
+
+def test_every_setting_has_a_sentence_and_a_default() -> None:
+    for section, struct in settings_structs().items():
+        assert struct.__doc__, section
+        hints = get_type_hints(struct, include_extras=True)
+        for field in msgspec.structs.fields(struct):
+            if section == "" and field.name in config.sections():
+                continue
+            name = f"[{section}] {field.name}"
+            assert describe(hints[field.name]).endswith("."), f"{name} needs a sentence"
+            assert not field.required or section == "lanes", f"{name} needs a default"
+
+
+def test_every_setting_can_come_from_the_environment() -> None:
+    for section, struct in config.sections().items():
+        for field in msgspec.structs.fields(struct):
+            variable = f"INGESTBOX_{section}_{field.name}".upper()
+            default = getattr(struct(), field.name)
+            text = ",".join(default) if isinstance(default, list) else str(default)
+            loaded = config.load(environ={variable: text})
+            assert not loaded.warnings, variable
+            assert getattr(getattr(loaded.settings, section), field.name) == default, variable
+
+
+def test_the_page_of_settings_is_the_one_that_make_docs_writes() -> None:
+    page = (ROOT / "docs" / "configuration.md").read_text("utf-8")
+    assert page.endswith("`make docs`. -->\n\n" + config.reference()), "run: make docs"
