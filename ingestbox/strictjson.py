@@ -12,27 +12,41 @@ from ingestbox.errors import IngestError
 
 MAX_DEPTH = 64
 
+FAILURES = (UnicodeDecodeError, msgspec.DecodeError, RecursionError)
+"""What msgspec raises about JSON; a number out of range is a DecodeError too."""
+
 _any = msgspec.json.Decoder()
 
 
-def decode(body: bytes) -> object:
-    """The body as plain Python values. Raises IngestError `malformed_json` that says what and where."""
+def decode(body: bytes | msgspec.Raw, place: str = "The body", depth: int = MAX_DEPTH) -> object:
+    """The JSON as plain Python values; `place` says in messages what it is.
+
+    Raises IngestError `malformed_json` that says what is wrong and where.
+    """
     try:
         value: object = _any.decode(body)
-    except UnicodeDecodeError as error:
-        raise IngestError("malformed_json", f"The body is not valid UTF-8: {error.reason}.") from None
-    except msgspec.DecodeError as error:  # includes ValidationError: a number out of range
-        raise IngestError("malformed_json", f"The body is not valid JSON: {_reason(body, error)}.") from None
-    except RecursionError:
-        raise IngestError("malformed_json", f"The JSON is nested more than {MAX_DEPTH} deep.") from None
-    if body.count(b"[") + body.count(b"{") > MAX_DEPTH and _deeper_than(value, MAX_DEPTH):
-        raise IngestError("malformed_json", f"The JSON is nested more than {MAX_DEPTH} deep.")
+    except FAILURES as error:
+        raise refusal(error, place) from None
+    text = bytes(body) if isinstance(body, msgspec.Raw) else body
+    if text.count(b"[") + text.count(b"{") > depth and _deeper_than(value, depth):
+        raise _too_deep(place)
     return value
 
 
-def _reason(body: bytes, error: Exception) -> str:
-    if not body.strip():
-        return "it is empty"
+def refusal(error: Exception, place: str = "The body") -> IngestError:
+    """IngestError `malformed_json` for one of FAILURES, as msgspec raises them about JSON."""
+    if isinstance(error, UnicodeDecodeError):
+        return IngestError("malformed_json", f"{place} is not valid UTF-8: {error.reason}.")
+    if isinstance(error, RecursionError):
+        return _too_deep(place)
+    return IngestError("malformed_json", f"{place} is not valid JSON: {_reason(error)}.")
+
+
+def _too_deep(place: str) -> IngestError:
+    return IngestError("malformed_json", f"{place} is nested too deep: {MAX_DEPTH} levels are the most.")
+
+
+def _reason(error: Exception) -> str:
     return str(error).removeprefix("JSON is malformed: ").rstrip(".")
 
 

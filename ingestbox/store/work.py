@@ -24,6 +24,12 @@ RULES = "1"
 """Version of the rules that made a result; it travels in a delivery's lineage."""
 
 
+# Plain strings, because binding an enum's member takes SQLite's module longer (see intake.py).
+_ISSUE, _SUPERSEDED, _DONE = (
+    state.value for state in (RecordState.ISSUE, RecordState.SUPERSEDED, RecordState.DONE)
+)
+
+
 class LostClaimError(Exception):
     """The job is not ours any more: its lease ran out and somebody else has it."""
 
@@ -117,7 +123,7 @@ class SettleChunk:
         for outcome in self.outcomes:
             rid = record_id(self.job.id, outcome.index)
             if outcome.put is None:
-                states.append((RecordState.ISSUE, rid))
+                states.append((_ISSUE, rid))
                 issues.append(
                     (
                         self.job.id,
@@ -131,9 +137,9 @@ class SettleChunk:
                 continue
             version = self._put_object(tx, outcome.put, rid)
             if version is None:
-                states.append((RecordState.SUPERSEDED, rid))
+                states.append((_SUPERSEDED, rid))
             else:
-                states.append((RecordState.DONE, rid))
+                states.append((_DONE, rid))
                 winners.append((outcome.index, version, outcome.put))
         tx.many("records.settle", states)
         tx.many("issues.insert", issues)

@@ -31,6 +31,7 @@ GROUP_WEIGHT = 1_500
 """Rows that one transaction takes from the queues, at most (one unit at least): about 20 ms."""
 
 RETRY_AFTER_SECONDS = 2
+_RETRY_AFTER = {"storage_full": 60, "store_unavailable": RETRY_AFTER_SECONDS}
 PAGE_BYTES = 4_096
 
 ROOM_BYTES = 2 * 1_048_576
@@ -55,7 +56,7 @@ class Tx:
     def many(self, query: str, rows: Iterable[Params]) -> int:
         """Runs a statement for each row; returns how many rows were changed in all."""
         statement = self._queries[query]
-        bound = [statement.bind(row) if isinstance(row, Mapping) else row for row in rows]
+        bound = [row if type(row) is tuple else statement.bind(row) for row in rows]
         return self._connection.executemany(statement.sql, bound).rowcount if bound else 0
 
     def one(self, query: str, params: Params = ()) -> tuple[Any, ...] | None:
@@ -133,6 +134,7 @@ class Writer:
         self._bell = asyncio.Event()
         self._connection: ThreadConnection | None = None
         self._task: asyncio.Task[None] | None = None
+        self._work_first = False  # whose turn it is to begin a group
         self._closing = False
         self._full = False
         self.stats = WriterStats()
@@ -197,10 +199,16 @@ class Writer:
                 await self._commit(group)
 
     def _take(self) -> list[_Waiting]:
-        """The next group: lanes take turns, so that neither intake nor work starves the other."""
+        """The next group: lanes take turns, so that neither intake nor work starves the other.
+
+        They also take turns to begin, because a group may have room for one unit alone: a batch of a
+        thousand and a settled chunk never fit together.
+        """
         group: list[_Waiting] = []
         weight = 0
-        lanes = [lane for lane in (self._intake, self._work) if lane]
+        order = (self._work, self._intake) if self._work_first else (self._intake, self._work)
+        self._work_first = not self._work_first
+        lanes = [lane for lane in order if lane]
         while lanes:
             for lane in tuple(lanes):
                 if group and weight + lane[0].weight > GROUP_WEIGHT:
@@ -217,7 +225,7 @@ class Writer:
             if self._connection is None:
                 self._connection = await self._open()
             outcomes = await self._connection.call(self._run_group, [waiting.unit for waiting in group])
-        except sqlite3.Error as error:
+        except Exception as error:  # noqa: BLE001 - no thread to be had, say: the writer itself must go on
             work = [waiting for waiting in group if not waiting.intake]
             if _is_full(error) and 0 < len(work) < len(group):
                 # A full disk refuses new records first; settling and forwarding may still fit.
@@ -238,30 +246,26 @@ class Writer:
             if outcome.error is None:
                 waiting.future.set_result(outcome.value)
             else:
-                waiting.future.set_exception(_public(outcome.error))
+                waiting.future.set_exception(outcome.error)
 
-    async def _fail(self, group: list[_Waiting], error: sqlite3.Error) -> None:
+    async def _fail(self, group: list[_Waiting], error: Exception) -> None:
         """No unit of the group took effect. The connection is opened anew for the next group."""
         self.stats.failed_groups += 1
-        public = _public(error)
+        code = "storage_full" if _is_full(error) else "store_unavailable"
         if self.trouble is None:
             log.error("The store cannot be written: %s", error, extra={"sqlite_error": _code(error)})
         self.trouble, self._full = str(error), _is_full(error)
         if not self._full and self._connection is not None:
             broken, self._connection = self._connection, None
-            with contextlib.suppress(sqlite3.Error):
+            with contextlib.suppress(Exception):  # it is being thrown away
                 await broken.close()
         for waiting in group:
             if not waiting.future.done():
-                waiting.future.set_exception(public)
+                # Each gets an error of its own: one that many raise gathers the stacks of all.
+                waiting.future.set_exception(IngestError(code, retry_after=_RETRY_AFTER[code]))
 
     async def _open(self) -> ThreadConnection:
-        connection = await ThreadConnection.open(lambda: connect_writer(self._path))
-        if self._max_pages:
-            await connection.call(
-                lambda c: c.execute(f"PRAGMA max_page_count = {self._max_pages}").fetchall()
-            )
-        return connection
+        return await ThreadConnection.open(self._connect)
 
     async def _is_short(self) -> bool:
         """Whether there is still less than ROOM_BYTES, on the disk or below the cap."""
@@ -272,6 +276,16 @@ class Writer:
         return True
 
     # From here on: in the writer's thread.
+
+    def _connect(self) -> sqlite3.Connection:
+        connection = connect_writer(self._path)
+        if self._max_pages:
+            try:
+                connection.execute(f"PRAGMA max_page_count = {self._max_pages}").fetchall()
+            except BaseException:
+                connection.close()
+                raise
+        return connection
 
     def _room(self, connection: sqlite3.Connection) -> int:
         free = shutil.disk_usage(self._path.parent).free
@@ -347,10 +361,3 @@ def _is_full(error: BaseException) -> bool:
     return _code(error) == "SQLITE_FULL"
 
 
-def _public(error: BaseException) -> BaseException:
-    """What a caller gets: SQLite's own errors as entries of the catalogue, everything else as it is."""
-    if _is_full(error):
-        return IngestError("storage_full", retry_after=60)
-    if _is_fatal(error):
-        return IngestError("store_unavailable", retry_after=RETRY_AFTER_SECONDS)
-    return error

@@ -24,7 +24,7 @@ async def ingest(ask: Ask) -> Reply:
     mode = ask.query.get("mode", "all")
     if mode not in ("all", "partial"):
         raise IngestError("bad_parameter", f"mode must be `all` or `partial`, not `{mode}`.")
-    decoded = decode(ask.body, max_records=ask.limits.feedback_records, partial=mode == "partial")
+    decoded = await decode(ask.body, max_records=ask.limits.feedback_records, partial=mode == "partial")
 
     def answer(public_id: str, _: int) -> object:
         body: dict[str, object] = {

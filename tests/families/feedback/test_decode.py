@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from typing import Any
 
 import pytest
 
 from ingestbox.errors import IngestError
-from ingestbox.families.feedback.decode import decode
+from ingestbox.families.feedback import decode as module
+from ingestbox.families.feedback.decode import Decoded
+
+
+def decode(text: bytes, *, max_records: int = 1000, partial: bool = False) -> Decoded:
+    return asyncio.run(module.decode(text, max_records=max_records, partial=partial))
 
 
 def body(*records: object) -> bytes:
@@ -160,3 +166,37 @@ def test_of_duplicate_keys_the_last_wins() -> None:
     text = b'{"records": 5, "records": [{"id": "a", "id": "b", "summary": "x"}]}'
     (intake,) = decode(text, max_records=1000, partial=False).batch.records
     assert intake.key == "b"
+
+
+MALFORMED = [
+    b'{"records": [{"id": "a", "summary": "x"}], "other": NaN}',
+    b'{"records": [{"id": "a", "summary": "x"}], "other": "\xff"}',
+    b'{"records": [{"id": "a", "summary": "x"}], "other": 1e999}',
+    b'{"records": [{"id": "a", "summary": "x", "n": 1e999}]}',
+    b'{"records": [{"id": "a", "summary": "\xff"}]}',
+    b'{"records": "\xff"}',
+    b'{"records": 1e999}',
+    b"[1e999]",
+    b'"\xff"',
+    b'{"records": [{"id": "a", "summary": "x"}]',
+    b'{"records": [{"id": "a", "summary": "x", "n": ' + b"[" * 62 + b"]" * 62 + b"}]}",
+    b'{"records": [{"id": "a", "summary": "x", "n": ' + b"[" * 9999 + b"]" * 9999 + b"}]}",
+    b'{"records": [{"id": "a", "summary": "x"}], "n": ' + b"[" * 64 + b"]" * 64 + b"}",
+]
+
+
+@pytest.mark.parametrize("text", MALFORMED, ids=[repr(each[:70]) for each in MALFORMED])
+def test_json_is_strict_wherever_it_is(text: bytes) -> None:
+    with pytest.raises(IngestError) as caught:
+        decode(text)
+    assert (caught.value.status, caught.value.code) == (400, "malformed_json")
+
+
+def test_the_deepest_that_is_allowed() -> None:
+    decode(b'{"records": [{"id": "a", "summary": "x", "n": ' + b"[" * 61 + b"]" * 61 + b"}]}")
+
+
+def test_what_is_malformed_is_said_with_its_record() -> None:
+    text = b'{"records": [{"id": "a", "summary": "x"}, {"id": "b", "summary": "y", "n": 1e999}]}'
+    with pytest.raises(IngestError, match="Record 1 is not valid JSON"):
+        decode(text)

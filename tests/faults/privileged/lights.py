@@ -1,4 +1,4 @@
-"""What a fault must look like from outside: the light goes red, and nobody is told a yes that does not hold."""
+"""What a fault must look like from outside: a red light, and never a yes that does not hold."""
 
 from __future__ import annotations
 

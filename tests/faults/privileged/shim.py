@@ -7,7 +7,6 @@ answers of the same system calls.
 from __future__ import annotations
 
 import contextlib
-import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -55,4 +54,4 @@ class FailingDisk:
         try:
             yield
         finally:
-            os.unlink(self._control)
+            self._control.unlink()
