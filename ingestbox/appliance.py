@@ -76,7 +76,7 @@ class Appliance:
         return self._store
 
     async def start(self) -> None:
-        """Opens the data folder, starts every part and listens. Raises StartupError, and leaves nothing open."""
+        """Opens the data folder, starts every part, listens. Raises StartupError, and leaves nothing open."""
         try:
             await self._start()
         except BaseException:
@@ -254,7 +254,7 @@ def _make_folder(folder: Path) -> None:
 
 
 def serve(settings: Settings, warnings: Sequence[str]) -> int:
-    """Runs a box until a signal stops it; the exit code (0 after a graceful stop, 1 if it could not start)."""
+    """Runs a box until a signal stops it; returns the exit code (1 if it could not start)."""
     logs.set_up(settings.log.level, settings.log.format)
     for warning in warnings:
         log.warning("%s", warning)

@@ -58,6 +58,9 @@ CATALOGUE: dict[str, Entry] = {
     "digest_mismatch": Entry(503, "The body does not match its Content-Digest.", "Send it again."),
     "client_disconnected": Entry(499, "The client went away before its body was complete.", "Send it again."),
     "body_incomplete": Entry(408, "The body did not arrive in time.", "Send it again."),
+    "damaged": Entry(
+        500, "What the store holds of this is damaged.", "Operator: ingestbox doctor, then restore a backup."
+    ),
     "internal": Entry(
         500, "The box failed to handle this request.", "Report the request_id to the operator."
     ),

@@ -119,7 +119,8 @@ class Family(msgspec.Struct, frozen=True):
     `process` names a function `(Chunk) -> list[Outcome]` as `module:function`; it runs in a child process
     that imports that module alone, so the module must be light and pure. `project` gives the named values
     of the query `<name>.put_<kind>` from a delivery's record and result (both JSON); it serves a central
-    box, where results arrive finished. `kinds` are the kinds of objects the family puts; `queries` is its file of named SQL.
+    box, where results arrive finished. `kinds` are the kinds
+    of objects the family puts; `queries` is its file of named SQL.
     """
 
     name: str

@@ -12,9 +12,10 @@ from dataclasses import dataclass
 
 import msgspec
 
+from ingestbox.errors import IngestError
 from ingestbox.family import Batch, Intake
 from ingestbox.model import MAX_RECORDS_PER_JOB, JobState, RecordState, record_id
-from ingestbox.store.writer import Tx
+from ingestbox.store.writer import Tx, weight_of
 
 CHUNK_ROWS = 1_000
 CHUNK_BYTES = 1_048_576
@@ -75,6 +76,14 @@ def slices(records: Sequence[Intake]) -> list[tuple[int, Sequence[Intake]]]:
 _PENDING, _SUPERSEDED, _ISSUE = (
     state.value for state in (RecordState.PENDING, RecordState.SUPERSEDED, RecordState.ISSUE)
 )
+
+
+def _weight(records: Sequence[Intake]) -> int:
+    return len(records) + weight_of(sum([len(record.payload) for record in records]))
+
+
+def _taken_away() -> IngestError:
+    return IngestError("store_unavailable", "The batch could not be stored whole.", retry_after=2)
 
 
 def _state(record: Intake) -> str:
@@ -176,7 +185,7 @@ class AcceptBatch:
     @property
     def weight(self) -> int:
         """Its rows, and the job's."""
-        return len(self.batch.records) + 2
+        return _weight(self.batch.records) + 2
 
     def apply(self, tx: Tx) -> Accepted | Refused:
         """Stores job, records, issues and answer."""
@@ -221,10 +230,12 @@ class AddRecords:
     @property
     def weight(self) -> int:
         """Its rows."""
-        return len(self.records)
+        return _weight(self.records)
 
     def apply(self, tx: Tx) -> None:
-        """Inserts them."""
+        """Inserts them. Raises IngestError when the job was taken away meanwhile."""
+        if tx.one("jobs.is_receiving", {"id": self.job_id}) is None:
+            raise _taken_away()
         _insert_records(tx, self.job_id, self.first, self.records, self.now_ms)
 
 
@@ -238,8 +249,10 @@ class PublishJob:
     weight: int = 2
 
     def apply(self, tx: Tx) -> None:
-        """Moves the job from `receiving` to `queued`."""
-        tx.run("jobs.publish", {"id": self.job_id, "now": self.now_ms})
+        """Moves the job from `receiving` to `queued`. Raises IngestError when it was taken away meanwhile:
+        what is not there must not be answered for."""
+        if tx.run("jobs.publish", {"id": self.job_id, "now": self.now_ms}) != 1:
+            raise _taken_away()
         tx.run("idempotency.answer", {"job_id": self.job_id, "status": 200, "body": _packed(self.answer)})
 
 

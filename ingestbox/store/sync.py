@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -225,6 +226,7 @@ def _params(box: str, line: SyncLine) -> dict[str, object]:
         "at_ms": line.at_ms,
         "result": line.result,
         "record": line.record,
+        "crc": zlib.crc32(line.result + line.record),
     }
 
 

@@ -10,10 +10,13 @@ from ingestbox.store.intake import DiscardIntake, PurgeKeys
 SLICE = 50
 
 
-async def discard_unfinished(store: Store, being_filled: Container[int]) -> int:
-    """Removes jobs whose intake never finished, except those that a request is filling now."""
+async def discard_unfinished(store: Store, being_filled: Container[str]) -> int:
+    """Removes jobs whose intake never finished, except those that a request is filling now.
+
+    `being_filled` holds their public ids, which are known before the job is in the store.
+    """
     rows = await store.read("jobs.receiving", {"limit": SLICE})
-    gone = [job_id for (job_id,) in rows if job_id not in being_filled]
+    gone = [job_id for job_id, public_id in rows if public_id not in being_filled]
     for job_id in gone:
         await discard(store, job_id)
     return len(gone)

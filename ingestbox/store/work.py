@@ -15,7 +15,7 @@ from ingestbox.clock import iso
 from ingestbox.model import Job, JobState, Outcome, Put, RecordState, record_id
 from ingestbox.store import jobs
 from ingestbox.store.identity import BoxIdentity
-from ingestbox.store.writer import Tx
+from ingestbox.store.writer import Tx, weight_of
 
 HORIZON_MS = 3_600_000
 """No retry lies further away than this; one that seems to was written under another clock and is due."""
@@ -91,7 +91,7 @@ class SettleChunk:
     @property
     def weight(self) -> int:
         """Four rows a record: its own, the object's, the projection's and the delivery."""
-        return 4 * len(self.outcomes) + 2
+        return 4 * len(self.outcomes) + 2 + weight_of(sum(map(len, self.payloads.values())))
 
     def apply(self, tx: Tx) -> int:
         """Returns how many deliveries it made. Raises LostClaimError and changes nothing."""
@@ -168,6 +168,7 @@ class SettleChunk:
                     "at_ms": self.now_ms,
                     "result": put.result,
                     "record": None,
+                    "crc": zlib.crc32(put.result),
                 }
             )
         for kind, params in rows.items():

@@ -37,8 +37,8 @@ class StoreBox:
     def __init__(self, store: Store, ring: Callable[[int], None]) -> None:
         self._store = store
         self._ring = ring
-        self.being_filled: set[int] = set()
-        """Jobs that a request is filling in chunks; the sweep leaves them alone."""
+        self.being_filled: set[str] = set()
+        """Public ids of the jobs that requests fill in chunks; the sweep leaves them alone."""
 
     async def accept(self, ask: Ask, batch: Batch, answer: Callable[[str, int], object]) -> Reply:
         """Stores a batch durably, honouring Idempotency-Key; see `family.Box.accept`."""
@@ -66,11 +66,19 @@ class StoreBox:
     async def _accept_large(
         self, draft: Draft, batch: Batch, key: Key | None, encoded: Callable[[str, int], bytes]
     ) -> Accepted | Refused:
-        opened = await self._store.write(OpenJob(draft, batch, key), intake=True)
-        if isinstance(opened, Refused) or opened.replayed:
-            return opened
-        job_id = opened.job_id
-        self.being_filled.add(job_id)
+        # Before the job is made: the sweep may see it earlier than this request hears of it.
+        self.being_filled.add(draft.public_id)
+        try:
+            opened = await self._store.write(OpenJob(draft, batch, key), intake=True)
+            if isinstance(opened, Refused) or opened.replayed:
+                return opened
+            return await self._fill(draft, batch, opened.job_id, encoded)
+        finally:
+            self.being_filled.discard(draft.public_id)
+
+    async def _fill(
+        self, draft: Draft, batch: Batch, job_id: int, encoded: Callable[[str, int], bytes]
+    ) -> Accepted:
         try:
             for first, records in slices(batch.records):
                 await self._store.write(
@@ -82,8 +90,6 @@ class StoreBox:
             with contextlib.suppress(IngestError):  # the sweep does it, should the store refuse this too
                 await tidy.discard(self._store, job_id)
             raise
-        finally:
-            self.being_filled.discard(job_id)
         return Accepted(job_id, body)
 
     async def job(self, caller: Caller, family: str, public_id: str) -> Job | None:

@@ -1,19 +1,19 @@
 -- name: put_ticket
 -- The object's version was decided before (objects.put); the ticket follows it whole.
 INSERT INTO tickets (workspace, origin, ticket_id, version, record_id, job_id, summary, sentiment, score, trend,
-                     language, updated_ms, result, record)
+                     language, updated_ms, result, record, crc)
 VALUES (:workspace, :origin, :object_id, :version, :record_id, :job_id, :summary, :sentiment, :score, :trend,
-        :language, :at_ms, :result, :record)
+        :language, :at_ms, :result, :record, :crc)
 ON CONFLICT (workspace, origin, ticket_id) DO UPDATE
 SET version = excluded.version, record_id = excluded.record_id, job_id = excluded.job_id,
     summary = excluded.summary, sentiment = excluded.sentiment, score = excluded.score,
     trend = excluded.trend, language = excluded.language, updated_ms = excluded.updated_ms,
-    result = excluded.result, record = excluded.record;
+    result = excluded.result, record = excluded.record, crc = excluded.crc;
 
 -- name: ticket
 -- An own ticket before one of the same id from another box; its text lies with its record.
 SELECT t.ticket_id, t.origin, t.summary, t.sentiment, t.score, t.trend, t.updated_ms, t.job_id, t.result,
-       COALESCE(t.record, r.payload)
+       t.record, t.crc, r.payload, r.crc
 FROM tickets AS t LEFT JOIN records AS r ON r.id = t.record_id AND t.origin = ''
 WHERE t.workspace = :workspace AND t.ticket_id = :ticket_id
 ORDER BY t.origin

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from typing import Any
 
 import msgspec
@@ -71,8 +72,17 @@ def ticket_line(row: tuple[Any, ...]) -> dict[str, object]:
 
 
 def ticket_body(row: tuple[Any, ...]) -> dict[str, object]:
-    """A ticket with its text, its fields' sentiments and what else was sent with it."""
-    job_id, result, record = row[7:10]
+    """A ticket with its text, its fields' sentiments and what else was sent with it.
+
+    Raises IngestError `damaged` when something does not match its checksum.
+    """
+    job_id, result, record, crc, payload, payload_crc = row[7:13]
+    if zlib.crc32(result + (record or b"")) != crc:
+        raise IngestError("damaged")
+    if record is None:
+        record = payload
+        if payload is None or zlib.crc32(payload) != payload_crc:
+            raise IngestError("damaged")
     sent: dict[str, object] = msgspec.json.decode(record)
     known = ("id", "summary", "description", "comments")
     return {

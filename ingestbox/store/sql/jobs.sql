@@ -78,7 +78,7 @@ LIMIT :limit;
 
 -- name: receiving
 -- Jobs whose last chunk has not come: filled by a request right now, or left over from one that failed.
-SELECT id FROM jobs WHERE state = 'receiving' ORDER BY id LIMIT :limit;
+SELECT id, public_id FROM jobs WHERE state = 'receiving' ORDER BY id LIMIT :limit;
 
 -- name: is_receiving
 SELECT 1 FROM jobs WHERE id = :id AND state = 'receiving';

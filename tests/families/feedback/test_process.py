@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+from zlib import crc32
 
+import pytest
+
+from ingestbox.errors import IngestError
 from ingestbox.families.feedback.process import process, project
+from ingestbox.families.feedback.shapes import ticket_body
 from ingestbox.model import Chunk, Item
 
 
@@ -47,3 +52,22 @@ def test_a_central_box_gets_the_same_columns_from_record_and_result() -> None:
 def test_outcomes_are_in_the_order_of_the_items() -> None:
     items = [Item(index, str(index), b'{"id":"x","summary":"fine"}') for index in range(20)]
     assert [outcome.index for outcome in process(Chunk("feedback", items))] == list(range(20))
+
+
+def test_a_damaged_ticket_is_not_served() -> None:
+    result, record = b'{"fields":[]}', b'{"id":"T-1","summary":"x"}'
+    head = ("T-1", "", "x", "neutral", 0.0, "stable", 0, "job", result)
+    own = (*head, None, crc32(result), record, crc32(record))
+    foreign = (*head, record, crc32(result + record), None, None)
+    for row in (own, foreign):
+        assert ticket_body(row)["job_id"] == "job"
+        for place in (8, 9, 11):
+            if row[place] is not None:
+                damaged = (
+                    *row[:place],
+                    row[place].replace(b"x", b"y").replace(b"[]", b"{}"),
+                    *row[place + 1 :],
+                )
+                with pytest.raises(IngestError) as caught:
+                    ticket_body(damaged)
+                assert caught.value.code == "damaged"

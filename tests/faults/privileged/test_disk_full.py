@@ -52,7 +52,7 @@ def test_a_disk_that_fills_up_and_is_freed(tmp_path: Path, journal: Journal) -> 
     random = Random(12)
     disk = Disk(tmp_path / "full", megabytes=256)
     ballast = Ballast(disk)
-    box = BoxProcess(tmp_path / "box", config="[work]\nchunk_records = 50\n")
+    box = BoxProcess(tmp_path / "box", config="[work]\nchunk_records = 50\n[store]\nmin_free_mb = 16\n")
     box.data = disk.path / "data"
     load = Load(box.start(), journal, clients=2, seed=12, most_records=40)
     red: list[float] = []

@@ -31,7 +31,7 @@ TIMES = 5
 def test_a_disk_that_the_kernel_makes_read_only(tmp_path: Path, journal: Journal) -> None:
     random = Random(13)
     disk = Disk(tmp_path / "broken", megabytes=256, options="errors=remount-ro")
-    box = BoxProcess(tmp_path / "box", config="[work]\nchunk_records = 50\n")
+    box = BoxProcess(tmp_path / "box", config="[work]\nchunk_records = 50\n[store]\nmin_free_mb = 16\n")
     box.data = disk.path / "data"
     load = Load(box.start(), journal, clients=3, seed=13, most_records=40)
     red: list[float] = []

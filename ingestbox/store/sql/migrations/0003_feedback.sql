@@ -1,5 +1,6 @@
 -- Tickets: the newest version of each, as analysed. Own tickets find their text in `records`
--- (`record_id`); a ticket from another box (`origin`) brings its record along.
+-- (`record_id`); a ticket from another box (`origin`) brings its record along. `crc` is the CRC-32 of result
+-- and, where it is here, record.
 
 CREATE TABLE tickets (
     workspace TEXT NOT NULL,
@@ -16,5 +17,6 @@ CREATE TABLE tickets (
     updated_ms INTEGER NOT NULL,
     result BLOB NOT NULL,
     record BLOB,
+    crc INTEGER NOT NULL,
     PRIMARY KEY (workspace, origin, ticket_id)
 );
