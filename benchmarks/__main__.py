@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import click
 
-from benchmarks import accept, analysis, endtoend, growth, latency, memory
+from benchmarks import accept, analysis, endtoend, forwarding, growth, latency, memory
 from benchmarks.report import ROUNDS, Options, Row, Unavailable, as_json, as_table
 
 BENCHMARKS: dict[str, Callable[[Options], list[Row]]] = {
@@ -19,6 +19,7 @@ BENCHMARKS: dict[str, Callable[[Options], list[Row]]] = {
     "bell": analysis.bells,
     "latency": latency.measure,
     "growth": growth.measure,
+    "forwarding": forwarding.measure,
     "backlog": memory.backlog,
     "memory": memory.idle,
 }

@@ -19,7 +19,7 @@ BACKLOG, FULL_BACKLOG = 200, 1_000
 """Batches of 1,000."""
 EVERY = 0.01
 """Seconds between requests."""
-SECONDS = 3
+SECONDS = 2
 """Of a round."""
 CONNECTIONS = 16
 FIRST_SMALL = 100_000_000

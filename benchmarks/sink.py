@@ -1,7 +1,7 @@
-"""A bare upstream: takes each batch, keeps it when told to, answers an empty 200. No check, no store.
+"""A bare upstream: takes each batch, keeps its body in FOLDER if given one, answers 200.
 
-`python -m benchmarks.sink [FOLDER]` prints its address, then a line for each request (seconds of the
-monotonic clock, bytes, bytes before compression); bodies and headers go to FOLDER. It serves until killed.
+`python -m benchmarks.sink [FOLDER]` prints its address, then a line for each request (`Seen`). It serves
+until it is killed.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ import msgspec
 import uvloop
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}"
-PASSED_ON = ("content-type", "content-encoding", "content-digest")
+CARRIED = ("content-", "ingestbox-", "idempotency-key")
+"""Headers that belong to a body, by how they begin."""
 
 
 class Seen(msgspec.Struct, frozen=True):
@@ -47,7 +48,9 @@ async def serve(folder: Path | None) -> None:
                 file = str(folder / f"{count:06}")
                 await asyncio.to_thread(Path(file).write_bytes, body)
             count += 1
-            seen = Seen(time.monotonic(), headers, len(body), file)
+            about = {name: value for name, value in headers.items() if name.startswith(CARRIED)}
+            del about["content-length"]
+            seen = Seen(time.monotonic(), about, len(body), file)
             print(msgspec.json.encode(seen).decode(), flush=True)
 
     server = await asyncio.start_server(connected, "127.0.0.1", 0, limit=1 << 24)

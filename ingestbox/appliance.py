@@ -47,6 +47,9 @@ SWITCH_SECONDS = 0.0005
 
 MAX_CHILDREN = 4
 
+FORCED_EXIT = 130
+"""Exit code after a second signal, as a shell has it for an interrupted command."""
+
 
 class Appliance:
     """One box on one data folder."""
@@ -87,6 +90,11 @@ class Appliance:
         """Returns when a signal asks the box to stop."""
         assert self._server is not None  # started
         await self._server.wait()
+
+    async def forced(self) -> None:
+        """Returns when a second signal asks not to wait for anything any more."""
+        assert self._server is not None  # started
+        await self._server.forced.wait()
 
     async def stop(self) -> None:
         """Stops in reverse order: no new requests, chunks in hand settled or handed back, store closed."""
@@ -268,7 +276,14 @@ def serve(settings: Settings, warnings: Sequence[str]) -> int:
             return 1
         await appliance.wait()
         log.info("Stopping.")
-        await appliance.stop()
+        stopping = asyncio.create_task(appliance.stop())
+        forced = asyncio.create_task(appliance.forced())
+        await asyncio.wait((stopping, forced), return_when=asyncio.FIRST_COMPLETED)
+        if not stopping.done():
+            log.warning("Stopped at once, on a second signal; the next start goes on from what is on disk.")
+            os._exit(FORCED_EXIT)
+        forced.cancel()
+        await stopping
         log.info("Stopped.")
         return 0
 

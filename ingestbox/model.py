@@ -8,6 +8,7 @@ A record that a machine cannot finish has an *issue*. A finished record puts a n
 from __future__ import annotations
 
 import hashlib
+import zlib
 from enum import StrEnum
 
 import msgspec
@@ -21,6 +22,11 @@ MAX_RECORDS_PER_JOB = 1 << INDEX_BITS
 def record_id(job_id: int, index: int) -> int:
     """The id of the record at `index` (from 0) of a job; ids grow with intake."""
     return job_id << INDEX_BITS | index
+
+
+def checksum(key: bytes, payload: bytes) -> int:
+    """The CRC-32 that a stored record carries, over its key (UTF-8) and its payload."""
+    return zlib.crc32(payload, zlib.crc32(key))
 
 
 class Role(StrEnum):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import stat
 import subprocess
@@ -83,6 +84,30 @@ def test_interrupt_is_as_graceful_as_term(own_box: BoxProcess) -> None:
     assert own_box.process is not None
     own_box.process.send_signal(signal.SIGINT)
     assert own_box.process.wait(30) == 0
+
+
+def test_a_second_signal_does_not_wait_and_loses_nothing(own_box: BoxProcess) -> None:
+    own_box.configure("[work]\nchildren = 1\n[server]\nstop_seconds = 300\n")
+    own_box.start()
+    assert own_box.process is not None
+    with own_box.client(Role.ANALYST) as client:
+        wait_job(client, post_tickets(client, [ticket(1)])["job_id"])
+        (child,) = own_box.children()
+        os.kill(child, signal.SIGSTOP)  # the chunk in hand never ends
+        try:
+            job_id = post_tickets(client, [ticket(2)])["job_id"]
+            running = {"status": "running"}
+            until(lambda: client.get("/api/jobs", params=running).json()["count"] == 1, "it is worked on")
+            own_box.process.send_signal(signal.SIGTERM)
+            until(lambda: '"Stopping."' in own_box.log.read_text(), "the stop began")
+            own_box.process.send_signal(signal.SIGTERM)
+            assert own_box.process.wait(30) == 130
+        finally:
+            os.kill(child, signal.SIGCONT)
+    until(lambda: not Path(f"/proc/{child}").exists(), "the child is gone")
+    own_box.start()
+    with own_box.client(Role.ANALYST) as client:
+        assert wait_job(client, job_id)["status"] == "completed"
 
 
 def test_no_child_outlives_a_kill(own_box: BoxProcess) -> None:

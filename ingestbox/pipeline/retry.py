@@ -18,7 +18,8 @@ DEATHS_ALONE = 2
 
 @dataclass(frozen=True, slots=True)
 class AfterDeath:
-    """How to go on after a child died with a chunk: the next chunk's limit and the deaths counted so far.
+    """How to go on after a child died with a chunk: the next chunk's limit, and how often the record at the
+    cursor has died alone.
 
     `give_up`: the one record of the chunk is to be set aside.
     """
@@ -29,9 +30,12 @@ class AfterDeath:
 
 
 def after_death(records: int, deaths: int) -> AfterDeath:
-    """`records` in the chunk that died, `deaths` without progress before this one."""
+    """`records` in the chunk that died; `deaths` of its first one alone, without progress since.
+
+    A death in company says nothing about any one record, so it does not count against them.
+    """
     if records > 1:
-        return AfterDeath(max(1, records // SHRINK), deaths + 1)
+        return AfterDeath(max(1, records // SHRINK), 0)
     if deaths + 1 >= DEATHS_ALONE:
         return AfterDeath(1, 0, give_up=True)
     return AfterDeath(1, deaths + 1)

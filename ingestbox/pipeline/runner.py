@@ -5,14 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
-import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from ingestbox.config import Work
 from ingestbox.errors import IngestError
 from ingestbox.family import Family
-from ingestbox.model import INDEX_BITS, Chunk, Item, Job, JobState, Outcome, record_id
+from ingestbox.model import INDEX_BITS, Chunk, Item, Job, JobState, Outcome, checksum, record_id
 from ingestbox.pipeline.pool import ChildDied, Pool, PoolStopped
 from ingestbox.pipeline.retry import after_death, backoff_ms
 from ingestbox.store import ReadTx, Store
@@ -64,6 +63,7 @@ class Runner:
         self._settled = settled
         self._incarnation = secrets.token_hex(6)
         self._claims = 0
+        self._at_work: set[str] = set()
         self._stopping = False
 
     def stop_claiming(self) -> None:
@@ -71,8 +71,9 @@ class Runner:
         self._stopping = True
 
     async def due(self, limit: int) -> Sequence[int]:
-        """Jobs to ring for: those whose lease ran out are freed first, then the oldest that are due."""
-        await self._store.write(FreeExpired(self._store.clock.monotonic()))
+        """Jobs to ring for: those that nobody works on are freed first, then the oldest that are due."""
+        # A claim made from here on waits behind this unit, so that it cannot be taken for one left behind.
+        await self._store.write(FreeExpired(self._store.clock.monotonic(), frozenset(self._at_work)))
         rows = await self._store.read(
             "jobs.due", {"now": self._store.clock.now_ms(), "horizon": HORIZON_MS, "limit": limit}
         )
@@ -84,8 +85,15 @@ class Runner:
             return
         self._claims += 1
         owner = f"{self._incarnation}.{self._claims}"
-        clock = self._store.clock
-        job = await self._store.write(ClaimJob(job_id, owner, self._lease_at(), clock.now_ms()))
+        self._at_work.add(owner)
+        try:
+            await self._claim_and_work(job_id, owner)
+        finally:
+            self._at_work.discard(owner)
+
+    async def _claim_and_work(self, job_id: int, owner: str) -> None:
+        now = self._store.clock.now_ms()
+        job = await self._store.write(ClaimJob(job_id, owner, self._lease_at(), now))
         if job is None:
             return
         progress = Progress(job, self._settings.chunk_records)
@@ -111,7 +119,7 @@ class Runner:
         while True:
             piece = await self._store.read_with(lambda tx: _read_piece(tx, job, progress))
             try:
-                outcomes = await self._process(family, job, piece)
+                outcomes = await self._process(family, job, owner, progress, piece)
             except ChildDied as death:
                 if not await self._gives_up(job, owner, progress, piece, death):
                     continue
@@ -123,12 +131,26 @@ class Runner:
                 await self._hand_back(job, owner, progress)
                 return
 
-    async def _process(self, family: Family, job: Job, piece: Piece) -> list[Outcome]:
+    async def _process(
+        self, family: Family, job: Job, owner: str, progress: Progress, piece: Piece
+    ) -> list[Outcome]:
+        """The outcomes of the piece's items. The lease is renewed meanwhile: a chunk may wait long for a
+        free child, and one that is slow is the time-out's business."""
         if not piece.items:
             return []
-        return await self._pool.run(
-            family.process, Chunk(job.family, piece.items), self._settings.chunk_seconds
+        running = asyncio.create_task(
+            self._pool.run(family.process, Chunk(job.family, piece.items), self._settings.chunk_seconds)
         )
+        try:
+            while not running.done():
+                await asyncio.wait((running,), timeout=self._settings.lease_seconds / 3)
+                if not running.done():
+                    await self._keep_claim(job, owner, progress)
+            return running.result()
+        finally:
+            if not running.done():
+                running.cancel()
+                await asyncio.wait((running,))
 
     async def _gives_up(
         self, job: Job, owner: str, progress: Progress, piece: Piece, death: ChildDied
@@ -144,17 +166,14 @@ class Runner:
         progress.chunk_limit = decision.chunk_limit
         if decision.give_up:
             return True
-        await self._store.write(
-            KeepClaim(
-                job,
-                owner,
-                progress.chunk_limit,
-                progress.deaths,
-                self._lease_at(),
-                self._store.clock.now_ms(),
-            )
-        )
+        await self._keep_claim(job, owner, progress)
         return False
+
+    async def _keep_claim(self, job: Job, owner: str, progress: Progress) -> None:
+        now = self._store.clock.now_ms()
+        await self._store.write(
+            KeepClaim(job, owner, progress.chunk_limit, progress.deaths, self._lease_at(), now)
+        )
 
     async def _settle(
         self, job: Job, owner: str, progress: Progress, piece: Piece, outcomes: Sequence[Outcome]
@@ -195,7 +214,7 @@ class Runner:
         )
 
     async def _put_off(self, job: Job, owner: str, progress: Progress, reason: str) -> None:
-        """Hands the job back to be tried again later. If even that fails, its lease runs out."""
+        """Hands the job back to be tried again later. If even that fails, the sweep frees it."""
         now = self._store.clock.now_ms()
         delay = backoff_ms(job.attempt)
         log.warning(
@@ -266,13 +285,13 @@ def _read_piece(tx: ReadTx, job: Job, progress: Progress) -> Piece:
             "limit": progress.chunk_limit,
         },
     )
-    for rid, key, payload, crc in rows:
+    for rid, key, payload, crc in rows:  # key and payload as bytes, whatever became of them
         if items and size + len(payload) > CHUNK_BYTES:
             break
         index = rid & INDEX_MASK
         next_index = index + 1
-        if zlib.crc32(payload) == crc:
-            items.append(Item(index, key, payload))
+        if checksum(key, payload) == crc:
+            items.append(Item(index, key.decode(), payload))
             size += len(payload)
         else:
             damaged.append(_damaged(index))

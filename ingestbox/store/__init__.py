@@ -19,7 +19,7 @@ from ingestbox.store.migrations import migrate
 from ingestbox.store.queries import Params, Queries
 from ingestbox.store.readers import Readers, ReadTx
 from ingestbox.store.thread import ThreadConnection
-from ingestbox.store.writer import Unit, Writer, WriterStats
+from ingestbox.store.writer import Tx, Unit, Writer, WriterStats
 
 __all__ = ["BoxIdentity", "ReadTx", "Store", "load_queries"]
 
@@ -69,7 +69,7 @@ class Store:
         writer = Writer(path, queries, max_mb=settings.max_mb, max_waiting=limits.waiting_writes)
 
         def prepare(connection: sqlite3.Connection) -> BoxIdentity:
-            return _prepare(connection, clock.now_ms())
+            return _prepare(connection, queries, clock.now_ms())
 
         with _as_startup_error(path):
             # SQLite gives the WAL the database's mode, so the file has to have it before SQLite opens it.
@@ -128,19 +128,14 @@ class Store:
         return self._writer.waiting
 
 
-def _prepare(connection: sqlite3.Connection, now_ms: int) -> BoxIdentity:
+def _prepare(connection: sqlite3.Connection, queries: Queries, now_ms: int) -> BoxIdentity:
     migrate(connection, now_ms)
-    row = connection.execute("SELECT box, epoch FROM box WHERE one = 1").fetchone()
+    tx = Tx(connection, queries)
+    row = tx.one("box.identity")
     if row is None:
         row = (ids.box_name(), ids.epoch(now_ms))
-        connection.execute(
-            "INSERT INTO box (one, box, epoch, next_seq, created_ms, probed_ms) VALUES (1, ?, ?, 1, ?, ?)",
-            (*row, now_ms, now_ms),
-        )
-    # Whoever owned a job is gone: this process holds the data folder.
-    connection.execute(
-        "UPDATE jobs SET state = 'queued', owner = NULL, lease_at = NULL WHERE owner IS NOT NULL"
-    )
+        tx.run("box.create", {"box": row[0], "epoch": row[1], "now": now_ms})
+    tx.run("jobs.free_all")
     return BoxIdentity(*row)
 
 

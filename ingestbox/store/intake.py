@@ -14,7 +14,7 @@ import msgspec
 
 from ingestbox.errors import IngestError
 from ingestbox.family import Batch, Intake
-from ingestbox.model import MAX_RECORDS_PER_JOB, JobState, RecordState, record_id
+from ingestbox.model import MAX_RECORDS_PER_JOB, JobState, RecordState, checksum, record_id
 from ingestbox.store.writer import Tx, weight_of
 
 CHUNK_ROWS = 1_000
@@ -119,11 +119,16 @@ def _insert_job(tx: Tx, draft: Draft, batch: Batch, state: JobState) -> int:
 
 def _insert_records(tx: Tx, job_id: int, first: int, records: Sequence[Intake], now_ms: int) -> None:
     base = record_id(job_id, first)
-    crc32 = zlib.crc32
     tx.many(
         "records.insert",
         [
-            (base + offset, record.key, _state(record), record.payload, crc32(record.payload))
+            (
+                base + offset,
+                record.key,
+                _state(record),
+                record.payload,
+                checksum(record.key.encode(), record.payload),
+            )
             for offset, record in enumerate(records)
         ],
     )

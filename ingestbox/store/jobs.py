@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import operator
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 
 from ingestbox.model import Job, JobState, Notice
+from ingestbox.store.readers import ReadTx
 
 _tallies = msgspec.json.Decoder(dict[str, int])
 _warnings = msgspec.json.Decoder(list[Notice])
@@ -21,7 +24,9 @@ def from_row(row: tuple[Any, ...]) -> Job:
     return Job(*values)
 
 
-def state_params(states: tuple[JobState, ...]) -> dict[str, str]:
-    """Six parameters for the `IN` of `jobs.newest`, the last one repeated."""
-    padded = (states + states[-1:] * 6)[:6]
-    return {f"state{number}": state for number, state in enumerate(padded, start=1)}
+def newest(tx: ReadTx, workspace: str, family: str, states: Sequence[JobState], limit: int) -> list[Job]:
+    """The newest jobs in any of these states: the first of each state's newest."""
+    params = {"workspace": workspace, "family": family, "limit": limit}
+    rows = [row for state in states for row in tx.all("jobs.newest", {**params, "state": state})]
+    rows.sort(key=operator.itemgetter(0), reverse=True)
+    return [from_row(row) for row in rows[:limit]]

@@ -245,7 +245,7 @@ class DeliveryLines:
 
 @dataclass(frozen=True, slots=True)
 class KeepClaim:
-    """Renews the lease after a child died, and remembers how the chunk shrank. Raises LostClaimError."""
+    """Renews the lease of a worker that lives, and remembers how its chunk shrank. Raises LostClaimError."""
 
     job: Job
     owner: str
@@ -308,11 +308,20 @@ class ReleaseJob:
 
 @dataclass(frozen=True, slots=True)
 class FreeExpired:
-    """Frees jobs whose lease ran out; returns their ids."""
+    """Frees jobs that nobody works on: their lease ran out, or their owner is none of those `at_work`.
+
+    The latter are left behind when handing a job back fails as well, because the store is in trouble.
+    """
 
     monotonic: float
+    at_work: frozenset[str]
     weight: int = 10
 
     def apply(self, tx: Tx) -> list[int]:
-        """Moves them back to `queued`."""
-        return [row[0] for row in tx.all("jobs.free_expired", {"monotonic": self.monotonic})]
+        """Moves them back to `queued`; returns their ids."""
+        freed = []
+        for job_id, owner, lease_at in tx.all("jobs.owned"):
+            if owner not in self.at_work or lease_at < self.monotonic:
+                tx.run("jobs.free", {"id": job_id, "owner": owner})
+                freed.append(job_id)
+        return freed

@@ -101,9 +101,9 @@ class StoreBox:
 
     async def jobs(self, caller: Caller, family: str, states: Sequence[JobState], limit: int) -> list[Job]:
         """The workspace's newest jobs in these states."""
-        params = {"workspace": caller.workspace, "family": family, "limit": limit}
-        rows = await self._store.read("jobs.newest", {**params, **jobs.state_params(tuple(states))})
-        return [jobs.from_row(row) for row in rows]
+        return await self._store.read_with(
+            lambda tx: jobs.newest(tx, caller.workspace, family, states, limit)
+        )
 
     async def faults(self, job: Job, limit: int) -> list[Fault]:
         """The job's open issues in the order of its records."""

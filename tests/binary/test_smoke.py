@@ -139,7 +139,9 @@ def test_the_journey(frozen: Frozen) -> None:
 
 def test_ctrl_c_finishes_what_is_in_hand(frozen: Frozen) -> None:
     """A terminal signals boot-loader and program alike, and the boot-loader passes its own on: the program
-    must not take this for two signals, the second of which means not to wait."""
+    must not take this for two signals, the second of which means not to wait. (Two that come at the same
+    moment count as one, so that the group is asserted, too.)"""
+    assert os.getpgid(frozen.inner) != os.getpgid(frozen.process.pid)
     body = json.dumps({"records": [ticket(1)]}).encode()
     with frozen.client("analyst") as client:
         authorization = client.headers["Authorization"]

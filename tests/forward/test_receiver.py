@@ -131,11 +131,9 @@ def test_a_ticket_of_another_box_is_read_with_its_record(tmp_path: Path) -> None
     async def test() -> None:
         async with opened(tmp_path) as store:
             await Central(store).send([put(1, object_id="A")])
-            ((_, origin, summary, *_, job, _result, record),) = await store.read(
-                "feedback.ticket", {"workspace": "default", "ticket_id": "A"}
-            )
-            assert (origin, summary, job) == (BOX, "ticket 1", "0190")
-            assert msgspec.json.decode(record) == {"id": "A", "summary": "ticket 1"}
+            (row,) = await store.read("feedback.ticket", {"workspace": "default", "ticket_id": "A"})
+            assert (row[1], row[2], row[7]) == (BOX, "ticket 1", "0190")
+            assert msgspec.json.decode(row[9]) == {"id": "A", "summary": "ticket 1"}
 
     run(test())
 

@@ -37,6 +37,7 @@ def test_lists_and_look_ups_use_an_index(tmp_path: Path) -> None:
     queries = load_queries({name: family.queries for name, family in families.load().items()})
     scanning = {"jobs.by_state", "objects.counts", "issues.open_count"}  # status counts them, and says so
     small = ("lanes", "box", "sync_boxes", "sync_gaps", "api_keys", "CONSTANT", "(subquery")
+    small += ("ready", "lost", "fresh")  # the parts of jobs.due, each limited
     try:
         for query in queries.all():
             if query.name in scanning:
@@ -51,6 +52,35 @@ def test_lists_and_look_ups_use_an_index(tmp_path: Path) -> None:
                 if line.startswith("SCAN") and "USING" not in line and not line.split()[1].startswith(small)
             ]
             assert not scans, (query.name, plan)
+    finally:
+        connection.close()
+
+
+@pytest.mark.parametrize(
+    ("query", "wanted"),
+    [
+        ("feedback.ticket", ["(workspace=? AND ticket_id=?)"]),
+        ("jobs.newest", ["jobs_listed (workspace=? AND family=? AND state=?)"]),
+        ("jobs.due", ["jobs_queued (retry_ms<?)", "jobs_queued (retry_ms>?)", "jobs_queued (retry_ms=?)"]),
+    ],
+)
+def test_what_is_asked_for_often_is_found_by_its_whole_key(
+    tmp_path: Path, query: str, wanted: list[str]
+) -> None:
+    """An index that serves only the key's beginning would read a workspace, or all that is queued."""
+    with_store(tmp_path, nothing)
+    connection = connect_writer(tmp_path / DATABASE)
+    statement = load_queries({name: family.queries for name, family in families.load().items()})[query]
+    try:
+        plan = [
+            row[3]
+            for row in connection.execute(
+                f"EXPLAIN QUERY PLAN {statement.sql}", [1] * len(statement.names)
+            )
+        ]
+        for part in wanted:
+            assert any(part in line for line in plan), plan
+        assert not any("TEMP B-TREE" in line for line in plan), plan
     finally:
         connection.close()
 

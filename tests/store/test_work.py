@@ -141,8 +141,9 @@ def test_what_a_former_owner_does_counts_for_nothing(tmp_path: Path) -> None:
     async def body(store: Store) -> None:
         job_id = await accepted(store, "j", "a")
         job = await claim(store, job_id, "one")
-        assert await store.write(FreeExpired(100.0)) == []  # not yet over
-        assert await store.write(FreeExpired(100.1)) == [job_id]
+        working = frozenset({"one"})
+        assert await store.write(FreeExpired(100.0, working)) == []  # not yet over
+        assert await store.write(FreeExpired(100.1, working)) == [job_id]
         again = await claim(store, job_id, "two")
         assert again.attempt == 2
         with pytest.raises(LostClaimError):

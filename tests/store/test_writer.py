@@ -12,8 +12,10 @@ import pytest
 from ingestbox.config import Limits
 from ingestbox.config import Store as StoreSettings
 from ingestbox.errors import IngestError
-from ingestbox.store import Store
+from ingestbox.family import Batch, Intake
+from ingestbox.store import Store, writer
 from ingestbox.store.engine import sqlite3
+from ingestbox.store.intake import AcceptBatch, Draft
 from ingestbox.store.writer import Tx
 from tests.store.support import with_store
 
@@ -224,6 +226,75 @@ class Many:
     def apply(self, tx: Tx) -> None:
         for number in range(self.count):
             MakeKey(f"m{number}").apply(tx)
+
+
+@dataclass(frozen=True, slots=True)
+class Heavy:
+    """A unit as heavy as a batch of a thousand: no two of them share a transaction."""
+
+    weight: int = 1_002
+
+    def apply(self, tx: Tx) -> None:
+        pass
+
+
+@pytest.mark.parametrize("intake", [True, False])
+def test_units_that_fill_a_group_do_not_starve_the_other_lane(tmp_path: Path, intake: bool) -> None:
+    async def body(store: Store) -> None:
+        held = await Held(store).begun()
+        crowd = [asyncio.create_task(store.write(Heavy(), intake=intake)) for _ in range(20)]
+        await until_waiting(store, 20)
+        one = asyncio.create_task(store.write(Heavy(), intake=not intake))
+        await until_waiting(store, 21)
+        await held.let_go()
+        await one
+        assert sum(task.done() for task in crowd) <= 2  # it did not wait for the crowd to pass
+        await asyncio.gather(*crowd)
+
+    with_store(tmp_path, body)
+
+
+def test_large_records_are_not_all_written_in_one_group(tmp_path: Path) -> None:
+    async def body(store: Store) -> None:
+        held = await Held(store).begun()
+        tasks = []
+        for number in range(12):
+            batch = Batch("feedback", "json_api", "x", [Intake("a", b"x" * 1_000_000)])
+            unit = AcceptBatch(Draft(f"j{number}", "w", "t", 1), batch, None, lambda *_: b"")
+            tasks.append(asyncio.create_task(store.write(unit, intake=True)))
+        await until_waiting(store, 12)
+        await held.let_go()
+        await asyncio.gather(*tasks)
+        assert store.stats.largest_group <= 4  # megabytes
+
+    with_store(tmp_path, body)
+
+
+def test_the_writer_survives_what_is_no_error_of_the_store(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After an I/O error the connection is opened anew; that may fail in ways that are not SQLite's."""
+
+    async def body(store: Store) -> None:
+        with pytest.raises(IngestError):
+            await store.write(MakeKey("a", sqlite3.OperationalError("disk I/O error")))
+
+        def no_thread(_: Path) -> sqlite3.Connection:
+            raise RuntimeError("can't start new thread")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(writer, "connect_writer", no_thread)
+            for _ in range(2):
+                with pytest.raises(IngestError) as caught:
+                    async with asyncio.timeout(20):
+                        await store.write(MakeKey("b"))
+                assert caught.value.code == "store_unavailable"
+            assert store.trouble is not None
+        await store.write(MakeKey("c"))
+        assert store.trouble is None
+        assert await digests(store, "a", "b", "c") == [False, False, True]
+
+    with_store(tmp_path, body)
 
 
 def test_stopping_commits_what_waits(tmp_path: Path) -> None:

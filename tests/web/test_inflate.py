@@ -48,6 +48,15 @@ def test_what_was_packed_comes_out_however_it_arrives(name: str, data: bytes, st
 
 
 @pytest.mark.parametrize("name", PACKERS)
+def test_a_piece_may_end_within_the_streams_last_bytes(name: str) -> None:
+    """The decoder has then taken all input and still holds output."""
+    encoding, pack = PACKERS[name]
+    for more in range(0, 520, 7):
+        data = b"x" * (PIECE + more)
+        assert inflate(encoding, pack(data)) == data
+
+
+@pytest.mark.parametrize("name", PACKERS)
 def test_a_cut_stream_is_malformed_wherever_it_is_cut(name: str) -> None:
     encoding, pack = PACKERS[name]
     packed = pack(bytes(range(256)) * 8)

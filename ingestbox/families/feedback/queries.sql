@@ -4,7 +4,7 @@ INSERT INTO tickets (workspace, origin, ticket_id, version, record_id, job_id, s
                      language, updated_ms, result, record, crc)
 VALUES (:workspace, :origin, :object_id, :version, :record_id, :job_id, :summary, :sentiment, :score, :trend,
         :language, :at_ms, :result, :record, :crc)
-ON CONFLICT (workspace, origin, ticket_id) DO UPDATE
+ON CONFLICT (workspace, ticket_id, origin) DO UPDATE
 SET version = excluded.version, record_id = excluded.record_id, job_id = excluded.job_id,
     summary = excluded.summary, sentiment = excluded.sentiment, score = excluded.score,
     trend = excluded.trend, language = excluded.language, updated_ms = excluded.updated_ms,
@@ -12,8 +12,9 @@ SET version = excluded.version, record_id = excluded.record_id, job_id = exclude
 
 -- name: ticket
 -- An own ticket before one of the same id from another box; its text lies with its record.
-SELECT t.ticket_id, t.origin, t.summary, t.sentiment, t.score, t.trend, t.updated_ms, t.job_id, t.result,
-       t.record, t.crc, r.payload, r.crc
+-- The casts cost nothing, and a flipped bit can make a text of a blob.
+SELECT t.ticket_id, t.origin, t.summary, t.sentiment, t.score, t.trend, t.updated_ms, t.job_id,
+       CAST(t.result AS BLOB), CAST(t.record AS BLOB), t.crc, CAST(r.payload AS BLOB), r.crc
 FROM tickets AS t LEFT JOIN records AS r ON r.id = t.record_id AND t.origin = ''
 WHERE t.workspace = :workspace AND t.ticket_id = :ticket_id
 ORDER BY t.origin
@@ -22,8 +23,8 @@ LIMIT 1;
 -- name: tickets
 SELECT ticket_id, origin, summary, sentiment, score, trend, updated_ms
 FROM tickets
-WHERE workspace = :workspace AND (origin, ticket_id) > (:origin, :ticket_id)
-ORDER BY origin, ticket_id
+WHERE workspace = :workspace AND (ticket_id, origin) > (:ticket_id, :origin)
+ORDER BY ticket_id, origin
 LIMIT :limit;
 
 -- name: ticket_count

@@ -9,7 +9,7 @@ import msgspec
 
 from ingestbox.clock import iso
 from ingestbox.errors import Fault, IngestError
-from ingestbox.model import Job, JobState
+from ingestbox.model import Job, JobState, checksum
 
 STATUS = {
     JobState.QUEUED: "queued",
@@ -81,7 +81,7 @@ def ticket_body(row: tuple[Any, ...]) -> dict[str, object]:
         raise IngestError("damaged")
     if record is None:
         record = payload
-        if payload is None or zlib.crc32(payload) != payload_crc:
+        if payload is None or checksum(row[0].encode(), payload) != payload_crc:
             raise IngestError("damaged")
     sent: dict[str, object] = msgspec.json.decode(record)
     known = ("id", "summary", "description", "comments")

@@ -2,7 +2,8 @@
 INSERT INTO records (id, key, state, payload, crc) VALUES (:id, :key, :state, :payload, :crc);
 
 -- name: pending
-SELECT id, key, payload, crc FROM records
+-- The casts cost nothing, and a flipped bit can make a text of a blob, or a text that is not UTF-8.
+SELECT id, CAST(key AS BLOB), CAST(payload AS BLOB), crc FROM records
 WHERE id >= :first AND id < :beyond AND state = 'pending'
 ORDER BY id
 LIMIT :limit;

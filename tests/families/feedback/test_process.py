@@ -11,7 +11,7 @@ import pytest
 from ingestbox.errors import IngestError
 from ingestbox.families.feedback.process import process, project
 from ingestbox.families.feedback.shapes import ticket_body
-from ingestbox.model import Chunk, Item
+from ingestbox.model import Chunk, Item, checksum
 
 
 def test_each_text_is_analysed_by_itself() -> None:
@@ -57,7 +57,7 @@ def test_outcomes_are_in_the_order_of_the_items() -> None:
 def test_a_damaged_ticket_is_not_served() -> None:
     result, record = b'{"fields":[]}', b'{"id":"T-1","summary":"x"}'
     head = ("T-1", "", "x", "neutral", 0.0, "stable", 0, "job", result)
-    own = (*head, None, crc32(result), record, crc32(record))
+    own = (*head, None, crc32(result), record, checksum(b"T-1", record))
     foreign = (*head, record, crc32(result + record), None, None)
     for row in (own, foreign):
         assert ticket_body(row)["job_id"] == "job"

@@ -49,13 +49,13 @@ CREATE TABLE jobs (
     completed_ms INTEGER,
     updated_ms INTEGER NOT NULL
 );
-CREATE INDEX jobs_listed ON jobs (workspace, family, id);
-CREATE INDEX jobs_queued ON jobs (id) WHERE state = 'queued';
+CREATE INDEX jobs_listed ON jobs (workspace, family, state, id);
+CREATE INDEX jobs_queued ON jobs (retry_ms, id) WHERE state = 'queued';
 CREATE INDEX jobs_receiving ON jobs (id) WHERE state = 'receiving';
 CREATE INDEX jobs_owned ON jobs (id) WHERE owner IS NOT NULL;
 
 -- `id` is job_id << 24 | index: in order of intake, and a job's records are a range of it.
--- `crc` is the CRC-32 of the payload, checked whenever the payload is used.
+-- `crc` is the CRC-32 of key and payload (model.checksum), checked whenever the payload is used.
 CREATE TABLE records (
     id INTEGER PRIMARY KEY,
     key TEXT NOT NULL,

@@ -18,5 +18,5 @@ CREATE TABLE tickets (
     result BLOB NOT NULL,
     record BLOB,
     crc INTEGER NOT NULL,
-    PRIMARY KEY (workspace, origin, ticket_id)
+    PRIMARY KEY (workspace, ticket_id, origin)
 );

@@ -1,0 +1,181 @@
+"""The runner over a real store and real children: what dies, what is damaged, what takes long."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from ingestbox import families
+from ingestbox.config import Work
+from ingestbox.family import Batch, Intake
+from ingestbox.model import Job, JobState
+from ingestbox.pipeline.pool import Pool
+from ingestbox.pipeline.retry import DEATHS_ALONE
+from ingestbox.pipeline.runner import Runner
+from ingestbox.store import DATABASE, Store, jobs
+from ingestbox.store.engine import connect_writer
+from ingestbox.store.intake import AcceptBatch, Accepted, Draft
+from ingestbox.store.work import ClaimJob
+from tests.store.support import with_store
+
+ALWAYS = 1_000
+"""More deaths than any record is tried."""
+
+
+@pytest.fixture(autouse=True)
+def _helpers_for_children(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent))
+
+
+@asynccontextmanager
+async def runner_of(store: Store, **settings: float) -> AsyncIterator[Runner]:
+    family = msgspec.structs.replace(families.load()["feedback"], process="ticket_functions:tickets")
+    work = msgspec.convert({"chunk_records": 2, **settings}, Work)
+    pool = Pool(1)
+    await pool.start()
+    try:
+        yield Runner(store, pool, {"feedback": family}, work, settled=lambda _: None)
+    finally:
+        await pool.stop(0)
+
+
+async def accept(store: Store, tickets: Sequence[dict[str, object]]) -> int:
+    records = [
+        Intake(f"T-{number}", json.dumps({"id": f"T-{number}", "summary": "good", **ticket}).encode())
+        for number, ticket in enumerate(tickets)
+    ]
+    batch = Batch("feedback", "json_api", "test", records)
+    accepted = await store.write(AcceptBatch(Draft("j", "default", "t", 1), batch, None, lambda *_: b""))
+    assert isinstance(accepted, Accepted)
+    return accepted.job_id
+
+
+async def the_job(store: Store) -> tuple[Job, list[tuple[int, str]]]:
+    """The only job, and its issues as (index, code)."""
+    wanted = {"public_id": "j", "family": "feedback", "workspace": "default"}
+    (row,) = await store.read("jobs.by_public_id", wanted)
+    issues = await store.read("issues.of_job", {"first": 0, "beyond": 2**62, "limit": 100})
+    return jobs.from_row(row), [(rid & 0xFFFFFF, code) for rid, code, *_ in issues]
+
+
+async def until(condition: Callable[[], object]) -> None:
+    async with asyncio.timeout(30):
+        while not condition():  # noqa: ASYNC110 - files set no event
+            await asyncio.sleep(0.01)
+
+
+@pytest.mark.parametrize("poison", [[0], [4], [2], [0, 1], [1, 2], [0, 4], [3, 4]])
+def test_records_that_end_their_child_are_set_aside_and_the_others_done(
+    tmp_path: Path, poison: list[int]
+) -> None:
+    async def body(store: Store) -> None:
+        tickets: list[dict[str, object]] = [{} for _ in range(5)]
+        for number in poison:
+            tickets[number] = {"deaths": ALWAYS, "count": str(tmp_path / f"count{number}")}
+        job_id = await accept(store, tickets)
+        async with runner_of(store) as runner:
+            await runner.work(job_id)
+        job, issues = await the_job(store)
+        assert issues == [(number, "processing_failed") for number in poison]
+        assert (job.state, job.processed, job.issues) == (JobState.COMPLETED, 5, len(poison))
+        assert job.tallies == {"sentiment_records": 5 - len(poison)}
+
+    with_store(tmp_path, body)
+
+
+def test_a_job_fails_when_its_only_record_ends_the_child(tmp_path: Path) -> None:
+    async def body(store: Store) -> None:
+        job_id = await accept(store, [{"deaths": ALWAYS, "count": str(tmp_path / "count")}])
+        async with runner_of(store) as runner:
+            await runner.work(job_id)
+        job, issues = await the_job(store)
+        assert (job.state, job.processed, issues) == (JobState.FAILED, 1, [(0, "processing_failed")])
+        assert (tmp_path / "count").stat().st_size == DEATHS_ALONE
+
+    with_store(tmp_path, body)
+
+
+def test_deaths_in_company_do_not_count_against_a_record(tmp_path: Path) -> None:
+    async def body(store: Store) -> None:
+        unlucky: dict[str, object] = {"deaths": 2, "count": str(tmp_path / "count")}
+        job_id = await accept(store, [unlucky, {}])
+        async with runner_of(store) as runner:
+            await runner.work(job_id)  # dies once with both records, once alone, and is then done
+        job, issues = await the_job(store)
+        assert (job.state, issues) == (JobState.COMPLETED, [])
+        assert (tmp_path / "count").stat().st_size == 3
+
+    with_store(tmp_path, body)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "payload = CAST(payload AS TEXT)",  # one bit of the row's header makes a text of a blob
+        "payload = CAST(x'7b22ff' AS TEXT)",
+        "payload = replace(payload, 'good', 'goof')",
+        "key = 'T-9'",
+        "key = CAST(x'ff' AS TEXT)",
+    ],
+)
+def test_a_record_that_changed_on_disk_is_an_issue_or_as_it_was(tmp_path: Path, damage: str) -> None:
+    async def before(store: Store) -> int:
+        return await accept(store, [{}, {}, {}])
+
+    job_id = with_store(tmp_path, before)
+    connection = connect_writer(tmp_path / DATABASE)
+    try:
+        connection.execute(f"UPDATE records SET {damage} WHERE key = 'T-1'")
+    finally:
+        connection.close()
+
+    async def after(store: Store) -> None:
+        async with runner_of(store) as runner:
+            await runner.work(job_id)
+        job, issues = await the_job(store)
+        assert (job.state, job.processed) == (JobState.COMPLETED, 3)
+        assert issues == ([] if damage.startswith("payload = CAST(payload") else [(1, "damaged")])
+        found = await store.read(
+            "feedback.tickets", {"workspace": "default", "origin": "", "ticket_id": "", "limit": 10}
+        )
+        assert [row[0] for row in found] == (["T-0", "T-2"] if issues else ["T-0", "T-1", "T-2"])
+
+    with_store(tmp_path, after)
+
+
+def test_a_chunk_that_takes_longer_than_the_lease_keeps_its_job(tmp_path: Path) -> None:
+    async def body(store: Store) -> None:
+        hold = tmp_path / "hold"
+        hold.touch()
+        job_id = await accept(store, [{"hold": str(hold)}])
+        async with runner_of(store, lease_seconds=0.3) as runner:
+            working = asyncio.create_task(runner.work(job_id))
+            await until((tmp_path / "hold.begun").exists)
+            late = store.clock.monotonic() + 1
+            await until(lambda: store.clock.monotonic() > late)
+            assert await runner.due(10) == []
+            hold.unlink()
+            await working
+        job, _ = await the_job(store)
+        assert (job.state, job.attempt) == (JobState.COMPLETED, 1)
+
+    with_store(tmp_path, body)
+
+
+def test_a_job_that_could_not_be_handed_back_is_due_at_the_next_sweep(tmp_path: Path) -> None:
+    async def body(store: Store) -> None:
+        job_id = await accept(store, [{}])
+        assert await store.write(ClaimJob(job_id, "nobody", 1e12, 1)) is not None
+        async with runner_of(store) as runner:
+            assert await runner.due(10) == [job_id]
+            await runner.work(job_id)
+        job, _ = await the_job(store)
+        assert (job.state, job.attempt) == (JobState.COMPLETED, 2)
+
+    with_store(tmp_path, body)
