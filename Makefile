@@ -27,7 +27,7 @@ run: $(VENV)/.runtime ## Install what is needed into .venv and start the box (da
 
 setup: $(VENV)/.development ## Install the box and its development tools into .venv, editable.
 
-test: $(VENV)/.development ## Install, build the binary, and run all tests.
+test: $(VENV)/.development ## Install and run the tests (they build the binary when it is out of date).
 	@$(BIN)/python -m pytest $(ARGS)
 
 check: $(VENV)/.development ## Lint, formatting and types.
@@ -35,11 +35,11 @@ check: $(VENV)/.development ## Lint, formatting and types.
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 
-bench: $(VENV)/.development ## Measure the box beside its floors; the figures are in one table.
+bench: $(VENV)/.development ## Measure the box and, in the same run, the floors it stands on.
 	@$(BIN)/python -m benchmarks $(ARGS)
 
 faults: $(VENV)/.development ## Power loss, failing disks, kill at each fsync (needs root and loop devices).
-	@$(BIN)/python -m pytest -o python_files='fault_*.py' tests/faults $(ARGS)
+	@$(BIN)/python -m pytest -m privileged tests/faults $(ARGS)
 
 binary: dist/ingestbox ## Build the single file dist/ingestbox.
 
@@ -48,7 +48,7 @@ docs: $(VENV)/.development ## Write docs/configuration.md anew from the settings
 
 lock: $(VENV)/.development ## Resolve the dependencies of pyproject.toml into the lock files.
 	$(BIN)/pip-compile $(LOCKING) --build-deps-for editable --output-file requirements.lock pyproject.toml
-	$(BIN)/pip-compile $(LOCKING) --extra dev --constraint requirements.lock --output-file requirements-dev.lock pyproject.toml
+	$(BIN)/pip-compile $(LOCKING) --extra dev --output-file requirements-dev.lock pyproject.toml
 
 clean: ## Remove what was built and cached; .venv and data folders stay.
 	rm -rf build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info

@@ -281,7 +281,8 @@ async def _send_all(run: _Run, spec: Spec) -> float:
     else:
         while run.idle and (request := run.next()) is not None:
             run.idle.popleft().send(request)
-        await run.finished.wait()
+        if run.busy:
+            await run.finished.wait()
     seconds = time.perf_counter() - started
     run.finished.set()
     return seconds

@@ -65,6 +65,8 @@ class Appliance:
         self._stack = AsyncExitStack()
         self._server: HttpServer | None = None
         self._damage: str | None = None
+        self._sound = False  # nothing is known to be wrong with the store, and it was looked at if need be
+        self._stop_by = float("-inf")  # monotonic seconds; a start that fails waits for nothing
 
     @property
     def url(self) -> str:
@@ -98,7 +100,12 @@ class Appliance:
 
     async def stop(self) -> None:
         """Stops in reverse order: no new requests, chunks in hand settled or handed back, store closed."""
+        self._stop_by = self._clock.monotonic() + self._settings.server.stop_seconds
         await self._stack.aclose()
+
+    def _patience(self) -> float:
+        """Seconds that the part stopping now may take: all of them share `stop_seconds`."""
+        return max(0.0, self._stop_by - self._clock.monotonic())
 
     async def _start(self) -> None:
         settings, clock, stack = self._settings, self._clock, self._stack
@@ -109,6 +116,7 @@ class Appliance:
         secret = load_secret(self._folder)
         known = families.load()
         unclean = self._mark_running()
+        self._sound = not unclean
         self._store = store = await Store.open(
             self._folder,
             stack,
@@ -146,7 +154,7 @@ class Appliance:
             clock=clock,
             leeway_seconds=settings.auth.leeway_seconds,
         )
-        health = BoxHealth(store, bell, forwarder, settings, lambda: self._damage)
+        health = BoxHealth(store, bell, pool, forwarder, settings, lambda: self._damage)
 
         async def snapshot() -> status.Status:
             live = status.Live(server.url, bell.depth, bell.worker_restarts, pool.alive, pool.restarts)
@@ -178,13 +186,12 @@ class Appliance:
 
         # What starts last stops first. Stopping: no new requests, then no new chunks while those in hand
         # are finished by the children, then the lanes, then the store.
-        patience = settings.server.stop_seconds
         await forwarder.start()
-        stack.push_async_callback(forwarder.stop, patience)
+        stack.push_async_callback(lambda: forwarder.stop(self._patience()))
         await pool.start()
         stack.push_async_callback(pool.stop, 0.0)
         await bell.start()
-        stack.push_async_callback(bell.stop, patience)
+        stack.push_async_callback(lambda: bell.stop(self._patience()))
         stack.callback(runner.stop_claiming)
         housekeeping = asyncio.create_task(self._keep_tidy(store, box, keys), name="housekeeping")
         stack.push_async_callback(_end, housekeeping)
@@ -218,7 +225,9 @@ class Appliance:
         return found
 
     def _unmark_running(self) -> None:
-        (self._folder / UNCLEAN).unlink(missing_ok=True)
+        # Without a check that has come to its end, and found nothing, the next start has to check again.
+        if self._sound:
+            (self._folder / UNCLEAN).unlink(missing_ok=True)
 
     async def _check_integrity(self, store: Store) -> None:
         """After an unclean stop: SQLite's own check, in the background."""
@@ -227,19 +236,24 @@ class Appliance:
             self._damage = "the store is damaged; run: ingestbox doctor"
             log.error("The store is damaged.", extra={"found": wrong[:5]})
         else:
+            self._sound = True
             log.info("The last stop was not a clean one; the store was checked and is sound.")
 
     async def _keep_tidy(self, store: Store, box: StoreBox, keys: StoredKeys) -> None:
         """Every half minute: what no request will finish, what is old, what was noted in memory."""
+        watch = tidy.ClockWatch(self._clock)
         while True:
             try:
                 discarded = await tidy.discard_unfinished(store, box.being_filled)
                 if discarded:
                     log.info("Unfinished intake was removed.", extra={"jobs": discarded})
-                await tidy.purge_idempotency(store, self._settings.store.idempotency_hours)
+                if watch.steady:
+                    await tidy.purge_idempotency(store, self._settings.store.idempotency_hours)
                 await keys.flush()
             except IngestError as error:
                 log.debug("Housekeeping has to wait: %s", error)
+            except Exception:
+                log.exception("Housekeeping failed; it goes on.")
             await asyncio.sleep(TIDY_SECONDS)
 
 

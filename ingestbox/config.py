@@ -25,7 +25,8 @@ MIB = 1_048_576
 class Server(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """[server]: where the box listens."""
 
-    host: Annotated[str, Meta(description="Address to listen on.")] = "127.0.0.1"
+    # Not empty: that would mean every address.
+    host: Annotated[str, Meta(min_length=1, description="Address to listen on.")] = "127.0.0.1"
     port: Annotated[
         int, Meta(ge=0, le=65535, description="TCP port to listen on; 0 picks a free one and logs it.")
     ] = 8000
@@ -105,7 +106,8 @@ class Work(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
         int, Meta(ge=0, le=64, description="Processes for CPU work; 0: one per core, at most four.")
     ] = 0
     chunk_records: Annotated[
-        int, Meta(ge=1, le=2000, description="Records processed and settled together.")
+        # Settling 500 holds the writer for about 15 ms.
+        int, Meta(ge=1, le=500, description="Records processed and settled together.")
     ] = 250
     chunk_seconds: Annotated[
         float, Meta(gt=0, description="A chunk that takes longer is stopped and retried in smaller parts.")
@@ -152,9 +154,9 @@ class Lane(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Everything that can be set."""
 
-    data: Annotated[str, Meta(description="The data folder; made with mode 0700 when it is not there.")] = (
-        "./ingestbox-data"
-    )
+    data: Annotated[
+        str, Meta(min_length=1, description="The data folder; made with mode 0700 when it is not there.")
+    ] = "./ingestbox-data"
     server: Server = Server()
     log: Log = Log()
     auth: Auth = Auth()
@@ -204,6 +206,9 @@ def load(
         merged.setdefault(section, {}).update({k: v for k, v in values.items() if v is not None})
     if data is not None:
         merged["data"] = data
+    level = merged.get("log", {}).get("level")
+    if isinstance(level, str):
+        merged["log"]["level"] = level.upper()  # LOG_LEVEL=debug is how many programs take it
     try:
         settings = msgspec.convert(merged, Settings, strict=False)
     except msgspec.ValidationError as error:
@@ -213,7 +218,7 @@ def load(
 
 def _read_file(file: Path) -> dict[str, Any]:
     try:
-        text = file.read_text("utf-8")
+        text = file.read_text("utf-8-sig")  # some editors begin a file with a byte order mark
     except OSError as error:
         raise StartupError(f"The configuration file {file} cannot be read: {error.strerror}.") from None
     except UnicodeDecodeError:
@@ -225,8 +230,10 @@ def _read_file(file: Path) -> dict[str, Any]:
     known = sections()
     _refuse_unknown(file, "", tree, Settings)
     for name, section in known.items():
-        if isinstance(tree.get(name), dict):
-            _refuse_unknown(file, name, tree[name], section)
+        given = tree.get(name, {})
+        if not isinstance(given, dict):
+            raise StartupError(f"{file}: `{name}` is a section: write [{name}], and its keys below it.")
+        _refuse_unknown(file, name, given, section)
     lanes = tree.get("lanes")
     for number, lane in enumerate(lanes if isinstance(lanes, list) else [], start=1):
         if isinstance(lane, dict):
@@ -254,7 +261,8 @@ def _merge_environment(merged: dict[str, Any], environ: Mapping[str, str], warni
     for name, section in sections().items():
         for key in section.__struct_fields__:
             places[f"{_PREFIX}{name}_{key}".upper()] = (name, key)
-    for variable, value in environ.items():
+    # An alias says less than the full name, so it comes first and is overruled.
+    for variable, value in sorted(environ.items(), key=lambda item: item[0] not in _ALIASES):
         base = variable.removesuffix("_FILE")
         if variable in RETIRED:
             warnings.append(f"{variable} is set but means nothing here; it is ignored.")
@@ -284,14 +292,14 @@ def _put(merged: dict[str, Any], place: tuple[str, str], value: str) -> None:
 def _json(variable: str, value: str) -> object:
     try:
         return msgspec.json.decode(value)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
         raise StartupError(f"{variable} is not valid JSON: {error}.") from None
 
 
 def _secret_file(name: str, path: str) -> str:
     try:
         return Path(path).read_text("utf-8").strip()
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, ValueError) as error:  # not there, not UTF-8, not even a path
         raise StartupError(f"{name}: the file {path} cannot be read: {error}.") from None
 
 

@@ -23,6 +23,7 @@ class Entry(msgspec.Struct, frozen=True):
 
 
 CATALOGUE: dict[str, Entry] = {
+    "malformed_request": Entry(400, "This is not a valid HTTP request.", "Correct it and send it again."),
     "malformed_json": Entry(400, "The body is not valid JSON.", "Correct the JSON and send it again."),
     "malformed_encoding": Entry(
         400, "The compressed body is damaged.", "Send it again, compressed anew or not at all."
@@ -47,6 +48,9 @@ CATALOGUE: dict[str, Entry] = {
         415, "This content type or encoding is not supported.", "Send what the detail names."
     ),
     "validation_failed": Entry(422, "The request is not valid.", "Correct the faults listed in errors."),
+    "header_too_large": Entry(
+        431, "The request's target and headers are too large.", "Send shorter ones: 64 KB is the most."
+    ),
     "idempotency_mismatch": Entry(
         422,
         "This Idempotency-Key was used with other content.",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import sys
 from contextvars import ContextVar
@@ -46,7 +47,10 @@ class JsonFormatter(logging.Formatter):
         line.update(_facts(record))
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
-        return self._encoder.encode(line).decode("utf-8", "replace")
+        try:
+            return self._encoder.encode(line).decode()
+        except UnicodeEncodeError:  # half a character, as in a path that is not UTF-8: said in escapes
+            return json.dumps(line, default=str)
 
 
 class SimpleFormatter(logging.Formatter):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import stat
 import subprocess
 import sys
@@ -130,6 +131,17 @@ def test_after_an_unclean_stop_the_store_is_checked(own_box: BoxProcess) -> None
     own_box.start()
     assert own_box.stop() == 0
     assert own_box.log.read_text().count("was checked") == before  # after a clean stop there is no need
+
+
+def test_a_start_that_fails_does_not_make_up_for_the_check(own_box: BoxProcess) -> None:
+    own_box.start()
+    own_box.kill()
+    with socket.create_server(("127.0.0.1", int(own_box.url.rpartition(":")[2]))):
+        own_box.start(wait=False)
+        assert own_box.process is not None
+        assert own_box.process.wait(30) == 1
+    own_box.start()
+    until(lambda: "was checked and is sound" in own_box.log.read_text(), "the check says so")
 
 
 def test_settings_that_are_wrong_end_the_start_with_a_sentence(tmp_path: Path) -> None:

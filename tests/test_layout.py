@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import importlib
 import inspect
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -214,3 +215,17 @@ def test_every_setting_can_come_from_the_environment() -> None:
 def test_the_page_of_settings_is_the_one_that_make_docs_writes() -> None:
     page = (ROOT / "docs" / "configuration.md").read_text("utf-8")
     assert page.endswith("`make docs`. -->\n\n" + config.reference()), "run: make docs"
+
+
+def locked(name: str) -> dict[str, str]:
+    return dict(re.findall(r"^([\w.-]+)==([^ \n]+)", (ROOT / name).read_text("utf-8"), re.MULTILINE))
+
+
+def test_the_lock_files_agree_and_have_hashes_for_all() -> None:
+    runtime, development = locked("requirements.lock"), locked("requirements-dev.lock")
+    assert {"starlette", "uvicorn", "huey", "aiosqlite", "setuptools"} <= set(runtime)
+    assert {name: development.get(name) for name in runtime} == runtime, "run: make lock"
+    for name in ("requirements.lock", "requirements-dev.lock"):
+        entries = re.split(r"\n(?=\w)", (ROOT / name).read_text("utf-8"))
+        assert all("--hash=sha256:" in entry for entry in entries)
+        assert not re.search(r"https?://|^--|index-url|find-links", "\n".join(entries), re.MULTILINE)

@@ -87,3 +87,16 @@ def test_the_deepest_that_is_allowed(opening: bytes, closing: bytes) -> None:
 
 def test_many_containers_side_by_side_are_not_deep() -> None:
     strictjson.decode(b"[" + b",".join([b'{"a":[{}]}'] * 1000) + b"]")
+
+
+def test_containers_without_measure_are_refused_before_they_are_made() -> None:
+    with pytest.raises(IngestError) as caught:
+        strictjson.decode(b"[" + b"[]," * strictjson.MAX_CONTAINERS + b"1]")
+    assert caught.value.code == "malformed_json"
+    assert "too many lists and objects" in caught.value.detail
+    strictjson.decode(b"[" + b"[]," * (strictjson.MAX_CONTAINERS - 1) + b"1]")
+
+
+@pytest.mark.parametrize("text", [b"[{" * 200_000, rb"\"[" * 200_000, rb"\\[" * 200_000])
+def test_brackets_in_a_text_are_no_containers(text: bytes) -> None:
+    strictjson.decode(b'{"text":"' + text + b'"}')

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from ingestbox.config import Settings
 from ingestbox.errors import IngestError
 from ingestbox.forward import Forwarder
+from ingestbox.pipeline.pool import Pool
 from ingestbox.store import Store
 from ingestbox.store.health import ProbeWrite
 from ingestbox.web.service import Check, Probe
@@ -31,6 +32,7 @@ class BoxHealth:
         self,
         store: Store,
         bell: Bell,
+        pool: Pool,
         forwarder: Forwarder,
         settings: Settings,
         integrity: Callable[[], str | None],
@@ -38,6 +40,7 @@ class BoxHealth:
         """`integrity()` says what the check after an unclean start found wrong, or None."""
         self._store = store
         self._bell = bell
+        self._pool = pool
         self._forwarder = forwarder
         self._settings = settings
         self._integrity = integrity
@@ -81,8 +84,11 @@ class BoxHealth:
         return self._store.trouble  # a row fitted, but a batch may not: see the writer's ROOM_BYTES
 
     def _workers(self) -> Check:
-        healthy = self._bell.healthy
-        return Check("workers", healthy, NOT_READY, "alive" if healthy else "a worker does not answer")
+        if not self._bell.healthy:
+            return Check("workers", False, NOT_READY, "a worker does not answer")
+        if not self._pool.healthy:
+            return Check("workers", False, NOT_READY, "the processes for CPU work do not start")
+        return Check("workers", True, NOT_READY, "alive")
 
     def _disk(self) -> Check:
         free = shutil.disk_usage(self._store.path.parent).free // 1_048_576

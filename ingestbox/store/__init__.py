@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AsyncExitStack
@@ -95,12 +96,15 @@ class Store:
     async def quick_check(self) -> list[str]:
         """SQLite's own check of the whole file: what is wrong, or nothing.
 
-        It reads every page, over a connection of its own; the WAL grows while it runs.
+        It reads every page, over a connection of its own; the WAL grows while it runs. It can be cancelled.
         """
         try:
             connection = await ThreadConnection.open(lambda: connect_reader(self.path))
             try:
                 rows = await connection.call(lambda c: c.execute("PRAGMA quick_check(20)").fetchall())
+            except asyncio.CancelledError:
+                connection.interrupt()  # it may have minutes to go, and closing waits for it
+                raise
             finally:
                 await connection.close()
         except sqlite3.DatabaseError as error:

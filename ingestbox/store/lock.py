@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import time
 from pathlib import Path
 
 import msgspec
@@ -16,6 +17,9 @@ import msgspec
 from ingestbox.errors import StartupError
 
 FILE = "lock"
+
+TRIES = 5
+PAUSE_SECONDS = 0.02
 
 
 class Holder(msgspec.Struct, frozen=True):
@@ -35,16 +39,14 @@ class DataLock:
     def take(cls, folder: Path) -> DataLock:
         """Takes the lock or raises StartupError that names the holder."""
         descriptor = os.open(folder / FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+        if not _locked(descriptor, TRIES):
             os.close(descriptor)
             holder = read_holder(folder)
             who = f"process {holder.pid}" if holder else "another process"
             where = f" ({holder.url})" if holder and holder.url else ""
             raise StartupError(
                 f"The data folder {folder} is in use by {who}{where}. Stop it first, or use another --data."
-            ) from None
+            )
         lock = cls(descriptor)
         lock.say("")
         return lock
@@ -75,9 +77,19 @@ def is_held(folder: Path) -> bool:
     except OSError:
         return False
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        return True
+        return not _locked(descriptor, tries=1)
     finally:
         os.close(descriptor)
+
+
+def _locked(descriptor: int, tries: int) -> bool:
+    """Takes the lock; tries again a moment later, for `is_held` takes it too, for an instant."""
+    for left in reversed(range(tries)):
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            if left:
+                time.sleep(PAUSE_SECONDS)
+        else:
+            return True
     return False

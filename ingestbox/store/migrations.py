@@ -21,7 +21,7 @@ def known() -> list[tuple[int, Path]]:
 
 
 def statements(text: str) -> list[str]:
-    """A script cut into statements, as SQLite itself sees their ends."""
+    """A script cut into statements, as SQLite sees their ends. Raises ValueError if the last has none."""
     found: list[str] = []
     pending = ""
     for line in text.splitlines(keepends=True):
@@ -29,6 +29,8 @@ def statements(text: str) -> list[str]:
         if line.rstrip().endswith(";") and sqlite3.complete_statement(pending):
             found.append(pending)
             pending = ""
+    if any(line.strip() and not line.lstrip().startswith("--") for line in pending.splitlines()):
+        raise ValueError(f"this statement does not end: {pending.strip()[:80]}")
     return found
 
 

@@ -2,12 +2,44 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Container
 
+from ingestbox.clock import Clock
 from ingestbox.store import Store
 from ingestbox.store.intake import DiscardIntake, PurgeKeys
 
+log = logging.getLogger(__name__)
+
 SLICE = 50
+
+JUMP_MS = 86_400_000
+"""A wall clock that moved this much against the monotonic one was set, and may have been set wrong."""
+
+HOLD_SECONDS = 86_400.0
+"""How long nothing is purged after a jump: time to notice, and to put the clock right."""
+
+
+class ClockWatch:
+    """Whether the wall clock can be trusted to say what is old."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._offset = self._offset_ms()
+        self._steady_from = clock.monotonic()
+
+    @property
+    def steady(self) -> bool:
+        """False for HOLD_SECONDS after the wall clock jumped, in either direction."""
+        moved = self._offset_ms() - self._offset
+        if abs(moved) > JUMP_MS:
+            self._offset += moved
+            self._steady_from = self._clock.monotonic() + HOLD_SECONDS
+            log.warning("The clock jumped; nothing is purged for a day.", extra={"hours": moved // 3_600_000})
+        return self._clock.monotonic() >= self._steady_from
+
+    def _offset_ms(self) -> int:
+        return self._clock.now_ms() - int(self._clock.monotonic() * 1000)
 
 
 async def discard_unfinished(store: Store, being_filled: Container[str]) -> int:

@@ -365,5 +365,3 @@ def _code(error: BaseException) -> str:
 
 def _is_full(error: BaseException) -> bool:
     return _code(error) == "SQLITE_FULL"
-
-

@@ -53,9 +53,9 @@ class StoreBox:
             outcome = await self._store.write(AcceptBatch(draft, batch, key, encoded), intake=True)
         else:
             # Shielded: a request that goes away must not leave a half-filled job behind.
-            outcome = await asyncio.shield(
-                asyncio.ensure_future(self._accept_large(draft, batch, key, encoded))
-            )
+            filling = asyncio.ensure_future(self._accept_large(draft, batch, key, encoded))
+            filling.add_done_callback(lambda done: done.cancelled() or done.exception())  # heard or not
+            outcome = await asyncio.shield(filling)
         if isinstance(outcome, Refused):
             raise IngestError(outcome.code, retry_after=1 if outcome.code == "request_in_progress" else None)
         if outcome.replayed:

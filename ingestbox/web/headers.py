@@ -25,10 +25,10 @@ def header_map(raw: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
 def request_id_of(headers: Mapping[str, str]) -> str:
     """The client's `X-Request-ID` when it is 1-128 visible ASCII characters, else a new UUID."""
     given = headers.get("x-request-id")
-    return given if given is not None and _VISIBLE.fullmatch(given) else _uuid4()
+    return given if given is not None and _VISIBLE.fullmatch(given) else new_request_id()
 
 
-def _uuid4() -> str:
+def new_request_id() -> str:
     """A random UUID (RFC 9562, version 4) as text; the standard library's takes over twice as long."""
     digits = os.urandom(16).hex()
     variant = "89ab"[int(digits[16], 16) & 3]

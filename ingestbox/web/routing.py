@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, MutableMapping
 from typing import Any
 
@@ -39,13 +40,14 @@ class Table:
     def __init__(self, endpoints: Iterable[Endpoint]) -> None:
         """Raises ValueError when a method of a path is bound twice."""
         resources: dict[str, _Resource] = {}
-        self._shapes: dict[str, ErrorBody | None] = {}
+        shapes: dict[str, ErrorBody | None] = {}
         for endpoint in endpoints:
             resources.setdefault(endpoint.path, _Resource()).add(endpoint)
             for prefix in _literal_prefixes(endpoint.path):
-                self._shapes.setdefault(prefix, endpoint.error_body)
+                shapes.setdefault(prefix, endpoint.error_body)
+        self._shapes = sorted(shapes.items(), key=lambda each: len(each[0]), reverse=True)
         self._fixed = {path: r for path, r in resources.items() if "{" not in path}
-        self._patterns = [(compile_path(path)[0], r) for path, r in resources.items() if "{" in path]
+        self._patterns = [(_pattern(path), r) for path, r in resources.items() if "{" in path]
 
     def find(self, scope: MutableMapping[str, Any]) -> tuple[Endpoint, Mapping[str, str]]:
         """The endpoint for an ASGI scope and the values of the path's parameters.
@@ -65,11 +67,15 @@ class Table:
 
     def error_body(self, path: str) -> ErrorBody | None:
         """How errors look at a path that may not exist: as at its nearest ancestor that does."""
-        while path:
-            if path in self._shapes:
-                return self._shapes[path]
-            path = path.rpartition("/")[0]
+        for prefix, shape in self._shapes:
+            if path.startswith(prefix) and path[len(prefix) : len(prefix) + 1] in ("", "/"):
+                return shape
         return None
+
+
+def _pattern(path: str) -> re.Pattern[str]:
+    # A parameter may hold any character, also a line feed.
+    return re.compile(compile_path(path)[0].pattern, re.DOTALL)
 
 
 def _literal_prefixes(path: str) -> Iterable[str]:

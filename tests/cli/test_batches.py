@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ingestbox.cli.sending.batches import Batch, Batches
@@ -21,6 +21,7 @@ def cut(pieces: Iterable[Piece], *, records: int = 1000, size: int = 1 << 20, sa
     return list(Batches(most_records=records, most_bytes=size, salt=salt).cut(pieces))
 
 
+@settings(deadline=None)  # tests assert no time
 @given(st.lists(st.integers(0, 300), max_size=40), st.integers(1, 7), st.integers(60, 600))
 def test_no_batch_is_over_a_limit_and_no_record_is_lost(sizes: list[int], records: int, size: int) -> None:
     pieces = [piece(number, length) for number, length in enumerate(sizes)]

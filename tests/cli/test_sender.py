@@ -331,6 +331,24 @@ def test_waiting_ends_with_the_last_job_and_reports_what_failed() -> None:
     assert run.progress.waits[-1] == (3, 3)
 
 
+def test_a_record_refused_at_once_is_not_reported_again_by_its_job() -> None:
+    outcomes = [
+        {"index": 0, "id": "1", "outcome": "accepted"},
+        {"index": 1, "id": None, "outcome": "rejected", "code": "x", "message": "id is required"},
+    ]
+    fault = {"index": 1, "code": "x", "message": "id is required"}
+
+    def respond(request: Request) -> Answer:
+        if request.method == "POST":
+            return taken(request, outcomes=outcomes)
+        return Answer(body={"status": "completed", "errors": [fault]})
+
+    with Upstream(respond).running() as upstream:
+        run = Run().send(upstream.url, batches([1, 2]), partial=True, wait=True)
+    assert run.tally.refused == [Refused("line 2", "id is required")]
+    assert run.tally.issues == []
+
+
 def test_waiting_survives_a_box_that_restarts() -> None:
     looks: Counter[str] = Counter()
 

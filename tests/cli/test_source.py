@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ingestbox.cli.sending.source import BadFileError, pieces
@@ -75,7 +75,7 @@ def test_a_file_that_is_not_json_is_refused_with_a_reason(text: str) -> None:
         (b'{"id":"b","summary":', "not valid JSON"),
         (b'{"id":"b","n":NaN}', "not valid JSON"),
         (b'{"id":"b","summary":"\xff"}', "UTF-8"),
-        (b'{"id":"b","x":' + b"[" * 100 + b"]" * 100 + b"}", "64 deep"),
+        (b'{"id":"b","x":' + b"[" * 62 + b"]" * 62 + b"}", "too deep"),
         (b"[1]", "not an object"),
         (b"7", "not an object"),
     ],
@@ -86,6 +86,10 @@ def test_a_bad_line_is_named_and_the_others_are_read(line: bytes, fault: str) ->
     (bad,) = [piece for piece in found if piece.fault is not None]
     assert bad.place == "line 2"
     assert bad.fault is not None and fault in bad.fault
+
+
+def test_a_record_as_deep_as_a_batch_may_carry_is_read() -> None:
+    assert len(read(b'{"id":"b","x":' + b"[" * 61 + b"]" * 61 + b"}")) == 1
 
 
 def test_ndjson_is_never_held_whole(tmp_path: Path) -> None:
@@ -121,6 +125,7 @@ _json = st.recursive(
 _record = st.dictionaries(st.text().filter(lambda name: name != "records"), _json, max_size=4)
 
 
+@settings(deadline=None)  # tests assert no time
 @given(st.lists(_record, min_size=1, max_size=5))
 def test_whatever_the_records_are_every_form_gives_them_back(records: list[dict[str, object]]) -> None:
     assert [value for _, value, _ in read(lines(*records))] == records

@@ -53,6 +53,7 @@ class KillRounds:
 
     def __init__(self, folder: Path, *, seed: int, clients: int = 4) -> None:
         self._random = Random(seed)
+        self._plan = Random(f"{seed}/plan")  # apart, so that who is killed when does not depend on chance
         self.upstream = BoxProcess(folder / "upstream").start()
         # Small chunks and batches: many commits, so that kills fall between them.
         settings = "[work]\nchunk_records = 20\n[server]\nstop_seconds = 5\n"
@@ -71,8 +72,9 @@ class KillRounds:
     def run(self, rounds: int) -> None:
         """Kills `rounds` times, each time with the boxes up and the load on."""
         for _ in range(rounds):
-            moment = self._random.choice(MOMENTS)
-            victim = "box" if moment == "starting" else self._random.choice(VICTIMS)
+            moment, victim = self._plan.choice(MOMENTS), self._plan.choice(VICTIMS)
+            if moment == "starting":
+                victim = "box"
             self._load.go()
             if moment == "starting":
                 self._kill_while_starting()

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import signal
 from pathlib import Path
+from random import Random
 
 from tests.faults.audit import audit
+from tests.faults.children import ONE_CHILD, held_child
 from tests.faults.journal import Journal
 from tests.faults.ledger import check_effects, rows
 from tests.faults.load import Load
+from tests.faults.records import record
 from tests.faults.rounds import lane_to
 from tests.harness import BoxProcess, until
 
@@ -40,6 +43,32 @@ def test_a_stop_under_load_is_clean_and_loses_nothing(tmp_path: Path, journal: J
         assert upstream.stop() == 0
         check_effects(box.data, upstream.data)
     finally:
+        box.close()
+        upstream.close()
+
+
+def test_a_stop_does_not_wait_for_what_does_not_end(tmp_path: Path, journal: Journal) -> None:
+    """A chunk whose child stands still, a batch on its way to an upstream that stands still."""
+    upstream = BoxProcess(tmp_path / "upstream").start()
+    box = BoxProcess(tmp_path / "box", config=ONE_CHILD + lane_to(upstream)).start()
+    assert box.process is not None
+    assert upstream.process is not None
+    random = Random(12)
+    try:
+        with box.client() as client:
+            upstream.process.send_signal(signal.SIGSTOP)
+            with held_child(box, journal):  # sends a record through, which the upstream does not take
+                shipment = journal.ship([record(random, f"h{place}") for place in range(50)])
+                assert journal.post(client, shipment) == 200
+                until(lambda: client.get("/v1/stats").json()["jobs"]["running"], "the child has the chunk")
+                box.process.send_signal(signal.SIGTERM)
+                assert box.process.wait(IN_TIME) == 0, box.tail()
+        assert rows(box.data, "SELECT id FROM jobs WHERE owner IS NOT NULL OR state = 'running'") == []
+        upstream.process.send_signal(signal.SIGCONT)
+        box.start()
+        audit(journal, box, upstream).assert_clean()
+    finally:
+        upstream.process.send_signal(signal.SIGCONT)
         box.close()
         upstream.close()
 

@@ -10,7 +10,7 @@ from tests.faults.audit import audit
 from tests.faults.journal import Journal
 from tests.faults.ledger import check_effects
 from tests.faults.records import record
-from tests.harness import BoxProcess, until
+from tests.harness import BoxProcess, until, wait_job
 
 SMALL_MB, LARGE_MB = 4, 64
 RED_SECONDS = 1.0
@@ -30,6 +30,9 @@ def test_a_full_store_refuses_truly_and_goes_on_with_more_room(tmp_path: Path, j
 
     try:
         with box.client() as client:
+            assert send(100) == 200
+            first = journal.shipments[0]
+            assert wait_job(client, first.job_id or "")["status"] == "completed"
             while (status := send(100)) == 200:
                 assert number < 1_000, "a store of a few MB takes everything"
             refused_at = time.monotonic()
@@ -43,7 +46,6 @@ def test_a_full_store_refuses_truly_and_goes_on_with_more_room(tmp_path: Path, j
                 assert client.get("/health").status_code == 503
             assert client.get("/healthz").status_code == 200
             # What is there can be read.
-            first = journal.acknowledged()[0]
             assert client.get(f"/api/job/{first.job_id}").json()["status"] == "completed"
             assert client.get(f"/api/tickets/{next(iter(first.digests))}").status_code == 200
             assert client.get("/v1/doctor").json()["findings"]

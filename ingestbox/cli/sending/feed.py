@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import threading
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, Iterator
 
 from ingestbox.cli.sending.batches import Batch
 
@@ -13,7 +13,7 @@ AHEAD = 2
 """Batches read before they are asked for."""
 
 
-async def feed(batches: Iterator[Batch]) -> AsyncIterator[Batch]:
+async def feed(batches: Iterator[Batch]) -> AsyncGenerator[Batch, None]:
     """The batches, made in a thread of their own. Raises what making them raises.
 
     The thread is a daemon: a read from a pipe that nobody writes to must not keep the program from ending.

@@ -12,6 +12,9 @@ import msgspec
 from ingestbox import strictjson
 from ingestbox.errors import IngestError
 
+BATCH_DEPTH = 2
+"""A batch nests its records in an object and a list, which the box counts too."""
+
 
 @dataclass(frozen=True, slots=True)
 class Piece:
@@ -88,9 +91,9 @@ def _piece(place: str, text: bytes) -> Piece:
     """Checked as strictly as the box does, so that one bad line cannot spoil the batch it is in."""
     raw = text.strip()
     try:
-        value = strictjson.decode(raw)
+        value = strictjson.decode(raw, "It", strictjson.MAX_DEPTH - BATCH_DEPTH)
     except IngestError as error:
-        return Piece(place, raw, "", len(text), error.detail.replace("The body", "It", 1))
+        return Piece(place, raw, "", len(text), error.detail)
     if not isinstance(value, dict):
         return Piece(place, raw, "", len(text), "It is not an object.")
     key = value.get("id")
