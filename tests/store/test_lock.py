@@ -31,7 +31,7 @@ def test_looking_never_refuses_a_start(tmp_path: Path) -> None:
     done = threading.Event()
 
     def look() -> None:
-        while not done.is_set():
+        while not done.wait(0.001):  # often, but not so often that it holds the lock most of the time
             is_held(tmp_path)
 
     watcher = threading.Thread(target=look)

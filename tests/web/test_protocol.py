@@ -77,7 +77,7 @@ def test_a_head_that_never_ends_is_refused_before_it_fills_the_memory() -> None:
     async def test(live: Live) -> None:
         reader, writer = await live.connect()
         writer.write(b"GET /api/echo HTTP/1.1\r\nX-Field: ")
-        for _ in range(MAX_HEAD_BYTES // 1_000 + 1):
+        for _ in range(3 * MAX_HEAD_BYTES // 1_000):
             writer.write(b"x" * 1_000)
             await asyncio.sleep(0.001)  # so that the pieces arrive one by one
         assert (await read_answer(reader)).status == 431
@@ -98,7 +98,7 @@ def test_a_large_body_before_a_head_does_not_count_as_one() -> None:
     serve(test)
 
 
-@pytest.mark.parametrize("ending", [b"a: " + b"x" * (MAX_HEAD_BYTES + 2_000), b"a: b\r\n" * MAX_HEAD_BYTES])
+@pytest.mark.parametrize("ending", [b"a: " + b"x" * (3 * MAX_HEAD_BYTES), b"a: b\r\n" * MAX_HEAD_BYTES])
 def test_trailers_have_the_limit_too(ending: bytes) -> None:
     async def test(live: Live) -> None:
         reader, writer = await live.connect()
