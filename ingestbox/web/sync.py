@@ -44,6 +44,8 @@ _NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _NUMBER = re.compile(r"[0-9]{1,18}")
 _SPAN = re.compile(r"([0-9]{1,18})-([0-9]{1,18})")
 
+_EPOCH = datetime.datetime.fromtimestamp(0, datetime.UTC)
+
 _Number = Annotated[int, Meta(ge=1, le=2**63 - 1)]
 _Word = Annotated[str, Meta(min_length=1, max_length=200)]
 _Id = Annotated[str, Meta(min_length=1, max_length=1_000)]
@@ -141,9 +143,11 @@ class _Receiver:
         placed = _placed(ask.headers)
         if placed.box == self._store.identity.box:
             raise IngestError("bad_parameter", "This batch comes from this very box.")
-        texts = ask.body.removesuffix(b"\n").split(b"\n")
-        if len(texts) > MOST_LINES:
+        text = ask.body.removesuffix(b"\n")
+        # Counted first: splitting sixteen million empty lines takes a third of a second, and 150 MB.
+        if text.count(b"\n") >= MOST_LINES:
             raise IngestError("payload_too_large", f"A batch has at most {MOST_LINES} lines.")
+        texts = text.split(b"\n")
         heads = _heads(placed, texts)
         lines: list[SyncLine] = []
         rejected: list[Rejection] = []
@@ -320,7 +324,8 @@ def _at_ms(text: str) -> int:
         moment = datetime.datetime.fromisoformat(text)
         if moment.tzinfo is None:
             raise ValueError(text)
-        return int(moment.timestamp() * 1000)
+        # An offset can lead out of the years 1 to 9999 of UTC, where nobody could show the time any more.
+        return (moment.astimezone(datetime.UTC) - _EPOCH) // datetime.timedelta(milliseconds=1)
     except (ValueError, OverflowError):
         raise _RejectError("line_invalid", "The member at is not a time with its offset.") from None
 

@@ -6,6 +6,7 @@ import base64
 import hashlib
 import logging
 import random
+import tracemalloc
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +17,7 @@ import pytest
 
 from ingestbox import families
 from ingestbox.errors import IngestError
+from ingestbox.families.feedback.shapes import ticket_body
 from ingestbox.family import Family, Reply
 from ingestbox.model import Caller, Role, delivery_digest
 from ingestbox.store import Store
@@ -352,6 +354,25 @@ def test_a_body_that_is_no_batch_is_refused(tmp_path: Path, body: bytes) -> None
     run(test())
 
 
+def test_too_many_lines_are_refused_before_they_are_looked_at(tmp_path: Path) -> None:
+    async def test() -> None:
+        async with opened(tmp_path) as store:
+            central = Central(store)
+            for count, status in ((sync.MOST_LINES, 422), (sync.MOST_LINES + 1, 413)):
+                with pytest.raises(IngestError) as caught:
+                    await central.send([], after=0, body=b"\n" * count)
+                assert caught.value.status == status
+            tracemalloc.start()
+            with pytest.raises(IngestError) as caught:
+                await central.send([], after=0, body=b"\n" * 16_000_000)
+            peak = tracemalloc.get_traced_memory()[1]
+            tracemalloc.stop()
+            assert caught.value.status == 413
+            assert peak < 2.5 * 16_000_000  # the body and its copy without the last end of line
+
+    run(test())
+
+
 def test_a_batch_of_this_very_box_is_refused(tmp_path: Path) -> None:
     async def test() -> None:
         async with opened(tmp_path) as store:
@@ -432,6 +453,47 @@ def test_the_list_of_boxes_says_how_far_and_how_late(tmp_path: Path) -> None:
                 "gaps": [],
                 "reused": 0,
             }
+
+    run(test())
+
+
+def test_a_clock_that_was_wrong_does_not_hide_the_lag_for_ever(tmp_path: Path) -> None:
+    async def test() -> None:
+        clock = HeldClock()
+        async with opened(tmp_path, clock) as store:
+            central = Central(store)
+            await central.send([put(1, at_ms=START_MS + 400 * 86_400_000)], after=0)
+            assert (await central.boxes())[0]["lag"] == 0.0
+            clock.advance(90)
+            await central.send([put(2, at_ms=START_MS)])
+            assert (await central.boxes())[0]["lag"] == 90.0
+
+    run(test())
+
+
+@pytest.mark.parametrize(
+    ("at", "shown"),
+    [
+        ("0001-01-01T00:00:00+00:01", None),
+        ("9999-12-31T23:59:59-00:01", None),
+        ("2026-01-01T00:00:00", None),
+        ("2026-13-01T00:00:00Z", None),
+        ("", None),
+        ("0001-01-01T00:00:00Z", "0001-01-01T00:00:00.000Z"),
+        ("9999-12-31T23:59:59Z", "9999-12-31T23:59:59.000Z"),
+        ("2026-01-01T00:00:00.123+07:00", "2025-12-31T17:00:00.123Z"),
+    ],
+)
+def test_a_time_is_taken_only_if_it_can_be_shown(tmp_path: Path, at: str, shown: str | None) -> None:
+    """One line with a time beyond the year 9999 once made every list of tickets a 500."""
+
+    async def test() -> None:
+        async with opened(tmp_path) as store:
+            central = Central(store)
+            found = await central.send([put(1, at=at)])
+            assert codes(found) == ([] if shown else [(1, "line_invalid")])
+            rows = await store.read("feedback.ticket", {"workspace": "default", "ticket_id": "T-1"})
+            assert [ticket_body(row)["updated_at"] for row in rows] == ([shown] if shown else [])
 
     run(test())
 

@@ -17,6 +17,9 @@ MAX_ID_CHARACTERS = 100
 RECORD_DEPTH = 2
 """A record lies this deep in its body."""
 
+MAX_NOTICES = 100
+"""Warnings of a job, which every list of jobs repeats; past it they are counted."""
+
 SLICE_BYTES = 262_144
 """Decoded at a stretch: about 1 ms, for which msgspec holds the interpreter."""
 
@@ -192,15 +195,14 @@ def _invalid(faults: list[Fault], bad: int, total: int) -> IngestError:
 
 
 def _notices(records: list[Intake], winners: dict[str, int]) -> list[Notice]:
-    return [
-        Notice(
-            "duplicate_id",
-            f"id {record.key!r} is sent again as record {winners[record.key]}, which wins",
-            index,
-        )
-        for index, record in enumerate(records)
-        if record.superseded
+    repeated = [(index, record.key) for index, record in enumerate(records) if record.superseded]
+    notices = [
+        Notice("duplicate_id", f"id {key!r} is sent again as record {winners[key]}, which wins", index)
+        for index, key in repeated[:MAX_NOTICES]
     ]
+    if more := len(repeated) - len(notices):
+        notices.append(Notice("duplicate_id", f"{more} more records are sent again later in the batch"))
+    return notices
 
 
 def _outcomes(records: list[Intake], given: list[object]) -> list[dict[str, object]]:

@@ -1,5 +1,12 @@
 -- name: counts
-SELECT family, kind, origin <> '', COUNT(*) FROM objects WHERE deleted = 0 GROUP BY family, kind, origin <> '';
+-- Counted in the order of the key first: without a sort it takes less than half the time.
+SELECT family, kind, remote, SUM(n)
+FROM (
+    SELECT family, kind, origin <> '' AS remote, COUNT(*) AS n
+    FROM objects WHERE deleted = 0
+    GROUP BY origin, workspace, family, kind
+) AS parts
+GROUP BY family, kind, remote;
 
 -- name: put
 -- A later intake wins even if an earlier one is settled after it: then no row comes back.

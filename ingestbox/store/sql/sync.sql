@@ -22,10 +22,11 @@ ON CONFLICT (origin, workspace, family, kind, object_id) DO UPDATE
 SET version = excluded.version, intake = excluded.intake, deleted = excluded.deleted;
 
 -- name: arrived
--- The lag belongs to the newest line; an older one that comes late does not change it.
+-- The lag belongs to the newest line; an older one that comes late does not change it. One that seems to come
+-- from the future was made by a clock that was wrong, and must not stay the newest for ever.
 UPDATE sync_boxes
 SET lag_ms = max(0, :now - :newest), newest_ms = :newest
-WHERE id = :source AND (newest_ms IS NULL OR newest_ms <= :newest);
+WHERE id = :source AND (newest_ms IS NULL OR newest_ms <= :newest OR newest_ms > :now);
 
 -- name: reuse
 UPDATE sync_boxes SET reused = reused + :n WHERE id = :source RETURNING reused;

@@ -200,3 +200,10 @@ def test_what_is_malformed_is_said_with_its_record() -> None:
     text = b'{"records": [{"id": "a", "summary": "x"}, {"id": "b", "summary": "y", "n": 1e999}]}'
     with pytest.raises(IngestError, match="Record 1 is not valid JSON"):
         decode(text)
+
+
+def test_many_repeated_ids_are_counted_past_the_first_hundred() -> None:
+    batch = decode(body(*[{"id": "a", "summary": "x"}] * 500)).batch
+    assert sum(record.superseded for record in batch.records) == 499
+    assert [notice.index for notice in batch.warnings] == [*range(100), None]
+    assert batch.warnings[-1].message.startswith("399 more ")
