@@ -107,7 +107,7 @@ class _Child:
             await self._stdin.wait_closed()
         if status >= 0:
             return f"exit status {status}"
-        return f"killed by {signal.Signals(-status).name}"
+        return f"killed by {_signal_name(-status)}"
 
     async def autopsy(self) -> str:
         """How a child ended whose pipe did; one that lingers is killed."""
@@ -336,6 +336,13 @@ class Pool:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:  # most real-time signals have none
+        return f"signal {number}"
 
 
 def _command(preload: Sequence[str], log_level: str, log_format: str) -> list[str]:

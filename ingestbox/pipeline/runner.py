@@ -6,7 +6,7 @@ import asyncio
 import logging
 import secrets
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ingestbox.config import Work
 from ingestbox.errors import IngestError
@@ -96,179 +96,207 @@ class Runner:
         job = await self._store.write(ClaimJob(job_id, owner, self._lease_at(), now))
         if job is None:
             return
-        progress = Progress(job, self._settings.chunk_records)
+        claim = Claim(job, owner, Progress.of(job, self._settings.chunk_records))
         try:
-            await self._work(job, owner, progress)
+            await self._work(claim)
         except LostClaimError:
             log.warning("The job's lease ran out while it was worked on.", extra={"job_id": job.public_id})
         except PoolStopped:
-            await self._hand_back(job, owner, progress)
+            await self._hand_back(claim)
         except asyncio.CancelledError:
-            await self._hand_back(job, owner, progress)
+            await self._hand_back(claim)
             raise
         except IngestError as error:
-            await self._put_off(job, owner, progress, f"{error.code}: {error.detail}")
+            await self._put_off(claim, f"{error.code}: {error.detail}")
         except Exception as error:
             log.exception("The job cannot go on.", extra={"job_id": job.public_id})
-            await self._put_off(job, owner, progress, f"internal: {type(error).__name__}")
+            await self._put_off(claim, f"internal: {type(error).__name__}")
 
-    async def _work(self, job: Job, owner: str, progress: Progress) -> None:
+    async def _work(self, claim: Claim) -> None:
+        job = claim.job
         family = self._families.get(job.family)
         if family is None:
             raise IngestError("internal", f"This program has no family `{job.family}`.")
         while True:
-            piece = await self._store.read_with(lambda tx: _read_piece(tx, job, progress))
+            piece = await self._store.read_with(lambda tx: _read_piece(tx, job, claim.progress))
             try:
-                outcomes = await self._process(family, job, owner, progress, piece)
+                outcomes = await self._process(family, claim, piece)
             except ChildDied as death:
-                if not await self._gives_up(job, owner, progress, piece, death):
+                if not await self._gives_up(claim, piece, death):
                     continue
-                outcomes = [_poisoned(piece.items[0], death)]
-            await self._settle(job, owner, progress, piece, outcomes)
+                outcomes = [_set_aside(piece.items[0], f"This record ended its worker ({death})")]
+            try:
+                await self._settle(claim, piece, outcomes)
+            except (IngestError, LostClaimError):
+                raise
+            except Exception as error:
+                # What a family made of a record does not fit its table: the record is to blame alone.
+                log.exception("Results could not be stored.", extra={"job_id": job.public_id})
+                if len(piece.items) > 1:
+                    claim.progress = replace(claim.progress, chunk_limit=1)
+                    continue
+                reason = f"What was made of this record could not be stored ({type(error).__name__})"
+                await self._settle(claim, piece, [_set_aside(item, reason) for item in piece.items])
             if piece.last:
                 return
             if self._stopping:
-                await self._hand_back(job, owner, progress)
+                await self._hand_back(claim)
                 return
 
-    async def _process(
-        self, family: Family, job: Job, owner: str, progress: Progress, piece: Piece
-    ) -> list[Outcome]:
+    async def _process(self, family: Family, claim: Claim, piece: Piece) -> list[Outcome]:
         """The outcomes of the piece's items. The lease is renewed meanwhile: a chunk may wait long for a
         free child, and one that is slow is the time-out's business."""
         if not piece.items:
             return []
         running = asyncio.create_task(
-            self._pool.run(family.process, Chunk(job.family, piece.items), self._settings.chunk_seconds)
+            self._pool.run(family.process, Chunk(claim.job.family, piece.items), self._settings.chunk_seconds)
         )
         try:
             while not running.done():
                 await asyncio.wait((running,), timeout=self._settings.lease_seconds / 3)
                 if not running.done():
-                    await self._keep_claim(job, owner, progress)
+                    await self._keep_claim(claim)
             return running.result()
         finally:
             if not running.done():
                 running.cancel()
                 await asyncio.wait((running,))
 
-    async def _gives_up(
-        self, job: Job, owner: str, progress: Progress, piece: Piece, death: ChildDied
-    ) -> bool:
+    async def _gives_up(self, claim: Claim, piece: Piece, death: ChildDied) -> bool:
         """Whether the chunk's one record is to be set aside; otherwise a smaller chunk is to be tried."""
-        decision = after_death(len(piece.items), progress.deaths)
+        decision = after_death(len(piece.items), claim.progress.deaths)
         log.warning(
             "A child process ended without an answer: %s.",
             death,
-            extra={"job_id": job.public_id, "records": len(piece.items), "chunk_limit": decision.chunk_limit},
+            extra={
+                "job_id": claim.job.public_id,
+                "records": len(piece.items),
+                "chunk_limit": decision.chunk_limit,
+            },
         )
-        progress.deaths = decision.deaths
-        progress.chunk_limit = decision.chunk_limit
+        claim.progress = replace(claim.progress, chunk_limit=decision.chunk_limit, deaths=decision.deaths)
         if decision.give_up:
             return True
-        await self._keep_claim(job, owner, progress)
+        await self._keep_claim(claim)
         return False
 
-    async def _keep_claim(self, job: Job, owner: str, progress: Progress) -> None:
+    async def _keep_claim(self, claim: Claim) -> None:
         now = self._store.clock.now_ms()
         await self._store.write(
-            KeepClaim(job, owner, progress.chunk_limit, progress.deaths, self._lease_at(), now)
-        )
-
-    async def _settle(
-        self, job: Job, owner: str, progress: Progress, piece: Piece, outcomes: Sequence[Outcome]
-    ) -> None:
-        everything = [*piece.damaged, *outcomes]
-        progress.count(everything)
-        limit = progress.grown()
-        unit = SettleChunk(
-            job=job,
-            owner=owner,
-            identity=self._store.identity,
-            outcomes=everything,
-            payloads={item.index: item.payload for item in piece.items},
-            old_cursor=progress.cursor,
-            cursor=piece.next_index,
-            tallies=progress.tallies,
-            chunk_limit=limit,
-            lease_at=self._lease_at(),
-            now_ms=self._store.clock.now_ms(),
-            finish=progress.finish(job) if piece.last else None,
-        )
-        deliveries = await self._store.write(unit)
-        progress.cursor = piece.next_index
-        progress.chunk_limit = limit
-        progress.deaths = 0
-        self._settled(deliveries)
-
-    async def _hand_back(self, job: Job, owner: str, progress: Progress) -> None:
-        """The box stops: the job goes on where it is, at the next start."""
-        await self._store.write(
-            ReleaseJob(
-                job,
-                owner,
-                self._store.clock.now_ms(),
-                chunk_limit=progress.chunk_limit,
-                deaths=progress.deaths,
+            KeepClaim(
+                claim.job,
+                claim.owner,
+                claim.progress.chunk_limit,
+                claim.progress.deaths,
+                self._lease_at(),
+                now,
             )
         )
 
-    async def _put_off(self, job: Job, owner: str, progress: Progress, reason: str) -> None:
+    async def _settle(self, claim: Claim, piece: Piece, outcomes: Sequence[Outcome]) -> None:
+        everything = [*piece.damaged, *outcomes]
+        after = claim.progress.after(everything, piece.next_index, self._settings.chunk_records)
+        unit = SettleChunk(
+            job=claim.job,
+            owner=claim.owner,
+            identity=self._store.identity,
+            outcomes=everything,
+            payloads={item.index: item.payload for item in piece.items},
+            old_cursor=claim.progress.cursor,
+            cursor=piece.next_index,
+            tallies=after.tallies,
+            chunk_limit=after.chunk_limit,
+            lease_at=self._lease_at(),
+            now_ms=self._store.clock.now_ms(),
+            finish=after.finish(claim.job) if piece.last else None,
+        )
+        deliveries = await self._store.write(unit)
+        claim.progress = after
+        self._settled(deliveries)
+
+    async def _hand_back(self, claim: Claim) -> None:
+        """The box stops: the job goes on where it is, at the next start."""
+        await self._store.write(
+            ReleaseJob(
+                claim.job,
+                claim.owner,
+                self._store.clock.now_ms(),
+                chunk_limit=claim.progress.chunk_limit,
+                deaths=claim.progress.deaths,
+            )
+        )
+
+    async def _put_off(self, claim: Claim, reason: str) -> None:
         """Hands the job back to be tried again later. If even that fails, the sweep frees it."""
         now = self._store.clock.now_ms()
-        delay = backoff_ms(job.attempt)
+        delay = backoff_ms(claim.job.attempt)
         log.warning(
-            "The job is put off.", extra={"job_id": job.public_id, "reason": reason, "retry_in_ms": delay}
+            "The job is put off.",
+            extra={"job_id": claim.job.public_id, "reason": reason, "retry_in_ms": delay},
         )
         try:
             await self._store.write(
                 ReleaseJob(
-                    job,
-                    owner,
+                    claim.job,
+                    claim.owner,
                     now,
                     retry_ms=now + delay,
                     error=reason,
-                    chunk_limit=progress.chunk_limit,
-                    deaths=progress.deaths,
+                    chunk_limit=claim.progress.chunk_limit,
+                    deaths=claim.progress.deaths,
                 )
             )
         except IngestError as error:
-            log.warning("The job could not be handed back: %s", error, extra={"job_id": job.public_id})
+            log.warning("The job could not be handed back: %s", error, extra={"job_id": claim.job.public_id})
 
     def _lease_at(self) -> float:
         return self._store.clock.monotonic() + self._settings.lease_seconds
 
 
+@dataclass(frozen=True, slots=True)
 class Progress:
-    """What a worker knows of the job it holds, beyond what it claimed."""
+    """How far a job is, as far as it is on disk. `deaths` counts those of children since the last success."""
 
-    def __init__(self, job: Job, chunk_records: int) -> None:
-        self._most = chunk_records
-        self.cursor = job.cursor
-        self.tallies = dict(job.tallies)
-        self.chunk_limit = min(job.chunk_limit or chunk_records, chunk_records)
-        self.deaths = job.deaths
-        self.processed = job.processed
-        self.issues = job.issues
+    cursor: int
+    issues: int
+    tallies: Mapping[str, int]
+    chunk_limit: int
+    deaths: int
 
-    def count(self, outcomes: Sequence[Outcome]) -> None:
-        """Adds a chunk's outcomes."""
-        self.processed += len(outcomes)
+    @classmethod
+    def of(cls, job: Job, chunk_records: int) -> Progress:
+        """Where the job was when it was claimed; `chunk_records` is the most of a chunk."""
+        limit = min(job.chunk_limit or chunk_records, chunk_records)
+        return cls(job.cursor, job.issues, job.tallies, limit, job.deaths)
+
+    def after(self, outcomes: Sequence[Outcome], cursor: int, chunk_records: int) -> Progress:
+        """Once these outcomes are on disk: the chunk went well, so the next may be larger."""
+        tallies = dict(self.tallies)
         for outcome in outcomes:
-            if outcome.fault_code is not None:
-                self.issues += 1
             for name, number in outcome.tallies.items():
-                self.tallies[name] = self.tallies.get(name, 0) + number
-
-    def grown(self) -> int:
-        """The next chunk's limit after one that went well."""
-        return min(self.chunk_limit * 2, self._most)
+                tallies[name] = tallies.get(name, 0) + number
+        return Progress(
+            cursor=cursor,
+            issues=self.issues + sum(1 for outcome in outcomes if outcome.fault_code is not None),
+            tallies=tallies,
+            chunk_limit=min(self.chunk_limit * 2, chunk_records),
+            deaths=0,
+        )
 
     def finish(self, job: Job) -> Finish:
         """A job fails only when nothing of it could be processed (contract: feedback, Job)."""
         if job.total and self.issues >= job.total:
             return Finish(JobState.FAILED, "No record could be processed; see errors.")
         return Finish(JobState.COMPLETED)
+
+
+@dataclass(slots=True)
+class Claim:
+    """A job that a worker holds, and how far it is."""
+
+    job: Job
+    owner: str
+    progress: Progress
 
 
 def _read_piece(tx: ReadTx, job: Job, progress: Progress) -> Piece:
@@ -309,9 +337,5 @@ def _damaged(index: int) -> Outcome:
     )
 
 
-def _poisoned(item: Item, death: ChildDied) -> Outcome:
-    return Outcome(
-        item.index,
-        fault_code="processing_failed",
-        fault_message=f"Processing this record ended the worker ({death}); it was set aside.",
-    )
+def _set_aside(item: Item, reason: str) -> Outcome:
+    return Outcome(item.index, fault_code="processing_failed", fault_message=f"{reason}; it was set aside.")

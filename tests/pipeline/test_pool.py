@@ -222,18 +222,21 @@ def test_a_child_that_dies_takes_only_its_chunk_along(run: Run) -> None:
     run(body())
 
 
-def test_a_child_killed_from_outside_is_noticed_at_work_and_at_rest(run: Run, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("number", "name"), [(signal.SIGKILL, "SIGKILL"), (40, "signal 40")])
+def test_a_child_killed_from_outside_is_noticed_at_work_and_at_rest(
+    run: Run, tmp_path: Path, number: int, name: str
+) -> None:
     async def body() -> None:
         async with pool_of() as pool:
             busy = tmp_path / "busy"
             running = asyncio.create_task(pool.run("chunk_functions:endless", chunk(str(busy)), LONG))
             await until(busy.exists)
-            os.kill(pids(pool)[0], signal.SIGKILL)
-            with pytest.raises(ChildDied, match="killed by SIGKILL"):
+            os.kill(pids(pool)[0], number)
+            with pytest.raises(ChildDied, match=f"killed by {name}"):
                 await running
             await pool.run("chunk_functions:mirror", chunk("a"), LONG)
             (resting,) = pids(pool)
-            os.kill(resting, signal.SIGKILL)
+            os.kill(resting, number)
             await until(lambda: pool.restarts == 2 and pool.alive == 0)
             assert await pool.run("chunk_functions:mirror", chunk("a"), LONG)
             assert resting not in pids(pool)

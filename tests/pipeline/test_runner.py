@@ -114,6 +114,26 @@ def test_deaths_in_company_do_not_count_against_a_record(tmp_path: Path) -> None
     with_store(tmp_path, body)
 
 
+@pytest.mark.parametrize("unfit", [[0], [3], [0, 1], [0, 1, 2, 3]])
+def test_records_whose_results_do_not_fit_are_set_aside_and_the_others_done(
+    tmp_path: Path, unfit: list[int]
+) -> None:
+    async def body(store: Store) -> None:
+        tickets: list[dict[str, object]] = [{} for _ in range(4)]
+        for number in unfit:
+            tickets[number] = {"score": 2**63}  # one more than a column holds
+        job_id = await accept(store, tickets)
+        async with runner_of(store) as runner:
+            await runner.work(job_id)
+        job, issues = await the_job(store)
+        assert issues == [(number, "processing_failed") for number in unfit]
+        assert (job.processed, job.issues) == (4, len(unfit))
+        assert job.state == (JobState.FAILED if len(unfit) == 4 else JobState.COMPLETED)
+        assert job.tallies.get("sentiment_records", 0) == 4 - len(unfit)
+
+    with_store(tmp_path, body)
+
+
 @pytest.mark.parametrize(
     "damage",
     [

@@ -9,12 +9,12 @@ from pathlib import Path
 import msgspec
 
 from ingestbox.families.feedback.process import process_record
-from ingestbox.model import Chunk, Outcome
+from ingestbox.model import Chunk, Item, Outcome
 
 
 def tickets(chunk: Chunk) -> list[Outcome]:
     """A ticket with `deaths` ends its child that often, counted in the file `count`; one with `hold` waits
-    until that file is gone."""
+    until that file is gone; one with `score` gets this score, which may not fit its column."""
     for item in chunk.items:
         ticket = msgspec.json.decode(item.payload)
         if "deaths" in ticket:
@@ -28,4 +28,12 @@ def tickets(chunk: Chunk) -> list[Outcome]:
             hold.with_suffix(".begun").touch()
             while hold.exists():
                 pass
-    return [process_record(item) for item in chunk.items]
+    return [_scored(process_record(item), item) for item in chunk.items]
+
+
+def _scored(outcome: Outcome, item: Item) -> Outcome:
+    score = msgspec.json.decode(item.payload).get("score")
+    if score is None or outcome.put is None:
+        return outcome
+    columns = {**outcome.put.columns, "score": score}
+    return msgspec.structs.replace(outcome, put=msgspec.structs.replace(outcome.put, columns=columns))

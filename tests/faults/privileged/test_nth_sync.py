@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from random import Random
@@ -15,7 +16,7 @@ from tests.faults.journal import Journal
 from tests.faults.ledger import check_effects
 from tests.faults.privileged.tools import need, report
 from tests.faults.records import record
-from tests.harness import PATIENCE, BoxProcess, until
+from tests.harness import PATIENCE, BoxProcess
 
 pytestmark = pytest.mark.privileged
 
@@ -82,14 +83,10 @@ def _live_until_killed(box: BoxProcess, journal: Journal, number: int) -> int:
         assert process.poll() is not None
     else:
         with box.client(verify=False) as client:
-
-            def dead() -> bool:
-                if process.poll() is not None:
-                    return True
+            end = time.monotonic() + 2 * PATIENCE
+            while process.poll() is None:
+                assert time.monotonic() < end, f"the box does not meet its sync number {number}"
                 ids = [f"n{len(journal.shipments)}-{place}" for place in range(3)]
                 journal.post(client, journal.ship([record(random, each) for each in ids]))
-                return False
-
-            until(dead, f"the box meets its sync number {number}", 120)
     assert process.wait(PATIENCE) == -signal.SIGKILL, box.tail()
     return journal.count() - before
