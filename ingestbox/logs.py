@@ -59,13 +59,19 @@ class SimpleFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """The record as one readable line (and its stack, if it has one)."""
         clock = (iso(int(record.created * 1000)) or "")[11:23]
-        facts = " ".join(f"{key}={value}" for key, value in _facts(record).items())
+        facts = " ".join(f"{key}={_shown(value)}" for key, value in _facts(record).items())
         text = f"{clock} {record.levelname:<7} {record.getMessage()}"
         if facts:
             text = f"{text}  [{facts}]"
         if record.exc_info:
             text = f"{text}\n{self.formatException(record.exc_info)}"
         return text
+
+
+def _shown(value: object) -> str:
+    """A fact as text that stays on its line: some come from outside, an upstream's code for example."""
+    text = str(value)
+    return text if text.isprintable() else text.encode("unicode_escape").decode()
 
 
 def set_up(level: str, form: str, stream: TextIO | None = None) -> None:

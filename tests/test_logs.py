@@ -30,3 +30,12 @@ def test_a_line_is_json_and_says_it_all(stream: io.StringIO, text: str) -> None:
     said = json.loads(line)
     assert (said["message"], said["place"], said["number"]) == (text, text, 1 << 70)
     assert said["level"] == "INFO" and said["timestamp"].endswith("Z")
+
+
+def test_a_fact_cannot_begin_a_line_of_its_own_or_steer_a_terminal() -> None:
+    code = "a\r\n12:00:00 ERROR \x1b[2J \x85\u2028 \udcff"
+    line = logs.SimpleFormatter().format(logging.makeLogRecord({"msg": "m", "code": code, "name": "é"}))
+    assert len(line.splitlines()) == 1 and line.isprintable()
+    assert (
+        logs.SimpleFormatter().format(logging.makeLogRecord({"msg": "m", "code": "é 😀"})).endswith("é 😀]")
+    )

@@ -1,7 +1,8 @@
 """What an upstream's answer means (contract: forwarding, What an answer means); pure.
 
 Until single records can be bisected out of a batch, an answer that refuses the batch (400, 409, 413, 422 and
-the like) pauses the lane: it is probed, and nothing is dropped.
+the like) pauses the lane: it is probed, and nothing is dropped. One case cannot wait, because any client can
+bring it about: a line over the batch's size goes alone, and a 413 is about that line.
 """
 
 from __future__ import annotations
@@ -55,6 +56,17 @@ def refusal(status: int, headers: Mapping[str, str], now_ms: int) -> Retry | Pau
     if 300 <= status < 400:
         return Pause(f"redirect: {status}")
     return Pause(f"{_PAUSED.get(status, 'refused')}: {status}")
+
+
+def oversized(batch: LaneBatch, size: int) -> Delivered | None:
+    """What a 413 means for a batch that may have `size` bytes before compression.
+
+    A single line over it is parked, or it would stop the lane for good; None for any other batch.
+    """
+    if len(batch.lines) != 1 or len(batch.lines[0]) < size or batch.seqs[0] not in batch.open:
+        return None
+    message = f"The upstream takes no line of {len(batch.lines[0])} bytes (413)."
+    return Delivered((Parked(batch.seqs[0], "payload_too_large", message),))
 
 
 def delivered(batch: LaneBatch, body: bytes, *, framed: bool) -> Decision:

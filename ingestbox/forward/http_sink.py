@@ -48,6 +48,7 @@ class HttpSink:
         self._url = _checked_url(lane)
         self._clock = clock
         self._timeout = lane.timeout_seconds
+        self._batch_bytes = lane.batch_kb * 1024
         self._encoding = "zstd"
         self._headers = {
             "Content-Type": "application/x-ndjson",
@@ -126,6 +127,8 @@ class HttpSink:
         try:
             if response.status_code == 415:
                 return self._other_encoding(parcel)
+            if response.status_code == 413 and (parked := answers.oversized(batch, self._batch_bytes)):
+                return parked
             if not response.is_success:
                 return answers.refusal(response.status_code, response.headers, self._clock.now_ms())
             return await _read_answer(batch, response)

@@ -6,14 +6,16 @@
 - The head of a request has no limit there, and takes time and memory that grow with its square.
 - Trailers are added to the headers when they come in time: a sender could authenticate after its body.
 - What cannot be parsed is answered in plain text, without a request id, in the middle of another answer.
+- When a connection with pipelined requests is lost, the one in hand is not told, and writes to it.
 """
 
 from __future__ import annotations
 
 import logging
+from typing import Any
 
 import httptools
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from ingestbox.errors import IngestError
 from ingestbox.web.headers import new_request_id
@@ -54,6 +56,16 @@ class Http(HttpToolsProtocol):
 
     _broken = False
     """Whether the parser has given up: the connection ends after the answers that are due."""
+
+    _answering: RequestResponseCycle | None = None
+    """The request that is being answered; `cycle` is the last one read."""
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The connection is gone; so is whoever waits for the answer in hand, not only for the last one."""
+        super().connection_lost(exc)
+        if self._answering is not None and not self._answering.response_complete:
+            self._answering.disconnected = True
+            self._answering.message_event.set()
 
     def data_received(self, data: bytes) -> None:
         """Bytes from the client."""
@@ -107,6 +119,10 @@ class Http(HttpToolsProtocol):
         self._moved = True
         if not self._offer:
             super().on_message_complete()
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        self._answering = cycle
+        super()._start_asgi_task(cycle, app)
 
     def on_response_complete(self) -> None:
         """An answer is out."""

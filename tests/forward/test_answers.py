@@ -88,6 +88,17 @@ def test_a_2xx_body_says_what_is_rejected_and_missing(body: bytes, decision: Dec
     assert answers.delivered(batch(1, 2, 3), body, framed=True) == decision
 
 
+def test_a_413_parks_a_line_that_goes_alone_for_its_size() -> None:
+    large = msgspec.structs.replace(batch(1), lines=(b"x" * 1024,))
+    decision = answers.oversized(large, 1024)
+    assert decision is not None
+    (parked,) = decision.rejected
+    assert (parked.seq, parked.code) == (1, "payload_too_large")
+    assert answers.oversized(large, 1025) is None
+    assert answers.oversized(msgspec.structs.replace(batch(1, 2), lines=(b"x" * 1024,) * 2), 1024) is None
+    assert answers.oversized(msgspec.structs.replace(large, open=frozenset()), 1024) is None  # a skip
+
+
 def test_long_words_of_an_upstream_are_clipped() -> None:
     said = {"rejected": [{"seq": 1, "code": "c" * 9_999, "message": "m" * 9_999}]}
     decision = answers.delivered(batch(1), msgspec.json.encode(said), framed=True)

@@ -403,6 +403,29 @@ def test_what_the_upstream_rejects_is_parked_and_the_lane_goes_on(tmp_path: Path
     run(test())
 
 
+def test_a_line_too_large_for_the_upstream_is_parked_and_the_lane_goes_on(tmp_path: Path) -> None:
+    """A client's one record once stopped the lane for good: a megabyte of short comments is 16 in result."""
+
+    async def test() -> None:
+        async with opened(tmp_path) as store, upstream() as central:
+
+            def up_to_64_kb(request: Received) -> Answer:
+                return Answer(413 if len(request.text) > 65_536 else 200)
+
+            central.default = up_to_64_kb
+            await enqueue(store, 2)
+            await enqueue(store, 1, padding=100_000)
+            await enqueue(store, 2)
+            async with forwarding(store, lane(central.url, batch_kb=32)):
+                done = await drained(store)
+            assert (done.delivered, done.parked) == (4, 1)
+            page = await lanes.pending(store, "central", 0, lines=9, size=10**6)
+            assert page is not None and page.parked == {3}
+            assert [request.headers["ingestbox-after"] for request in central.requests] == ["0", "2", "3"]
+
+    run(test())
+
+
 @pytest.mark.parametrize(
     "damage", ["CAST(replace(line, 'T-2', 'T-9') AS BLOB)", "replace(line, 'T-2', 'T-9')", "x''"]
 )

@@ -212,22 +212,24 @@ def test_each_line_that_cannot_be_applied_is_rejected_alone(tmp_path: Path) -> N
         11: ("line_invalid", {"at": "2026-01-01T00:00:00"}),
         12: ("record_invalid", {"result": {"no": "sentiment"}}),
         13: ("record_invalid", {"record": {"id": "x", "deep": deep}}),
-        14: ("record_invalid", {"result": {"sentiment": {}, "score": [], "trend": "x"}}),
-        15: ("record_invalid", {"result": {"sentiment": "x", "score": 2**63, "trend": "x"}}),
+        14: ("record_invalid", {"result": {"sentiment": {}, "score": [], "trend": "x", "fields": []}}),
+        15: ("record_invalid", {"result": {"sentiment": "x", "score": 2**63, "trend": "x", "fields": []}}),
         16: ("line_invalid", {"id": ""}),
+        17: ("record_invalid", {"result": {"sentiment": "x", "score": 1, "trend": "x"}}),  # no fields
+        18: ("record_invalid", {"result": {"sentiment": "x", "score": 1, "trend": "x", "fields": 0}}),
     }
 
     async def test() -> None:
         async with opened(tmp_path) as store:
             central = Central(store)
-            lines = [put(1), *(put(seq, **fields) for seq, (_, fields) in bad.items()), put(17)]
+            lines = [put(1), *(put(seq, **fields) for seq, (_, fields) in bad.items()), put(19)]
             reply = await central.send(lines)
             assert codes(reply) == [(seq, code) for seq, (code, _) in bad.items()]
             assert reply["accepted"] == 2
-            assert set(await central.tickets()) == {"T-1", "T-17"}
+            assert set(await central.tickets()) == {"T-1", "T-19"}
             # Once the reason is gone, the same seq is taken.
             assert await central.send([put(3)]) == ok(accepted=1)
-            assert (await central.boxes())[0]["last_seq"] == 17
+            assert (await central.boxes())[0]["last_seq"] == 19
 
     run(test())
 

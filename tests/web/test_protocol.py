@@ -8,6 +8,7 @@ import logging
 import pytest
 
 from ingestbox.web.protocol import MAX_HEAD_BYTES
+from tests.forward.support import until
 from tests.web.support import Live, read_answer, serve
 
 
@@ -182,3 +183,26 @@ def test_a_path_parameter_may_hold_a_line_feed() -> None:
             assert answer.json()["path"] == {"thing_id": "a\nb"}
 
     serve(test)
+
+
+def test_a_lost_connection_is_told_to_the_request_in_hand_also_behind_others(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """It once wrote to the closed connection, and left a stack in the log."""
+
+    async def test(live: Live) -> None:
+        _, writer = await live.connect()
+        echo = live.head("GET /api/echo")
+        writer.write(echo + live.head("GET /v1/slow") + echo)
+        await live.entered.wait()
+        writer.transport.abort()
+        assert live.server._uvicorn is not None
+        connections = live.server._uvicorn.server_state.connections
+        await until(lambda: not connections, "the server notices")
+        live.release.set()
+        async with live.client(headers=live.bearer) as client:
+            assert (await client.get("/api/echo")).status_code == 200
+        assert len(live.asked) == 2  # what nobody waits for is not begun
+
+    serve(test)
+    assert [record for record in caplog.records if record.levelno >= logging.ERROR] == []

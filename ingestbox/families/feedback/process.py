@@ -59,8 +59,13 @@ def texts(record: dict[str, Any]) -> list[tuple[str, int | None, str]]:
 
 
 def project(kind: str, record: bytes, result: bytes) -> dict[str, str | int | float | None]:
-    """The ticket's columns from a delivery that arrived finished from another box."""
+    """The ticket's columns from a delivery that arrived finished from another box.
+
+    Raises whatever it meets in one that is not a ticket, also for what only a reader would miss.
+    """
     analysis = _decode(result)
+    if type(analysis["fields"]) is not list:
+        raise TypeError("fields")
     return _columns(_decode(record), analysis["sentiment"], analysis["score"], analysis["trend"])
 
 
