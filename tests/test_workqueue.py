@@ -414,7 +414,7 @@ def test_a_task_in_the_file_is_json_with_a_job_id_and_nothing_else(run: Run, tmp
             await until(lambda: bell._huey.pending_count() == 1 and bell.depth == 1)
             (data,) = bell._huey.storage.enqueued_items()
             task_id, name, job_id = json.loads(bytes(data))
-            assert (name, job_id) == ("ingestbox.workqueue.work", 2)
+            assert (name, job_id) == ("ingestbox.workqueue.bell.work", 2)
             assert task_id
 
     run(body())

@@ -223,7 +223,9 @@ class _Receiver:
         for number, run in enumerate(runs, start=1):
             link = placed.link if number == len(runs) else None
             now = self._store.clock.now_ms()
-            applied = await self._store.write(ApplyLines(placed.box, placed.epoch, run, now, link))
+            unit = ApplyLines(placed.box, placed.epoch, run, now, link)
+            # Intake like any other: bounded, and refused before the box's own work when the disk is full.
+            applied = await self._store.write(unit, intake=True, admitted=number > 1)
             accepted += applied.accepted
             duplicate += applied.duplicate
             rejected += applied.rejected
