@@ -39,7 +39,7 @@ bench: $(VENV)/.development ## Measure the box and, in the same run, the floors 
 	@$(BIN)/python -m benchmarks $(ARGS)
 
 faults: $(VENV)/.development ## Power loss, failing disks, kill at each fsync (needs root and loop devices).
-	@$(BIN)/python -m pytest -m privileged tests/faults $(ARGS)
+	@$(BIN)/python -m pytest -m privileged -s tests/faults $(ARGS)
 
 binary: dist/ingestbox ## Build the single file dist/ingestbox.
 

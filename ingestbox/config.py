@@ -108,7 +108,7 @@ class Work(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     chunk_records: Annotated[
         # Settling 500 holds the writer for about 15 ms.
         int, Meta(ge=1, le=500, description="Records processed and settled together.")
-    ] = 250
+    ] = 100
     chunk_seconds: Annotated[
         float, Meta(gt=0, description="A chunk that takes longer is stopped and retried in smaller parts.")
     ] = 60.0

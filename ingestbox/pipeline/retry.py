@@ -7,9 +7,11 @@ from dataclasses import dataclass
 
 FIRST_MS = 1_000
 LONGEST_MS = 300_000
+STORE_LONGEST_MS = 30_000
+"""A store that was full or failing is well again from one moment to the next, and says so itself."""
 
 SHRINK = 8
-"""A chunk that killed its child is cut to an eighth: 250 records take three deaths to get down to one."""
+"""A chunk that killed its child is cut to an eighth: 100 records take two deaths to get down to one."""
 
 DEATHS_ALONE = 2
 """How often a record may end the child by itself before it is set aside; once can be bad luck (a person's
@@ -41,7 +43,7 @@ def after_death(records: int, deaths: int) -> AfterDeath:
     return AfterDeath(1, deaths + 1)
 
 
-def backoff_ms(attempt: int) -> int:
-    """Pause before a job's next attempt: exponential from 1 s to 5 min, with full jitter."""
-    ceiling = min(LONGEST_MS, FIRST_MS << min(attempt - 1, 16))
+def backoff_ms(attempt: int, longest_ms: int = LONGEST_MS) -> int:
+    """Pause before a job's next attempt: exponential from 1 s to `longest_ms`, with jitter over its half."""
+    ceiling = min(longest_ms, FIRST_MS << min(attempt - 1, 16))
     return random.randint(ceiling // 2, ceiling)  # noqa: S311 - spreads load, guards nothing

@@ -13,7 +13,7 @@ from ingestbox.errors import IngestError
 from ingestbox.family import Family
 from ingestbox.model import INDEX_BITS, Chunk, Item, Job, JobState, Outcome, checksum, record_id
 from ingestbox.pipeline.pool import ChildDied, Pool, PoolStopped
-from ingestbox.pipeline.retry import after_death, backoff_ms
+from ingestbox.pipeline.retry import LONGEST_MS, STORE_LONGEST_MS, after_death, backoff_ms
 from ingestbox.store import ReadTx, Store
 from ingestbox.store.work import (
     HORIZON_MS,
@@ -107,7 +107,9 @@ class Runner:
             await self._hand_back(claim)
             raise
         except IngestError as error:
-            await self._put_off(claim, f"{error.code}: {error.detail}")
+            store_failed = error.code in ("storage_full", "store_unavailable")
+            longest = STORE_LONGEST_MS if store_failed else LONGEST_MS
+            await self._put_off(claim, f"{error.code}: {error.detail}", longest)
         except Exception as error:
             log.exception("The job cannot go on.", extra={"job_id": job.public_id})
             await self._put_off(claim, f"internal: {type(error).__name__}")
@@ -226,10 +228,10 @@ class Runner:
             )
         )
 
-    async def _put_off(self, claim: Claim, reason: str) -> None:
+    async def _put_off(self, claim: Claim, reason: str, longest_ms: int = LONGEST_MS) -> None:
         """Hands the job back to be tried again later. If even that fails, the sweep frees it."""
         now = self._store.clock.now_ms()
-        delay = backoff_ms(claim.job.attempt)
+        delay = backoff_ms(claim.job.attempt, longest_ms)
         log.warning(
             "The job is put off.",
             extra={"job_id": claim.job.public_id, "reason": reason, "retry_in_ms": delay},

@@ -48,14 +48,18 @@ async def decode(body: bytes, *, max_records: int, partial: bool) -> Decoded:
     faults: list[list[Fault]] = []
     payloads: list[bytes] = []
     size = 0
+    depth = strictjson.MAX_DEPTH - RECORD_DEPTH
+    over_lines = b"\n" in body or b"\r" in body
     for index, raw in enumerate(_split(body, max_records)):
-        value = strictjson.decode(raw, f"Record {index}", strictjson.MAX_DEPTH - RECORD_DEPTH)
+        payload = bytes(raw)
+        value = strictjson.decode(payload, f"Record {index}", depth)
         key, found = check(value, index)
         keys.append(key)
         given.append(value.get("id") if isinstance(value, dict) else None)
         faults.append(found)
-        payloads.append(_one_line(raw))
-        size += len(payloads[-1])
+        # Only line ends between tokens go, for a delivery is one line.
+        payloads.append(msgspec.json.format(payload, indent=-1) if over_lines else payload)
+        size += len(payload)
         if size > SLICE_BYTES:
             size = 0
             await asyncio.sleep(0)
@@ -174,14 +178,6 @@ def _check_comments(comments: object, index: int, faults: list[Fault]) -> None:
         for number, comment in enumerate(comments)
         if comment is not None and not isinstance(comment, str)
     )
-
-
-def _one_line(raw: msgspec.Raw) -> bytes:
-    """The record's bytes as sent; only line ends between tokens go, for a delivery is one line."""
-    payload = bytes(raw)
-    if b"\n" in payload or b"\r" in payload:
-        return msgspec.json.format(payload, indent=-1)
-    return payload
 
 
 def _invalid(faults: list[Fault], bad: int, total: int) -> IngestError:
