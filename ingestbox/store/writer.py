@@ -30,6 +30,10 @@ T = TypeVar("T")
 GROUP_WEIGHT = 1_500
 """Rows that one transaction takes from the queues, at most (one unit at least): about 20 ms."""
 
+SMALL_WEIGHT = 50
+"""Units up to this weight do not wait behind large ones: a request with one record should not wait for a
+queue of batches of a thousand."""
+
 RETRY_AFTER_SECONDS = 2
 _RETRY_AFTER = {"storage_full": 60, "store_unavailable": RETRY_AFTER_SECONDS}
 PAGE_BYTES = 4_096
@@ -135,12 +139,14 @@ class Writer:
         self._queries = queries
         self._max_pages = max_mb * 1_048_576 // PAGE_BYTES
         self._max_waiting = max_waiting
+        self._small: deque[_Waiting] = deque()
         self._intake: deque[_Waiting] = deque()
         self._work: deque[_Waiting] = deque()
+        self._lanes = deque([self._small, self._intake, self._work])  # the first one begins the next group
+        self._waiting_intake = 0
         self._bell = asyncio.Event()
         self._connection: ThreadConnection | None = None
         self._task: asyncio.Task[None] | None = None
-        self._work_first = False  # whose turn it is to begin a group
         self._closing = False
         self._full = False
         self.stats = WriterStats()
@@ -149,7 +155,7 @@ class Writer:
     @property
     def waiting(self) -> int:
         """Units that wait for a transaction."""
-        return len(self._intake) + len(self._work)
+        return sum(len(lane) for lane in self._lanes)
 
     async def start(self, prepare: Callable[[sqlite3.Connection], T]) -> T:
         """Opens the connection, runs `prepare` on it (migrations), and starts taking units."""
@@ -177,18 +183,21 @@ class Writer:
     async def write(self, unit: Unit[T], *, intake: bool = False, admitted: bool = False) -> T:
         """Runs a unit; when this returns, its effect is on disk.
 
-        Units of the intake and of the box's own work wait in lanes of their own that take turns; the
-        intake's is bounded, except for units of a batch that was `admitted` with its first. A caller
-        that is cancelled leaves its unit in the queue: it is committed or not, never half.
+        Units of the intake and of the box's own work wait in lanes of their own that take turns, and
+        small ones of both in a third. How many of the intake wait is bounded, except for units of a batch
+        that was `admitted` with its first. A caller that is cancelled leaves its unit in the queue: it is
+        committed or not, never half.
         Raises IngestError (overloaded, storage_full, store_unavailable) or what the unit raised.
         """
         if self._closing:
             raise IngestError("shutting_down", retry_after=RETRY_AFTER_SECONDS)
-        lane = self._intake if intake else self._work
-        if intake and not admitted and len(lane) >= self._max_waiting:
+        if intake and not admitted and self._waiting_intake >= self._max_waiting:
             raise IngestError("overloaded", retry_after=RETRY_AFTER_SECONDS)
         future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
-        lane.append(_Waiting(unit, future, intake=intake))
+        waiting = _Waiting(unit, future, intake=intake)
+        lane = self._small if waiting.weight <= SMALL_WEIGHT else self._intake if intake else self._work
+        lane.append(waiting)
+        self._waiting_intake += intake
         self._bell.set()
         return await future
 
@@ -205,23 +214,24 @@ class Writer:
                 await self._commit(group)
 
     def _take(self) -> list[_Waiting]:
-        """The next group: lanes take turns, so that neither intake nor work starves the other.
+        """The next group: lanes take turns, unit by unit, so that none starves another.
 
-        They also take turns to begin, because a group may have room for one unit alone: a batch of a
+        They also take turns to begin, because a group may have room for one large unit alone: a batch of a
         thousand and a settled chunk never fit together.
         """
         group: list[_Waiting] = []
         weight = 0
-        order = (self._work, self._intake) if self._work_first else (self._intake, self._work)
-        self._work_first = not self._work_first
-        lanes = [lane for lane in order if lane]
+        self._lanes.rotate(-1)
+        lanes = [lane for lane in self._lanes if lane]
         while lanes:
             for lane in tuple(lanes):
                 if group and weight + lane[0].weight > GROUP_WEIGHT:
-                    return group
+                    lanes.remove(lane)  # it begins one of the next groups
+                    continue
                 waiting = lane.popleft()
                 group.append(waiting)
                 weight += waiting.weight
+                self._waiting_intake -= waiting.intake
                 if not lane:
                     lanes.remove(lane)
         return group

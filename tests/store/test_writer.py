@@ -254,6 +254,26 @@ def test_units_that_fill_a_group_do_not_starve_the_other_lane(tmp_path: Path, in
     with_store(tmp_path, body)
 
 
+@pytest.mark.parametrize("intake", [True, False])
+def test_a_small_unit_does_not_wait_behind_large_ones_nor_they_behind_small_ones(
+    tmp_path: Path, intake: bool
+) -> None:
+    async def body(store: Store) -> None:
+        held = await Held(store).begun()
+        large = [asyncio.create_task(store.write(Heavy(), intake=intake)) for _ in range(10)]
+        await until_waiting(store, 10)
+        small = [asyncio.create_task(store.write(MakeKey(f"k{n}"), intake=intake)) for n in range(3_000)]
+        await until_waiting(store, 3_010)
+        await held.let_go()
+        await small[0]
+        assert sum(task.done() for task in large) <= 2
+        await large[1]
+        assert not small[-1].done()
+        await asyncio.gather(*large, *small)
+
+    with_store(tmp_path, body, limits=Limits(waiting_writes=10_000))
+
+
 def test_large_records_are_not_all_written_in_one_group(tmp_path: Path) -> None:
     async def body(store: Store) -> None:
         held = await Held(store).begun()
