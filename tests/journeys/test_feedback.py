@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import socket
 import zlib
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -246,6 +247,38 @@ def test_a_large_batch_enters_in_chunks_and_is_one_job(client: httpx2.Client) ->
     assert post_tickets(client, records, headers=key) == answer
     job = wait_job(client, answer["job_id"])
     assert (job["status"], job["records_processed"]) == ("completed", 1000)
+
+
+def test_clients_that_go_away_leave_whole_jobs_or_none(box: BoxProcess) -> None:
+    """Each sends a batch, the large ones entering in chunks, and hangs up without waiting for the answer."""
+    address = ("127.0.0.1", int(box.url.rpartition(":")[2]))
+    with box.client(Role.ANALYST, workspace="cancelled") as caller:
+        authorization = caller.headers["Authorization"]
+        for number in range(40):
+            size = 5_000 if number % 4 == 0 else 10  # characters; a thousand records of 5,000 are 5 MB
+            count = 1000 if number % 4 == 0 else 7
+            records = [{"id": f"C{number}-{n}", "summary": "x" * size} for n in range(count)]
+            body = json.dumps({"records": records}).encode()
+            head = (
+                f"POST /api/data-ingest HTTP/1.1\r\nHost: box\r\nAuthorization: {authorization}\r\n"
+                f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+            )
+            with socket.create_connection(address) as connection:
+                connection.sendall(head.encode() + (body if number % 3 else body[: len(body) // 2]))
+        wait_job(caller, post_tickets(caller, [ticket(1)])["job_id"])  # the writer is free, nothing is open
+
+        def quiet() -> list[dict[str, Any]] | None:
+            jobs: list[dict[str, Any]] = caller.get("/api/jobs", params={"limit": 500}).json()["results"]
+            with box.client() as admin:
+                receiving = admin.get("/v1/stats").json()["jobs"]["receiving"]
+            ended = all(job["status"] == "completed" for job in jobs)
+            return jobs if ended and not receiving else None
+
+        jobs = until(quiet, "every job that came in is done, and none is half in")
+        assert {job["total_records"] for job in jobs} <= {1, 7, 1000}
+        assert len(jobs) > 1  # some were whole when their client went, and were taken
+        assert all(job["records_processed"] == job["total_records"] for job in jobs)
+        assert caller.get("/api/tickets").json()["total"] == sum(job["total_records"] for job in jobs)
 
 
 def test_records_reach_a_second_box_once(tmp_path: Path) -> None:
