@@ -24,6 +24,16 @@ def record_id(job_id: int, index: int) -> int:
     return job_id << INDEX_BITS | index
 
 
+def index_of(record: int) -> int:
+    """The index within its job of the record with this id."""
+    return record & (MAX_RECORDS_PER_JOB - 1)
+
+
+def records_of(job_id: int, first: int = 0) -> dict[str, int]:
+    """The ids of a job's records from index `first` on, as the parameters `first` and `beyond` of a query."""
+    return {"first": record_id(job_id, first), "beyond": record_id(job_id + 1, 0)}
+
+
 def checksum(key: bytes, payload: bytes) -> int:
     """The CRC-32 that a stored record carries, over its key (UTF-8) and its payload."""
     return zlib.crc32(payload, zlib.crc32(key))
@@ -53,7 +63,7 @@ class Caller(msgspec.Struct, frozen=True):
 
 
 class JobState(StrEnum):
-    """Where a job is. Families give these their own names on the wire."""
+    """Where a job is. Families give these their own names on the wire; each move is an UPDATE in jobs.sql."""
 
     RECEIVING = "receiving"  # its records are still entering the store; invisible
     QUEUED = "queued"
@@ -62,18 +72,6 @@ class JobState(StrEnum):
     COMPLETED = "completed"
     FAILED = "failed"
     CANCELLED = "cancelled"
-
-
-JOB_MOVES: dict[JobState, frozenset[JobState]] = {
-    JobState.RECEIVING: frozenset({JobState.QUEUED}),
-    JobState.QUEUED: frozenset({JobState.RUNNING, JobState.CANCELLED}),
-    JobState.RUNNING: frozenset({JobState.QUEUED, JobState.REVIEW, JobState.COMPLETED, JobState.FAILED}),
-    JobState.REVIEW: frozenset({JobState.QUEUED, JobState.CANCELLED}),
-    JobState.COMPLETED: frozenset({JobState.QUEUED}),
-    JobState.FAILED: frozenset({JobState.QUEUED, JobState.CANCELLED}),
-    JobState.CANCELLED: frozenset(),
-}
-"""From each state, where a job may go. Every UPDATE of `jobs.state` names the states it moves from."""
 
 
 class RecordState(StrEnum):

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import asyncio
+from collections.abc import Coroutine, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+import uvloop
 
-from tests.harness import BoxProcess, running
+from tests.harness import BoxProcess, Run, running
 
 
 @pytest.fixture(scope="module")
@@ -23,3 +26,14 @@ def own_box(tmp_path: Path) -> Iterator[BoxProcess]:
     started = BoxProcess(tmp_path / "box")
     yield started
     started.close()
+
+
+@pytest.fixture(params=[asyncio.new_event_loop, uvloop.new_event_loop], ids=["asyncio", "uvloop"])
+def run(request: pytest.FixtureRequest) -> Run:
+    """Runs a coroutine, once on each event loop that the box may have."""
+
+    def run(work: Coroutine[Any, Any, None]) -> None:
+        with asyncio.Runner(loop_factory=request.param) as runner:
+            runner.run(work)
+
+    return run

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -22,6 +22,9 @@ from ingestbox.web.secretfile import load_secret
 from ingestbox.web.tokens import mint
 
 T = TypeVar("T")
+
+Run = Callable[[Coroutine[Any, Any, None]], None]
+"""The fixture `run`: runs a coroutine, once on each event loop that the box may have."""
 
 PATIENCE = 30.0
 """Seconds that any condition is waited for; a machine that is busy takes longer, not a test that is right."""

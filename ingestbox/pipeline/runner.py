@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from ingestbox.config import Work
 from ingestbox.errors import IngestError
 from ingestbox.family import Family
-from ingestbox.model import INDEX_BITS, Chunk, Item, Job, JobState, Outcome, checksum, record_id
+from ingestbox.model import Chunk, Item, Job, JobState, Outcome, checksum, index_of, records_of
 from ingestbox.pipeline.pool import ChildDied, Pool, PoolStopped
 from ingestbox.pipeline.retry import LONGEST_MS, STORE_LONGEST_MS, after_death, backoff_ms
 from ingestbox.store import ReadTx, Store
@@ -30,8 +30,6 @@ log = logging.getLogger(__name__)
 
 CHUNK_BYTES = 4 * 1_048_576
 """A chunk holds at most this many bytes of payload (one record at least), whatever its count."""
-
-INDEX_MASK = (1 << INDEX_BITS) - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -307,18 +305,11 @@ def _read_piece(tx: ReadTx, job: Job, progress: Progress) -> Piece:
     damaged: list[Outcome] = []
     size = 0
     next_index = progress.cursor
-    rows = tx.each(
-        "records.pending",
-        {
-            "first": record_id(job.id, progress.cursor),
-            "beyond": record_id(job.id + 1, 0),
-            "limit": progress.chunk_limit,
-        },
-    )
+    rows = tx.each("records.pending", {**records_of(job.id, progress.cursor), "limit": progress.chunk_limit})
     for rid, key, payload, crc in rows:  # key and payload as bytes, whatever became of them
         if items and size + len(payload) > CHUNK_BYTES:
             break
-        index = rid & INDEX_MASK
+        index = index_of(rid)
         next_index = index + 1
         if checksum(key, payload) == crc:
             items.append(Item(index, key.decode(), payload))

@@ -14,7 +14,7 @@ import msgspec
 
 from ingestbox.errors import IngestError
 from ingestbox.family import Batch, Intake
-from ingestbox.model import MAX_RECORDS_PER_JOB, JobState, RecordState, checksum, record_id
+from ingestbox.model import MAX_RECORDS_PER_JOB, JobState, RecordState, checksum, record_id, records_of
 from ingestbox.store.writer import Tx, weight_of
 
 CHUNK_ROWS = 1_000
@@ -272,7 +272,7 @@ class DiscardIntake:
         """Removes some records; with the last ones the job goes and its key is free again."""
         if tx.one("jobs.is_receiving", {"id": self.job_id}) is None:
             return True  # it became visible after all, or is gone
-        span = {"first": record_id(self.job_id, 0), "beyond": record_id(self.job_id + 1, 0)}
+        span = records_of(self.job_id)
         if tx.run("records.remove_some", {**span, "limit": REMOVE_ROWS}) == REMOVE_ROWS:
             return False
         tx.run("issues.remove_of_job", span)

@@ -12,8 +12,8 @@ import msgspec
 
 from ingestbox import ids
 from ingestbox.errors import Fault, IngestError
-from ingestbox.family import Ask, Batch, Reply
-from ingestbox.model import INDEX_BITS, Caller, Job, JobState, record_id
+from ingestbox.family import Ask, Batch, Intake, Reply
+from ingestbox.model import Caller, Job, JobState, index_of, records_of
 from ingestbox.store import Store, jobs, tidy
 from ingestbox.store.intake import (
     AcceptBatch,
@@ -28,7 +28,6 @@ from ingestbox.store.intake import (
 )
 
 MAX_KEY_CHARACTERS = 255
-INDEX_MASK = (1 << INDEX_BITS) - 1
 
 
 class StoreBox:
@@ -49,11 +48,12 @@ class StoreBox:
         def encoded(public_id: str, job_id: int) -> bytes:
             return msgspec.json.encode(answer(public_id, job_id))
 
-        if len(slices(batch.records)) == 1:
+        runs = slices(batch.records)
+        if len(runs) == 1:
             outcome = await self._store.write(AcceptBatch(draft, batch, key, encoded), intake=True)
         else:
             # Shielded: a request that goes away must not leave a half-filled job behind.
-            filling = asyncio.ensure_future(self._accept_large(draft, batch, key, encoded))
+            filling = asyncio.ensure_future(self._accept_large(draft, batch, runs, key, encoded))
             filling.add_done_callback(lambda done: done.cancelled() or done.exception())  # heard or not
             outcome = await asyncio.shield(filling)
         if isinstance(outcome, Refused):
@@ -64,7 +64,12 @@ class StoreBox:
         return Reply(outcome.body)
 
     async def _accept_large(
-        self, draft: Draft, batch: Batch, key: Key | None, encoded: Callable[[str, int], bytes]
+        self,
+        draft: Draft,
+        batch: Batch,
+        runs: Sequence[tuple[int, Sequence[Intake]]],
+        key: Key | None,
+        encoded: Callable[[str, int], bytes],
     ) -> Accepted | Refused:
         # Before the job is made: the sweep may see it earlier than this request hears of it.
         self.being_filled.add(draft.public_id)
@@ -72,15 +77,19 @@ class StoreBox:
             opened = await self._store.write(OpenJob(draft, batch, key), intake=True)
             if isinstance(opened, Refused) or opened.replayed:
                 return opened
-            return await self._fill(draft, batch, opened.job_id, encoded)
+            return await self._fill(draft, runs, opened.job_id, encoded)
         finally:
             self.being_filled.discard(draft.public_id)
 
     async def _fill(
-        self, draft: Draft, batch: Batch, job_id: int, encoded: Callable[[str, int], bytes]
+        self,
+        draft: Draft,
+        runs: Sequence[tuple[int, Sequence[Intake]]],
+        job_id: int,
+        encoded: Callable[[str, int], bytes],
     ) -> Accepted:
         try:
-            for first, records in slices(batch.records):
+            for first, records in runs:
                 await self._store.write(
                     AddRecords(job_id, first, records, draft.now_ms), intake=True, admitted=True
                 )
@@ -107,11 +116,8 @@ class StoreBox:
 
     async def faults(self, job: Job, limit: int) -> list[Fault]:
         """The job's open issues in the order of its records."""
-        rows = await self._store.read(
-            "issues.of_job",
-            {"first": record_id(job.id, 0), "beyond": record_id(job.id + 1, 0), "limit": limit},
-        )
-        return [Fault(code, message, rid & INDEX_MASK, field) for rid, code, message, field in rows]
+        rows = await self._store.read("issues.of_job", {**records_of(job.id), "limit": limit})
+        return [Fault(code, message, index_of(rid), field) for rid, code, message, field in rows]
 
     async def read(self, query: str, params: Mapping[str, object]) -> list[tuple[Any, ...]]:
         """Rows of a family's own query."""

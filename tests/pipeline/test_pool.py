@@ -7,18 +7,17 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import pytest
-import uvloop
 
 from ingestbox.model import Chunk, Item, Outcome
 from ingestbox.pipeline.pool import ChildDied, ChildTimeout, FunctionRefused, Pool, PoolStopped
+from tests.harness import Run
 
-T = TypeVar("T")
 LONG = 60.0
 """A time-out that these tests do not mean to reach, in seconds."""
 
@@ -26,18 +25,6 @@ LONG = 60.0
 @pytest.fixture(autouse=True)
 def _helpers_for_children(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent))
-
-
-@pytest.fixture(params=[asyncio.new_event_loop, uvloop.new_event_loop], ids=["asyncio", "uvloop"])
-def run(request: pytest.FixtureRequest) -> Callable[[Coroutine[Any, Any, T]], T]:
-    def run(work: Coroutine[Any, Any, T]) -> T:
-        with asyncio.Runner(loop_factory=request.param) as runner:
-            return runner.run(work)
-
-    return run
-
-
-Run = Callable[[Coroutine[Any, Any, None]], None]
 
 
 class HeldClock:

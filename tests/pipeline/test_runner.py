@@ -14,7 +14,7 @@ import pytest
 from ingestbox import families
 from ingestbox.config import Work
 from ingestbox.family import Batch, Intake
-from ingestbox.model import Job, JobState
+from ingestbox.model import Job, JobState, index_of
 from ingestbox.pipeline.pool import Pool
 from ingestbox.pipeline.retry import DEATHS_ALONE
 from ingestbox.pipeline.runner import Runner
@@ -61,7 +61,7 @@ async def the_job(store: Store) -> tuple[Job, list[tuple[int, str]]]:
     wanted = {"public_id": "j", "family": "feedback", "workspace": "default"}
     (row,) = await store.read("jobs.by_public_id", wanted)
     issues = await store.read("issues.of_job", {"first": 0, "beyond": 2**62, "limit": 100})
-    return jobs.from_row(row), [(rid & 0xFFFFFF, code) for rid, code, *_ in issues]
+    return jobs.from_row(row), [(index_of(rid), code) for rid, code, *_ in issues]
 
 
 async def until(condition: Callable[[], object]) -> None:
