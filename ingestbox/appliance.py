@@ -16,6 +16,9 @@ from ingestbox.clock import Clock, SystemClock
 from ingestbox.config import Settings
 from ingestbox.errors import IngestError, StartupError
 from ingestbox.forward import Forwarder
+from ingestbox.identity.guard import Guard
+from ingestbox.identity.keyring import StoredKeys
+from ingestbox.identity.secretfile import load_secret
 from ingestbox.ops import doctor, status
 from ingestbox.ops.health import BoxHealth
 from ingestbox.pipeline.pool import Pool
@@ -23,16 +26,13 @@ from ingestbox.pipeline.runner import Runner
 from ingestbox.store import Store, tidy
 from ingestbox.store.engine import has_wal_reset_bug, version
 from ingestbox.store.lock import DataLock
-from ingestbox.web import sync
-from ingestbox.web.admin import Admin
+from ingestbox.web import v1
 from ingestbox.web.app import build_app
 from ingestbox.web.binding import BoundRoute
 from ingestbox.web.box import StoreBox
-from ingestbox.web.identity import Guard
-from ingestbox.web.keyring import StoredKeys
-from ingestbox.web.secretfile import load_secret
 from ingestbox.web.server import HttpServer, run
 from ingestbox.web.service import service_routes
+from ingestbox.web.v1 import sync
 from ingestbox.workqueue import Bell
 
 log = logging.getLogger("ingestbox")
@@ -160,16 +160,18 @@ class Appliance:
             live = status.Live(server.url, bell.depth, bell.worker_restarts, pool.alive, pool.restarts)
             return await status.snapshot(store, live)
 
-        admin = Admin(
-            store,
-            forget=guard.forget,
+        parts = v1.Parts(
+            store=store,
+            families=known,
+            guard=guard,
+            ring=bell.ring,
             snapshot=snapshot,
             examine=lambda: doctor.examine(store, settings),
         )
         app = build_app(
             routes=[
                 *service_routes(health),
-                *(BoundRoute(route) for route in (*admin.routes(), *sync.routes(store, known))),
+                *(BoundRoute(route) for route in (*v1.routes(parts), *sync.routes(store, known))),
                 *(
                     BoundRoute(route, error_body=family.error_body)
                     for family in known.values()

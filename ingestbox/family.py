@@ -96,12 +96,45 @@ class Ask(Protocol):
     limits: Limits
 
 
+class Parameter(msgspec.Struct, frozen=True):
+    """One value that a call takes beside its body; those of the path are found there, and described here.
+
+    `type` is a type as msgspec knows it (`Annotated[int, Meta(ge=1, le=500)]`, a `Literal`, a list of these);
+    it documents what the handler checks.
+    """
+
+    name: str
+    description: str
+    type: Any = str
+    place: Literal["query", "header", "path"] = "query"
+    required: bool = False
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """A success of a route: its status and the type of its body (None: there is none).
+
+    `type` is what the handler returns, so that the documentation says what is sent; `media_type` is for
+    bodies that are not JSON (those have no type).
+    """
+
+    type: Any
+    status: int = 200
+    description: str = "Done."
+    media_type: str = "application/json"
+
+
 class Route(msgspec.Struct, frozen=True):
-    """One endpoint, as data: web binds it.
+    """One endpoint, as data: web binds it, and documents it in /openapi.json.
 
     `roles` empty admits every authenticated caller. `body_limit` names a field of `[limits]` ending in
-    `_mb` or `_kb`; None means the call takes no body. `summary` is for the API's documentation.
-    `media_types` are the body's; `application/json` also admits every `…+json`.
+    `_mb` or `_kb`; None means the call takes no body. `media_types` are the body's; `application/json` also
+    admits every `…+json`. `rate` names a field of `[rates]`; calls are counted by caller, family and rate.
+
+    The rest is documentation, which tests hold against what the route does: `summary` is a phrase without a
+    full stop; `body` is the type of the body, `example` one that the route takes; `answers` its successes;
+    `errors` are the codes of the catalogue (`errors.CATALOGUE`) that the handler raises of its own accord:
+    what binding raises for every route (401, 403, 413, 415 …) is added by itself. `idempotent` says that the
+    handler honours Idempotency-Key.
     """
 
     method: Method
@@ -111,6 +144,14 @@ class Route(msgspec.Struct, frozen=True):
     roles: frozenset[Role] = frozenset()
     body_limit: str | None = None
     media_types: tuple[str, ...] = ("application/json",)
+    rate: str = "requests"
+    description: str = ""
+    body: Any = None
+    example: Any = None
+    parameters: tuple[Parameter, ...] = ()
+    answers: tuple[Answer, ...] = ()
+    errors: tuple[str, ...] = ()
+    idempotent: bool = False
 
 
 class Family(msgspec.Struct, frozen=True):

@@ -16,10 +16,10 @@ from typing import Any, TypeVar
 import httpx2
 
 from ingestbox.clock import SystemClock
+from ingestbox.identity.secretfile import load_secret
+from ingestbox.identity.tokens import mint
 from ingestbox.model import Role
 from ingestbox.store.lock import read_holder
-from ingestbox.web.secretfile import load_secret
-from ingestbox.web.tokens import mint
 
 T = TypeVar("T")
 

@@ -25,12 +25,13 @@ from ingestbox.store import load_queries
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "ingestbox"
 
-LEAVES = frozenset({"clock", "config", "errors", "family", "ids", "logs", "model", "strictjson"})
+LEAVES = frozenset({"clock", "config", "errors", "family", "ids", "logs", "metrics", "model", "strictjson"})
 LAYERS: tuple[frozenset[str], ...] = (
     LEAVES,
     frozenset({"enrich"}),
     frozenset({"store"}),
     frozenset({"workqueue"}),
+    frozenset({"identity"}),
     frozenset({"families", "forward", "pipeline", "web"}),
     frozenset({"ops"}),
     frozenset({"appliance"}),
@@ -186,7 +187,7 @@ def test_a_family_has_tests_of_its_own(family: Family) -> None:
 
 
 def settings_structs() -> dict[str, type[msgspec.Struct]]:
-    return {"": Settings, **config.sections(), "lanes": config.Lane}
+    return {"": Settings, **config.sections(), **config.LISTS}
 
 
 def test_every_setting_has_a_sentence_and_a_default() -> None:
@@ -198,7 +199,7 @@ def test_every_setting_has_a_sentence_and_a_default() -> None:
                 continue
             name = f"[{section}] {field.name}"
             assert describe(hints[field.name]).endswith("."), f"{name} needs a sentence"
-            assert not field.required or section == "lanes", f"{name} needs a default"
+            assert not field.required or section in config.LISTS, f"{name} needs a default"
 
 
 def test_every_setting_can_come_from_the_environment() -> None:

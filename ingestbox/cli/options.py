@@ -28,7 +28,7 @@ class Duration(click.ParamType[int]):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
         """The seconds, at most ten years. Fails as click does: a sentence and exit code 2."""
-        from ingestbox.web.admin import MAX_TTL_SECONDS
+        from ingestbox.web.v1.keys import MAX_TTL_SECONDS
 
         found = _DURATION.fullmatch(value)
         if found is None:

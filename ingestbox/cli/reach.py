@@ -16,22 +16,22 @@ import click
 import httpx2
 import msgspec
 
-from ingestbox import logs
+from ingestbox import families, logs
 from ingestbox.clock import SystemClock
 from ingestbox.config import Settings
+from ingestbox.identity.guard import Guard
+from ingestbox.identity.keyring import StoredKeys
+from ingestbox.identity.secretfile import load_secret
+from ingestbox.identity.tokens import mint
 from ingestbox.model import Role
 from ingestbox.ops import doctor, status
 from ingestbox.ops.offline import open_store
 from ingestbox.store import Store
 from ingestbox.store.lock import is_held, read_holder
-from ingestbox.web.admin import Admin
+from ingestbox.web import v1
 from ingestbox.web.app import build_app
 from ingestbox.web.binding import BoundRoute
 from ingestbox.web.box import StoreBox
-from ingestbox.web.identity import Guard
-from ingestbox.web.keyring import StoredKeys
-from ingestbox.web.secretfile import load_secret
-from ingestbox.web.tokens import mint
 
 TOKEN_SECONDS = 60
 """How long a token that a command makes for itself is good; it makes the next one at half time."""
@@ -158,14 +158,16 @@ def _door(store: Store, settings: Settings) -> Any:
         clock=store.clock,
         leeway_seconds=settings.auth.leeway_seconds,
     )
-    admin = Admin(
-        store,
-        forget=guard.forget,
+    parts = v1.Parts(
+        store=store,
+        families=families.load(),
+        guard=guard,
+        ring=lambda _: None,
         snapshot=lambda: status.snapshot(store),
         examine=lambda: doctor.examine(store, settings),
     )
     return build_app(
-        routes=[BoundRoute(route) for route in admin.routes()],
+        routes=[BoundRoute(route) for route in v1.routes(parts)],
         guard=guard,
         box=StoreBox(store, ring=lambda _: None),
         limits=settings.limits,

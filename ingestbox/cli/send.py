@@ -168,8 +168,8 @@ async def _client(url: str | None, token: str | None, settings: Settings) -> htt
     import httpx2
 
     from ingestbox.cli.reach import CONNECT_SECONDS, MintedToken, running_box
+    from ingestbox.identity.secretfile import load_secret
     from ingestbox.model import Role
-    from ingestbox.web.secretfile import load_secret
 
     timeout = httpx2.Timeout(READ_SECONDS, connect=CONNECT_SECONDS)
     if url is not None:

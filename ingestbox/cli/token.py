@@ -36,9 +36,9 @@ def create(
     (ingestbox key create).
     """
     from ingestbox.clock import SystemClock
+    from ingestbox.identity.secretfile import NAME, load_secret
+    from ingestbox.identity.tokens import mint
     from ingestbox.model import Role
-    from ingestbox.web.secretfile import NAME, load_secret
-    from ingestbox.web.tokens import mint
 
     folder = Path(settings_of(data, config).data)
     if not (folder / NAME).exists():

@@ -5,24 +5,25 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Awaitable, Callable, MutableMapping, Sequence
+from collections.abc import MutableMapping, Sequence
 from typing import Any
 
 from ingestbox import logs
 from ingestbox.clock import Clock
 from ingestbox.config import Limits
 from ingestbox.errors import IngestError
-from ingestbox.family import Box
+from ingestbox.family import Box, Reply
+from ingestbox.identity.guard import Guard
 from ingestbox.web.accesslog import AccessLog
 from ingestbox.web.binding import BoundRoute, Endpoint
 from ingestbox.web.bodies import Body, Receive
 from ingestbox.web.headers import header_map, request_id_of
-from ingestbox.web.identity import Guard
-from ingestbox.web.replies import Wire, wire, wire_error
+from ingestbox.web.origin import origin_of
+from ingestbox.web.replies import COMMON_HEADERS, Wire, wire, wire_error
 from ingestbox.web.routing import Table
+from ingestbox.web.streams import Send, Streamed
 
 Scope = MutableMapping[str, Any]
-Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 RETRY_SECONDS = 5
 """`Retry-After` while the box stops: about what a restart takes."""
@@ -67,10 +68,12 @@ class Door:
         request_id = request_id_of(headers)
         logs.request_id.set(request_id)
         logs.user_id.set(None)  # a pipelined request begins in the context of the one before it
+        origin = origin_of(scope, headers)
         body = Body(receive, headers)
         endpoint: Endpoint | None = None
         close = self._draining
         failure: IngestError | None = None
+        reply: Reply | None = None
         try:
             if self._draining:
                 raise IngestError("shutting_down", retry_after=RETRY_SECONDS)
@@ -84,6 +87,7 @@ class Door:
                 path=path,
                 query_string=scope["query_string"],
                 headers=headers,
+                origin=origin,
                 request_id=request_id,
                 body=body,
             )
@@ -102,7 +106,9 @@ class Door:
             close = close or code == "body_incomplete"
             shape = endpoint.error_body if endpoint else self._table.error_body(scope["path"])
             answer = wire_error(failure, shape, request_id)
-        if code != CLIENT_GONE:
+        if isinstance(reply, Streamed) and failure is None:
+            await _stream(reply, scope, receive, send, request_id)
+        elif code != CLIENT_GONE:
             await _deliver(answer, body, send, close)
         self._access.note(
             method=scope["method"],
@@ -115,6 +121,19 @@ class Door:
         )
         if self._draining:
             self._access.flush()
+
+
+async def _stream(reply: Streamed, scope: Scope, receive: Receive, send: Send, request_id: str) -> None:
+    """Lets a streamed reply send itself, with the headers that every answer has."""
+    common = (*COMMON_HEADERS, (b"x-request-id", request_id.encode("ascii")))
+
+    async def send_with_headers(message: MutableMapping[str, Any]) -> None:
+        if message["type"] == "http.response.start":
+            own = {name for name, _ in message["headers"]}
+            message["headers"] = [*message["headers"], *(each for each in common if each[0] not in own)]
+        await send(message)
+
+    await reply.app(scope, receive, send_with_headers)
 
 
 async def _deliver(answer: Wire, body: Body, send: Send, close: bool) -> None:

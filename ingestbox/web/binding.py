@@ -10,9 +10,10 @@ import msgspec
 from ingestbox.config import MIB, Limits
 from ingestbox.errors import IngestError
 from ingestbox.family import Box, Reply, Route
+from ingestbox.identity.guard import Guard
 from ingestbox.model import Caller
 from ingestbox.web.bodies import Body, check_content_type, content_encoding
-from ingestbox.web.identity import Guard
+from ingestbox.web.origin import Origin
 
 ErrorBody = Callable[[IngestError, str], dict[str, object]]
 """The body of an error reply, from the error and the request id."""
@@ -48,6 +49,7 @@ class Request:
         "headers",
         "limits",
         "method",
+        "origin",
         "path",
         "query",
         "query_string",
@@ -69,6 +71,7 @@ class Request:
         path: Mapping[str, str],
         query_string: bytes,
         headers: Mapping[str, str],
+        origin: Origin,
         request_id: str,
         body: bytes,
         wire_sha256: bytes,
@@ -84,6 +87,7 @@ class Request:
         self.query_string = query_string.decode("latin-1")
         self.query = _query(self.query_string) if query_string else _NO_QUERY
         self.headers = headers
+        self.origin = origin
         self.request_id = request_id
         self.body = body
         self.wire_sha256 = wire_sha256
@@ -125,6 +129,7 @@ class Endpoint:
         path: Mapping[str, str],
         query_string: bytes,
         headers: Mapping[str, str],
+        origin: Origin,
         request_id: str,
         body: Body,
     ) -> Reply:
@@ -143,6 +148,7 @@ class Endpoint:
             path=path,
             query_string=query_string,
             headers=headers,
+            origin=origin,
             request_id=request_id,
             body=content,
             wire_sha256=body.wire_sha256,

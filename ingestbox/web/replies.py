@@ -19,7 +19,7 @@ _encode = msgspec.json.Encoder().encode
 
 _JSON = (b"content-type", b"application/json")
 _PROBLEM = ("content-type", "application/problem+json")
-_COMMON = ((b"x-content-type-options", b"nosniff"), (b"cache-control", b"no-store"))
+COMMON_HEADERS = ((b"x-content-type-options", b"nosniff"), (b"cache-control", b"no-store"))
 _NO_CONTENT = frozenset({204, 304})
 
 
@@ -39,7 +39,7 @@ def wire(reply: Reply, request_id: str) -> Wire:
     else:
         body = reply.body if type(reply.body) is bytes else _encode(reply.body)
         headers = [_JSON, (b"content-length", b"%d" % len(body))]
-    headers += _COMMON
+    headers += COMMON_HEADERS
     headers.append((b"x-request-id", request_id.encode("ascii")))
     for name, value in reply.headers:
         if not value.isprintable():

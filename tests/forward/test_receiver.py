@@ -22,7 +22,7 @@ from ingestbox.family import Family, Reply
 from ingestbox.model import Caller, Role, delivery_digest
 from ingestbox.store import Store
 from ingestbox.store.sync import UNIT_LINES, Hole, Link, cover
-from ingestbox.web import sync
+from ingestbox.web.v1 import sync
 from tests.forward.support import START_MS, HeldClock, opened, run, ticket_line
 
 BOX, EPOCH = "b00112233", "e1"

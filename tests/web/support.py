@@ -14,14 +14,14 @@ import msgspec
 from ingestbox.config import Limits, Server
 from ingestbox.errors import Fault, IngestError
 from ingestbox.family import Box, Reply, Route
+from ingestbox.identity.apikeys import KeyRecord
+from ingestbox.identity.guard import Guard
+from ingestbox.identity.tokens import mint
 from ingestbox.model import Role
-from ingestbox.web.apikeys import KeyRecord
 from ingestbox.web.app import Door, build_app
 from ingestbox.web.binding import BoundRoute, Request
-from ingestbox.web.identity import Guard
 from ingestbox.web.server import HttpServer, run
 from ingestbox.web.service import Check, service_routes
-from ingestbox.web.tokens import mint
 
 SECRET = b"0123456789abcdef0123456789abcdef0123456789a"
 STATIC_KEY = "static-key-of-thirty-two-or-more-characters"

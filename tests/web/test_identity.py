@@ -12,10 +12,10 @@ import jwt
 import pytest
 
 from ingestbox.errors import IngestError, StartupError
+from ingestbox.identity.apikeys import KeyRecord, key_digest, new_key, static_keys
+from ingestbox.identity.guard import Guard
+from ingestbox.identity.tokens import mint
 from ingestbox.model import Caller, Role
-from ingestbox.web.apikeys import KeyRecord, key_digest, new_key, static_keys
-from ingestbox.web.identity import Guard
-from ingestbox.web.tokens import mint
 from tests.web.support import SECRET, STATIC_KEY, HeldClock, Keys, Live, serve
 
 
@@ -295,7 +295,7 @@ def test_a_key_ends_when_it_expires_also_while_remembered(gate: Gate) -> None:
 
 
 def test_more_tokens_than_are_remembered_still_work(gate: Gate, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ingestbox.web.identity.REMEMBERED", 3)
+    monkeypatch.setattr("ingestbox.identity.guard.REMEMBERED", 3)
     small = Gate()
     tokens = [signed(small, sub=f"s{n}") for n in range(10)]
     for _ in range(2):

@@ -10,7 +10,7 @@ from random import Random
 
 import pytest
 
-from ingestbox.web.secretfile import load_secret
+from ingestbox.identity.secretfile import load_secret
 from tests.faults.audit import audit
 from tests.faults.journal import Journal
 from tests.faults.ledger import check_effects

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from ingestbox.identity.apikeys import KeyRecord
 from ingestbox.store import Store
 from ingestbox.store.keys import NoteUse
-from ingestbox.web.apikeys import KeyRecord
 
 
 class StoredKeys:

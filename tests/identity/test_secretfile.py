@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from ingestbox.errors import StartupError
-from ingestbox.web.secretfile import load_secret
+from ingestbox.identity.secretfile import load_secret
 
 
 def mode_of(path: Path) -> int:

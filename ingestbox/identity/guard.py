@@ -8,9 +8,17 @@ from typing import Generic, TypeVar
 
 from ingestbox.clock import Clock
 from ingestbox.errors import IngestError
+from ingestbox.identity.apikeys import (
+    PREFIX,
+    KeyFinder,
+    KeyRecord,
+    is_key,
+    key_digest,
+    match_static,
+    static_keys,
+)
+from ingestbox.identity.tokens import LocalIssuer, Verified
 from ingestbox.model import Caller
-from ingestbox.web.apikeys import PREFIX, KeyFinder, KeyRecord, is_key, key_digest, match_static, static_keys
-from ingestbox.web.tokens import LocalIssuer, Verified
 
 REMEMBERED = 4_096
 """Tokens, and keys, remembered at once."""

@@ -13,8 +13,8 @@ from typing import Protocol
 import msgspec
 
 from ingestbox.errors import StartupError
+from ingestbox.identity.tokens import DEFAULT_WORKSPACE
 from ingestbox.model import Caller, Role
-from ingestbox.web.tokens import DEFAULT_WORKSPACE
 
 PREFIX = "ibk_"
 MIN_STATIC_CHARACTERS = 32

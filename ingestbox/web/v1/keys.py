@@ -1,18 +1,17 @@
-"""The box's own administration over HTTP: API keys, statistics, the doctor (`/v1`, role admin)."""
+"""`/v1/keys`: API keys (role admin)."""
 
 from __future__ import annotations
-
-from collections.abc import Awaitable, Callable
 
 import msgspec
 
 from ingestbox import strictjson
 from ingestbox.errors import Fault, IngestError
-from ingestbox.family import Ask, Reply, Route
+from ingestbox.family import Reply, Route
+from ingestbox.identity.apikeys import key_digest, new_key
 from ingestbox.model import Role
-from ingestbox.store import Store
 from ingestbox.store.keys import CreateKey, RevokeKey, list_keys
-from ingestbox.web.apikeys import key_digest, new_key
+from ingestbox.web.binding import Request
+from ingestbox.web.v1.parts import Parts
 
 ADMIN = frozenset({Role.ADMIN})
 MAX_NAME = 100
@@ -28,22 +27,12 @@ class NewKey(msgspec.Struct, forbid_unknown_fields=True):
     ttl_seconds: int | None = None
 
 
-class Admin:
-    """The handlers. `snapshot` and `examine` are the reports that the command line shows too."""
+class Keys:
+    """The workspace's keys."""
 
-    def __init__(
-        self,
-        store: Store,
-        *,
-        forget: Callable[[str], None],
-        snapshot: Callable[[], Awaitable[object]],
-        examine: Callable[[], Awaitable[object]],
-    ) -> None:
-        """`forget(digest)` makes the guard drop what it remembers of a key."""
-        self._store = store
-        self._forget = forget
-        self._snapshot = snapshot
-        self._examine = examine
+    def __init__(self, parts: Parts) -> None:
+        self._store = parts.store
+        self._guard = parts.guard
 
     def routes(self) -> tuple[Route, ...]:
         """What web binds."""
@@ -51,11 +40,9 @@ class Admin:
             Route("POST", "/v1/keys", self.create_key, "Make an API key", ADMIN, "control_kb"),
             Route("GET", "/v1/keys", self.keys, "The workspace's API keys", ADMIN),
             Route("DELETE", "/v1/keys/{id}", self.revoke_key, "Revoke an API key", ADMIN),
-            Route("GET", "/v1/stats", self.stats, "What the box holds and does", ADMIN),
-            Route("GET", "/v1/doctor", self.doctor, "Checks of the box, each with its remedy", ADMIN),
         )
 
-    async def create_key(self, ask: Ask) -> Reply:
+    async def create_key(self, ask: Request) -> Reply:
         """POST /v1/keys: 201 with the key, which is shown this once."""
         wanted = _new_key(ask.body)
         now = self._store.clock.now_ms()
@@ -77,27 +64,19 @@ class Admin:
         body = {"id": str(key_id), "key": key, "name": wanted.name, "roles": wanted.roles}
         return Reply({**body, "workspace": workspace}, status=201)
 
-    async def keys(self, ask: Ask) -> Reply:
+    async def keys(self, ask: Request) -> Reply:
         """GET /v1/keys: without the keys themselves."""
         return Reply({"keys": await list_keys(self._store, ask.caller.workspace)})
 
-    async def revoke_key(self, ask: Ask) -> Reply:
+    async def revoke_key(self, ask: Request) -> Reply:
         """DELETE /v1/keys/{id}: it is refused from the next request on."""
         given = ask.path["id"]
         key_id = int(given) if given.isascii() and given.isdigit() and len(given) < 19 else -1
         digest = await self._store.write(RevokeKey(key_id, ask.caller.workspace, self._store.clock.now_ms()))
         if digest is None:
             raise IngestError("not_found", f"There is no key {given}.")
-        self._forget(digest)
+        self._guard.forget(digest)
         return Reply({"id": given, "revoked": True})
-
-    async def stats(self, _: Ask) -> Reply:
-        """GET /v1/stats."""
-        return Reply(await self._snapshot())
-
-    async def doctor(self, _: Ask) -> Reply:
-        """GET /v1/doctor."""
-        return Reply(await self._examine())
 
 
 def _new_key(body: bytes) -> NewKey:

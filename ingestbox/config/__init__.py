@@ -1,0 +1,43 @@
+"""Settings: `settings` says what there is, `load` reads it, `reference` writes it down for people."""
+
+from __future__ import annotations
+
+from ingestbox.config.issuer import Issuer
+from ingestbox.config.load import Loaded, load
+from ingestbox.config.reference import describe, reference
+from ingestbox.config.settings import (
+    LISTS,
+    MIB,
+    Alarms,
+    Auth,
+    Lane,
+    Limits,
+    Log,
+    Rates,
+    Server,
+    Settings,
+    Store,
+    Work,
+    sections,
+)
+
+__all__ = [
+    "LISTS",
+    "MIB",
+    "Alarms",
+    "Auth",
+    "Issuer",
+    "Lane",
+    "Limits",
+    "Loaded",
+    "Log",
+    "Rates",
+    "Server",
+    "Settings",
+    "Store",
+    "Work",
+    "describe",
+    "load",
+    "reference",
+    "sections",
+]

@@ -1,0 +1,254 @@
+"""Settings as data, each with a default, a key in the file, an environment variable and a sentence."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, get_type_hints
+
+import msgspec
+from msgspec import Meta
+
+from ingestbox.config.issuer import Issuer
+
+MIB = 1_048_576
+"""MB means 1,048,576 bytes throughout (contract: common, Requests)."""
+
+
+class Server(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """[server]: where the box listens."""
+
+    # Not empty: that would mean every address.
+    host: Annotated[str, Meta(min_length=1, description="Address to listen on.")] = "127.0.0.1"
+    port: Annotated[
+        int, Meta(ge=0, le=65535, description="TCP port to listen on; 0 picks a free one and logs it.")
+    ] = 8000
+    stop_seconds: Annotated[
+        float, Meta(gt=0, le=300, description="How long a stop waits for requests and chunks in hand.")
+    ] = 10.0
+    prefix: Annotated[
+        str,
+        Meta(
+            pattern="^(/[A-Za-z0-9._~-]+)*$",
+            description="Path below which a proxy publishes the box, such as `/ingest`. Requests are taken "
+            "with and without it.",
+        ),
+    ] = ""
+    allowed_hosts: Annotated[
+        list[str],
+        Meta(
+            description="Names that the Host header may have, `*.example.com` for all below one; loopback "
+            "always may. Empty: any."
+        ),
+    ] = []
+    trusted_proxies: Annotated[
+        list[str],
+        Meta(description="Addresses or networks of proxies whose X-Forwarded-For and -Proto are believed."),
+    ] = []
+    cors_origins: Annotated[
+        list[str],
+        Meta(
+            description="Origins of web pages that may call the API, such as `https://app.example`; `*`: any."
+        ),
+    ] = []
+    tls_cert: Annotated[
+        str,
+        Meta(
+            description="File with the certificate and its chain (PEM); with `tls_key` the box speaks HTTPS."
+        ),
+    ] = ""
+    tls_key: Annotated[str, Meta(description="File with the certificate's private key (PEM).")] = ""
+    tls_client_ca: Annotated[
+        str, Meta(description="File with the CAs (PEM) of which each client has to show a certificate.")
+    ] = ""
+
+
+class Log(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """[log]: what is logged and how; `LOG_LEVEL` and `LOG_FORMAT` are read too."""
+
+    level: Annotated[
+        Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"], Meta(description="Lowest level logged.")
+    ] = "INFO"
+    format: Annotated[
+        Literal["json", "simple"], Meta(description="One JSON object a line, or a line for people.")
+    ] = "json"
+
+
+class Auth(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """[auth]: who is let in."""
+
+    api_keys: Annotated[
+        list[str],
+        Meta(
+            description="Static API keys, each `key`, `key:role+role` or `key:role+role:workspace`; a key has"
+            " 32 characters or more. In the environment separated by commas, or a file named by "
+            "INGESTBOX_AUTH_API_KEYS_FILE with one a line."
+        ),
+    ] = []
+    leeway_seconds: Annotated[
+        int, Meta(ge=0, le=300, description="Clock difference forgiven in a token's exp and nbf.")
+    ] = 5
+    session_minutes: Annotated[
+        int, Meta(ge=1, le=43_200, description="How long a token from POST /api/auth/login is good.")
+    ] = 60
+
+
+class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """[limits]: caps on what one request may carry; they hold on the wire and after decompression."""
+
+    feedback_json_mb: Annotated[int, Meta(ge=1, le=1024, description="JSON body of feedback, in MB.")] = 16
+    sync_mb: Annotated[int, Meta(ge=1, le=1024, description="Body of /v1/sync/batches, in MB.")] = 16
+    control_kb: Annotated[
+        int, Meta(ge=1, le=65536, description="Body of any other call (keys, administration), in KB.")
+    ] = 64
+    feedback_records: Annotated[int, Meta(ge=1, le=100_000, description="Records in one feedback batch.")] = (
+        1_000
+    )
+    waiting_writes: Annotated[
+        int,
+        Meta(ge=1, description="Intake writes that may wait for the store; past it 503 with Retry-After."),
+    ] = 512
+    body_stall_seconds: Annotated[
+        float, Meta(gt=0, description="A body that sends nothing for this long is given up with 408.")
+    ] = 30.0
+    header_seconds: Annotated[
+        float, Meta(gt=0, description="A request whose headers take longer is given up with 408.")
+    ] = 10.0
+    connections: Annotated[
+        int,
+        Meta(
+            ge=1,
+            description="Connections open at once; past it new ones get 503. Held below "
+            "what the process may open.",
+        ),
+    ] = 1_000
+    bodies_mb: Annotated[
+        int,
+        Meta(
+            ge=1, description="Bytes of bodies in memory at once, in MB; past it 503 before the body is read."
+        ),
+    ] = 64
+
+
+class Rates(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """[rates]: requests a minute, for each caller; 0: no limit. A minute's allowance may be used at once."""
+
+    requests: Annotated[
+        int, Meta(ge=0, description="Calls without a rate of their own, for each family and for /v1 apart.")
+    ] = 0
+    intake: Annotated[int, Meta(ge=0, description="Calls that take records in, for each family apart.")] = 0
+    login: Annotated[
+        int, Meta(ge=0, description="POST /api/auth/login, for each address and for each e-mail apart.")
+    ] = 10
+
+
+class Alarms(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """[alarms]: who is told when something is wrong, or well again; the log always is."""
+
+    webhook_url: Annotated[
+        str, Meta(pattern="^(https?://.+)?$", description="Where alarms are posted as JSON. Empty: nowhere.")
+    ] = ""
+    webhook_secret: Annotated[
+        str,
+        Meta(description="Signs what is posted (Standard Webhooks: `whsec_` and base64). Empty: not signed."),
+    ] = ""
+    check_seconds: Annotated[
+        float, Meta(gt=0, description="How often the box looks for what to alarm about.")
+    ] = 5.0
+
+
+class Store(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """[store]: the ledger."""
+
+    max_mb: Annotated[
+        int,
+        Meta(ge=0, description="Largest size of the database in MB; past it intake answers 507. 0: none."),
+    ] = 0
+    min_free_mb: Annotated[
+        int, Meta(ge=0, description="Free disk space in MB below which the box says it is not ready.")
+    ] = 256
+    readers: Annotated[int, Meta(ge=1, le=16, description="Read-only connections.")] = 2
+    idempotency_hours: Annotated[
+        int, Meta(ge=1, le=8760, description="How long an Idempotency-Key is remembered.")
+    ] = 48
+
+
+class Work(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """[work]: processing."""
+
+    workers: Annotated[int, Meta(ge=1, le=64, description="Jobs worked on at once.")] = 4
+    children: Annotated[
+        int, Meta(ge=0, le=64, description="Processes for CPU work; 0: one per core, at most four.")
+    ] = 0
+    chunk_records: Annotated[
+        # Settling 500 holds the writer for about 15 ms.
+        int, Meta(ge=1, le=500, description="Records processed and settled together.")
+    ] = 100
+    chunk_seconds: Annotated[
+        float, Meta(gt=0, description="A chunk that takes longer is stopped and retried in smaller parts.")
+    ] = 60.0
+    lease_seconds: Annotated[
+        float, Meta(gt=0, description="How long a worker holds a job without progress before it is freed.")
+    ] = 300.0
+    sweep_seconds: Annotated[
+        float, Meta(gt=0, description="How often leases, due retries and the workers' health are looked at.")
+    ] = 5.0
+
+
+class Lane(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """[[lanes]]: one upstream that finished results are delivered to."""
+
+    name: Annotated[str, Meta(pattern="^[a-z][a-z0-9_]{0,31}$", description="Name of the lane.")]
+    url: Annotated[
+        str,
+        Meta(pattern="^https?://", description="Where batches are posted, for example …/v1/sync/batches."),
+    ]
+    token: Annotated[str, Meta(description="Bearer token or API key for the upstream.")] = ""
+    token_file: Annotated[str, Meta(description="A file that holds the token instead.")] = ""
+    schedule: Annotated[
+        str,
+        Meta(pattern="^(immediately|every [1-9][0-9]* s)$", description='"immediately" or "every 60 s".'),
+    ] = "immediately"
+    batch_lines: Annotated[int, Meta(ge=1, le=10_000, description="Most lines in a batch.")] = 500
+    batch_kb: Annotated[
+        int,
+        Meta(ge=1, le=65536, description="Most kilobytes of a batch before compression (one line at least)."),
+    ] = 4096
+    timeout_seconds: Annotated[float, Meta(gt=0, description="Longest wait for the upstream's answer.")] = (
+        30.0
+    )
+    probe_seconds: Annotated[
+        float, Meta(gt=0, description="How often a paused lane tries again (contract: every 5 min).")
+    ] = 300.0
+    backoff_seconds: Annotated[
+        float,
+        Meta(gt=0, description="First pause after a failed try; it doubles, with full jitter, to 5 min."),
+    ] = 1.0
+
+
+class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Everything that can be set."""
+
+    data: Annotated[
+        str, Meta(min_length=1, description="The data folder; made with mode 0700 when it is not there.")
+    ] = "./ingestbox-data"
+    server: Server = Server()
+    log: Log = Log()
+    auth: Auth = Auth()
+    limits: Limits = Limits()
+    rates: Rates = Rates()
+    alarms: Alarms = Alarms()
+    store: Store = Store()
+    work: Work = Work()
+    issuers: Annotated[
+        list[Issuer], Meta(description="Whose tokens are taken; also as JSON in INGESTBOX_ISSUERS.")
+    ] = []
+    lanes: Annotated[list[Lane], Meta(description="Upstreams; also as JSON in INGESTBOX_LANES.")] = []
+
+
+LISTS: dict[str, type[msgspec.Struct]] = {"issuers": Issuer, "lanes": Lane}
+"""The lists of the file, `[[…]]`; each entry has a name of its own."""
+
+
+def sections() -> dict[str, type[msgspec.Struct]]:
+    """The sections of the file, by name, without the lists."""
+    hints = get_type_hints(Settings)
+    return {n: t for n, t in hints.items() if isinstance(t, type) and issubclass(t, msgspec.Struct)}

@@ -1,0 +1,61 @@
+"""What the lists of `/v1` have in common: `limit`, an opaque `cursor`, `next_cursor` (contract: common)."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Mapping
+from typing import Annotated
+
+from msgspec import Meta
+
+from ingestbox.errors import IngestError
+from ingestbox.family import DEFAULT_LIMIT, MAX_LIMIT, Parameter
+from ingestbox.model import Caller, Role
+
+NEWEST = (1 << 63) - 1
+"""Above every id: where a list that is newest first begins."""
+
+PAGE = (
+    Parameter("limit", f"How many; {DEFAULT_LIMIT} unless given.", Annotated[int, Meta(ge=1, le=MAX_LIMIT)]),
+    Parameter("cursor", "Where to go on: a `next_cursor` of this list."),
+)
+
+ALL = Parameter("all", "Every workspace, for administrators of the box.", bool)
+
+
+def below(query: Mapping[str, str]) -> int:
+    """The id that the page's ids are under. Raises IngestError `bad_parameter`."""
+    cursor = query.get("cursor")
+    if cursor is None:
+        return NEWEST
+    try:
+        text = base64.b64decode(cursor, altchars=b"-_", validate=True).decode("ascii")
+        number = int(text) if text.isdigit() and len(text) < 19 else 0
+    except (binascii.Error, ValueError):
+        number = 0
+    if number < 1:
+        raise IngestError("bad_parameter", "cursor must be a next_cursor of this list.")
+    return number
+
+
+def cursor(last: int | str) -> str:
+    """The cursor of a page that ends with this id."""
+    return base64.urlsafe_b64encode(str(last).encode()).decode()
+
+
+def number(text: str, noun: str) -> int:
+    """An id given in a path. Raises IngestError `not_found`: what is no id names nothing."""
+    if text.isascii() and text.isdigit() and len(text) < 19 and int(text) > 0:
+        return int(text)
+    raise IngestError("not_found", f"There is no {noun} {text[:40]}.")
+
+
+def everywhere(caller: Caller, query: Mapping[str, str]) -> bool:
+    """Whether the caller asks for every workspace with `all=true`, and may: an administrator does."""
+    given = query.get("all", "false")
+    if given not in ("true", "false"):
+        raise IngestError("bad_parameter", "all must be true or false.")
+    if given == "true" and Role.ADMIN not in caller.roles:
+        raise IngestError("forbidden", "all=true needs the role admin.")
+    return given == "true"
