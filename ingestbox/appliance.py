@@ -7,7 +7,8 @@ import contextlib
 import logging
 import os
 import sys
-from collections.abc import Sequence
+import tempfile
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 
@@ -15,24 +16,40 @@ from ingestbox import __version__, families, logs
 from ingestbox.clock import Clock, SystemClock
 from ingestbox.config import Settings
 from ingestbox.errors import IngestError, StartupError
+from ingestbox.family import Family
 from ingestbox.forward import Forwarder
+from ingestbox.identity.derived import Derived
 from ingestbox.identity.guard import Guard
 from ingestbox.identity.keyring import StoredKeys
-from ingestbox.identity.secretfile import load_secret
-from ingestbox.ops import doctor, status
+from ingestbox.identity.passwords import Hasher
+from ingestbox.identity.secretfile import Secrets, load_secrets
+from ingestbox.identity.users import StoredUsers
+from ingestbox.metrics import Metrics
+from ingestbox.ops import doctor, scrape, status
+from ingestbox.ops.alarms import Alarms
+from ingestbox.ops.conditions import BoxConditions
 from ingestbox.ops.health import BoxHealth
+from ingestbox.ops.webhook import webhook_of
 from ingestbox.pipeline.pool import Pool
 from ingestbox.pipeline.runner import Runner
-from ingestbox.store import Store, tidy
+from ingestbox.store import Store, changes, tidy
+from ingestbox.store.backlog import Backlog
 from ingestbox.store.engine import has_wal_reset_bug, version
 from ingestbox.store.lock import DataLock
 from ingestbox.web import v1
 from ingestbox.web.app import build_app
 from ingestbox.web.binding import BoundRoute
 from ingestbox.web.box import StoreBox
+from ingestbox.web.login import Login
+from ingestbox.web.metrics import metrics_route
+from ingestbox.web.openapi import Documentation
+from ingestbox.web.policies import Policies
+from ingestbox.web.progress import Progress
+from ingestbox.web.ratelimit import Buckets
 from ingestbox.web.server import HttpServer, run
 from ingestbox.web.service import service_routes
 from ingestbox.web.v1 import sync
+from ingestbox.web.v1.reports import Report
 from ingestbox.workqueue import Bell
 
 log = logging.getLogger("ingestbox")
@@ -64,6 +81,8 @@ class Appliance:
         self._folder = Path(settings.data)
         self._stack = AsyncExitStack()
         self._server: HttpServer | None = None
+        self._document = b""
+        self._routes: Sequence[BoundRoute] = ()
         self._damage: str | None = None
         self._sound = False  # nothing is known to be wrong with the store, and it was looked at if need be
         self._stop_by = float("-inf")  # monotonic seconds; a start that fails waits for nothing
@@ -79,6 +98,34 @@ class Appliance:
     def store(self) -> Store:
         """The ledger, once the box is started."""
         return self._store
+
+    @property
+    def routes(self) -> Sequence[BoundRoute]:
+        """Every route of the box, once it is built."""
+        return self._routes
+
+    @property
+    def document(self) -> bytes:
+        """What /openapi.json answers, once the box is built."""
+        return self._document
+
+    @classmethod
+    @contextlib.asynccontextmanager
+    async def built(cls, settings: Settings) -> AsyncIterator[Appliance]:
+        """A box for its routes and documentation, built on a folder of its own and not started.
+
+        Of the settings only those count that these show: server, limits and rates.
+        """
+        with tempfile.TemporaryDirectory(prefix="ingestbox-") as folder:
+            shown = Settings(
+                data=folder, server=settings.server, limits=settings.limits, rates=settings.rates
+            )
+            box = cls(shown)
+            try:
+                await box._start(build_only=True)
+                yield box
+            finally:
+                await box._stack.aclose()
 
     async def start(self) -> None:
         """Opens the data folder, starts every part, listens. Raises StartupError, and leaves nothing open."""
@@ -107,14 +154,16 @@ class Appliance:
         """Seconds that the part stopping now may take: all of them share `stop_seconds`."""
         return max(0.0, self._stop_by - self._clock.monotonic())
 
-    async def _start(self) -> None:
+    async def _start(self, build_only: bool = False) -> None:
+        """With `build_only` every part is made and none is started."""
         settings, clock, stack = self._settings, self._clock, self._stack
         sys.setswitchinterval(SWITCH_SECONDS)
         _make_folder(self._folder)
         lock = DataLock.take(self._folder)
         stack.callback(lock.release)
-        secret = load_secret(self._folder)
+        secrets = load_secrets(self._folder)
         known = families.load()
+        metrics = Metrics()
         unclean = self._mark_running()
         self._sound = not unclean
         self._store = store = await Store.open(
@@ -124,10 +173,11 @@ class Appliance:
             settings=settings.store,
             limits=settings.limits,
             clock=clock,
+            observe=metrics.group,
         )
         stack.callback(self._unmark_running)
 
-        forwarder = Forwarder(store, settings.lanes, clock=clock)
+        forwarder = Forwarder(store, settings.lanes, clock=clock, observe=metrics)
         pool = Pool(
             settings.work.children or min(os.cpu_count() or 1, MAX_CHILDREN),
             preload=[family.process.partition(":")[0] for family in known.values()],
@@ -135,8 +185,15 @@ class Appliance:
             log_level=settings.log.level,
             log_format=settings.log.format,
         )
+        progress = Progress()
         runner = Runner(
-            store, pool, known, settings.work, settled=lambda made: forwarder.wake() if made else None
+            store,
+            pool,
+            known,
+            settings.work,
+            settled=lambda made: forwarder.wake() if made else None,
+            moved=progress.changed,
+            observe=metrics.settled,
         )
         bell = Bell(
             self._folder / BELL,
@@ -145,49 +202,112 @@ class Appliance:
             workers=settings.work.workers,
             sweep_seconds=settings.work.sweep_seconds,
         )
-        box = StoreBox(store, bell.ring)
-        keys = StoredKeys(store)
+        backlog = Backlog(store, settings.limits.backlog_records)
+        buckets = Buckets(clock)
+        policies = Policies(buckets, settings.server, settings.rates, backlog.admit)
+        box = StoreBox(store, bell.ring, backlog, metrics.received)
+        keys, users = StoredKeys(store), StoredUsers(store)
+        stack.push_async_callback(_note_uses, keys, users)  # what was used since the last half minute
+        hasher = Hasher()
+        stack.callback(hasher.close)
         guard = Guard(
-            secret=secret,
+            secret=secrets,
             static=settings.auth.api_keys,
             keys=keys,
             clock=clock,
             leeway_seconds=settings.auth.leeway_seconds,
+            issuers=settings.issuers,
+            users=users,
         )
-        health = BoxHealth(store, bell, pool, forwarder, settings, lambda: self._damage)
+        issuers = guard.issuer_states
+        health = BoxHealth(store, bell, pool, forwarder, settings, lambda: self._damage, issuers)
+        webhook = webhook_of(settings.alarms, clock)
+        if webhook is not None:
+            stack.push_async_callback(webhook.close)
+        conditions = BoxConditions(store, health, forwarder, issuers, settings)
+        alarms = Alarms(store, conditions.look, webhook, seconds=settings.alarms.check_seconds, clock=clock)
+        watch = tidy.ClockWatch(clock)
+        observed = scrape.Parts(
+            store=store,
+            lanes=forwarder.states,
+            issuers=issuers,
+            alarms=lambda: alarms.raised,
+            server=lambda: server,
+            pool=pool,
+            bell=bell,
+        )
 
-        async def snapshot() -> status.Status:
+        async def snapshot(workspace: str | None) -> status.Status:
             live = status.Live(server.url, bell.depth, bell.worker_restarts, pool.alive, pool.restarts)
-            return await status.snapshot(store, live)
+            return await status.snapshot(store, workspace, live, alarms.raised)
+
+        async def render(accept: str) -> tuple[bytes, str]:
+            return metrics.render(accept, await scrape.gather(observed))
+
+        async def examine() -> Report:
+            running = doctor.Running(alarms.raised, issuers(), watch.steady)
+            return await doctor.examine(store, settings, running)
 
         parts = v1.Parts(
             store=store,
             families=known,
             guard=guard,
+            derived=Derived(self._secrets),
+            hasher=hasher,
             ring=bell.ring,
             snapshot=snapshot,
-            examine=lambda: doctor.examine(store, settings),
+            examine=examine,
+            progress=progress,
         )
+        login = Login(
+            users=users,
+            hasher=hasher,
+            secrets=self._secrets,
+            clock=clock,
+            session_minutes=settings.auth.session_minutes,
+            per_minute=settings.rates.login,
+        )
+        bound = [
+            *service_routes(health),
+            *login.routes(),
+            metrics_route(render, guard),
+            *(BoundRoute(route) for route in (*v1.routes(parts), *sync.routes(store, known))),
+            *(
+                BoundRoute(
+                    route,
+                    error_body=family.error_body,
+                    error_type=family.error_type,
+                    tag=family.name,
+                )
+                for family in known.values()
+                for route in family.routes
+            ),
+        ]
+        documentation = Documentation(
+            bound, limits=settings.limits, rates=settings.rates, prefix=settings.server.prefix
+        )
+        self._document = documentation.document
+        self._routes = (*bound, *documentation.routes)
+        if build_only:
+            return
         app = build_app(
-            routes=[
-                *service_routes(health),
-                *(BoundRoute(route) for route in (*v1.routes(parts), *sync.routes(store, known))),
-                *(
-                    BoundRoute(route, error_body=family.error_body)
-                    for family in known.values()
-                    for route in family.routes
-                ),
-            ],
+            routes=self._routes,
             guard=guard,
             box=box,
             limits=settings.limits,
             clock=clock,
+            policies=policies,
+            observe=metrics.request,
         )
-        self._server = server = HttpServer(app, settings.server, self._install_signals)
+        self._server = server = HttpServer(
+            app, settings.server, self._install_signals, settings.limits, self._folder
+        )
         server.bind()
 
         # What starts last stops first. Stopping: no new requests, then no new chunks while those in hand
         # are finished by the children, then the lanes, then the store.
+        guard.start()
+        stack.push_async_callback(guard.stop)
         await forwarder.start()
         stack.push_async_callback(lambda: forwarder.stop(self._patience()))
         await pool.start()
@@ -195,7 +315,9 @@ class Appliance:
         await bell.start()
         stack.push_async_callback(lambda: bell.stop(self._patience()))
         stack.callback(runner.stop_claiming)
-        housekeeping = asyncio.create_task(self._keep_tidy(store, box, keys), name="housekeeping")
+        housekeeping = asyncio.create_task(
+            self._keep_tidy(store, box, keys, users, watch, known, bell.ring), name="housekeeping"
+        )
         stack.push_async_callback(_end, housekeeping)
         if unclean:
             checking = asyncio.create_task(self._check_integrity(store), name="integrity")
@@ -203,7 +325,11 @@ class Appliance:
         await server.start()
         stack.push_async_callback(server.stop)
         stack.callback(app.drain)
-        lock.say(server.url)
+        stack.callback(progress.close)
+        await alarms.start()
+        stack.push_async_callback(alarms.stop)
+        lock.say(server.url, server.certificate)
+        server.on_renewal(lambda certificate: lock.say(server.url, certificate))
         self._say_where(unclean)
 
     def _say_where(self, unclean: bool) -> None:
@@ -218,6 +344,10 @@ class Appliance:
             self._folder,
             extra={"sqlite": version(), "box": self._store.identity.box, "unclean_start": unclean or None},
         )
+
+    def _secrets(self) -> Secrets:
+        """What signs the box's tokens now; a rotation replaces the files."""
+        return load_secrets(self._folder)
 
     def _mark_running(self) -> bool:
         """Notes that the box runs; True when the note of the last run is still there."""
@@ -241,7 +371,16 @@ class Appliance:
             self._sound = True
             log.info("The last stop was not a clean one; the store was checked and is sound.")
 
-    async def _keep_tidy(self, store: Store, box: StoreBox, keys: StoredKeys) -> None:
+    async def _keep_tidy(
+        self,
+        store: Store,
+        box: StoreBox,
+        keys: StoredKeys,
+        users: StoredUsers,
+        watch: tidy.ClockWatch,
+        known: Mapping[str, Family],
+        changed: Callable[[int], None],
+    ) -> None:
         """Every half minute: what no request will finish, what is old, what was noted in memory."""
         watch = tidy.ClockWatch(self._clock)
         while True:
@@ -249,14 +388,23 @@ class Appliance:
                 discarded = await tidy.discard_unfinished(store, box.being_filled)
                 if discarded:
                     log.info("Unfinished intake was removed.", extra={"jobs": discarded})
+                await changes.go_on(store, known, changed)
                 if watch.steady:
                     await tidy.purge_idempotency(store, self._settings.store.idempotency_hours)
                 await keys.flush()
+                await users.flush()
             except IngestError as error:
                 log.debug("Housekeeping has to wait: %s", error)
             except Exception:
                 log.exception("Housekeeping failed; it goes on.")
             await asyncio.sleep(TIDY_SECONDS)
+
+
+async def _note_uses(keys: StoredKeys, users: StoredUsers) -> None:
+    """The last thing written at a stop; a store that takes no writes any more does without."""
+    for noted in (keys, users):
+        with contextlib.suppress(IngestError):
+            await noted.flush()
 
 
 async def _end(task: asyncio.Task[None]) -> None:

@@ -36,6 +36,11 @@ CATALOGUE: dict[str, Entry] = {
     "token_invalid": Entry(
         401, "Invalid or expired token", "Get a new token or key from the box's operator."
     ),
+    "login_failed": Entry(
+        401,
+        "Incorrect email or password",
+        "Check both. Operator: ingestbox user passwd EMAIL sets a new password.",
+    ),
     "forbidden": Entry(403, "The caller's roles do not allow this.", "Ask for a token with the role named."),
     "not_found": Entry(404, "Not found", "Check the address; the links are at /."),
     "job_not_found": Entry(404, "Job not found", "Check the id; only jobs of your workspace are visible."),
@@ -43,11 +48,39 @@ CATALOGUE: dict[str, Entry] = {
     "request_in_progress": Entry(
         409, "A request with this Idempotency-Key is still running.", "Wait for Retry-After, then repeat it."
     ),
+    "job_ended": Entry(409, "The job is at its end.", "Nothing is left to cancel; read the job."),
+    "job_active": Entry(409, "The job is still being worked on.", "Wait for its end, or cancel it first."),
+    "job_cancelled": Entry(
+        409, "The job was cancelled, which is final.", "Send the records again in a new batch."
+    ),
+    "record_not_waiting": Entry(
+        409, "The record does not wait on an issue.", "Read it again: it may be processed or given up already."
+    ),
+    "record_changed": Entry(
+        409, "The record was changed meanwhile.", "Read it again, and make the change on what it is now."
+    ),
+    "issue_resolved": Entry(409, "The issue is resolved already.", "Read it: it says how, when and by whom."),
+    "precondition_failed": Entry(
+        412, "This is not what If-Match names any more.", "Read it again, and send its new ETag."
+    ),
+    "user_exists": Entry(
+        409, "There is a user with this e-mail address.", "Change that user, or use another address."
+    ),
+    "last_administrator": Entry(
+        409,
+        "No administrator would be left.",
+        "Make another user an administrator first; or, as the operator, use ingestbox user on the box.",
+    ),
     "payload_too_large": Entry(413, "Payload too large.", "Send less in one request."),
     "unsupported_media_type": Entry(
         415, "This content type or encoding is not supported.", "Send what the detail names."
     ),
     "validation_failed": Entry(422, "The request is not valid.", "Correct the faults listed in errors."),
+    "host_not_allowed": Entry(
+        421,
+        "This box does not answer to the host that was asked for.",
+        "Use one of its own names. Operator: add the name to server.allowed_hosts.",
+    ),
     "header_too_large": Entry(
         431, "The request's target and headers are too large.", "Send shorter ones: 64 KB is the most."
     ),
@@ -61,6 +94,7 @@ CATALOGUE: dict[str, Entry] = {
     ),
     "digest_mismatch": Entry(503, "The body does not match its Content-Digest.", "Send it again."),
     "client_disconnected": Entry(499, "The client went away before its body was complete.", "Send it again."),
+    "header_incomplete": Entry(408, "The request did not arrive in time.", "Send it again."),
     "body_incomplete": Entry(408, "The body did not arrive in time.", "Send it again."),
     "damaged": Entry(
         500, "What the store holds of this is damaged.", "Operator: ingestbox doctor, then restore a backup."
@@ -68,10 +102,28 @@ CATALOGUE: dict[str, Entry] = {
     "internal": Entry(
         500, "The box failed to handle this request.", "Report the request_id to the operator."
     ),
+    "rate_limited": Entry(
+        429, "There were too many calls in a minute.", "Wait for Retry-After, then go on more slowly."
+    ),
     "overloaded": Entry(
         503, "The box has more to write than it can.", "Wait for Retry-After, then repeat it."
     ),
     "shutting_down": Entry(503, "The box is stopping.", "Wait for Retry-After, then repeat it."),
+    "issuer_unavailable": Entry(
+        503,
+        "The issuer of this token cannot be asked for its keys.",
+        "The token may be good: wait for Retry-After, then repeat it. Operator: see /readyz.",
+    ),
+    "too_many_secrets": Entry(
+        409,
+        "Too many old secrets are still good.",
+        "End the tokens of old secrets: ingestbox secret rotate --keep 30d, or --end-now.",
+    ),
+    "secret_unwritable": Entry(
+        507,
+        "The secret cannot be written to the data folder.",
+        "The old one stays. Operator: see the log, and free disk space or mend the folder's permissions.",
+    ),
     "store_unavailable": Entry(
         503, "The store cannot be written.", "Nothing was kept; repeat it later. Operator: ingestbox doctor."
     ),

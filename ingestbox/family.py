@@ -33,6 +33,15 @@ class Intake(msgspec.Struct, frozen=True):
     superseded: bool = False
 
 
+class Checked(msgspec.Struct, frozen=True):
+    """One record that a person has corrected: its key, its bytes as they are to be stored, and everything that
+    is still wrong with it."""
+
+    key: str
+    payload: bytes
+    faults: Sequence[Fault] = ()
+
+
 class Batch(msgspec.Struct, frozen=True):
     """What a body was decoded into, ready to be stored under one job."""
 
@@ -128,7 +137,10 @@ class Route(msgspec.Struct, frozen=True):
 
     `roles` empty admits every authenticated caller. `body_limit` names a field of `[limits]` ending in
     `_mb` or `_kb`; None means the call takes no body. `media_types` are the body's; `application/json` also
-    admits every `…+json`. `rate` names a field of `[rates]`; calls are counted by caller, family and rate.
+    admits every `…+json`. `rate` names a field of `[rates]`; calls are counted by caller, family and rate, or
+    not at all if it is empty. Public routes are counted by address, and only under a rate of their own: a
+    probe that is refused would look like a box that is down. `takes_records` says that the call makes work for the box, which refuses it
+    while more records wait than `[limits] backlog_records`.
 
     The rest is documentation, which tests hold against what the route does: `summary` is a phrase without a
     full stop; `body` is the type of the body, `example` one that the route takes; `answers` its successes;
@@ -152,6 +164,7 @@ class Route(msgspec.Struct, frozen=True):
     answers: tuple[Answer, ...] = ()
     errors: tuple[str, ...] = ()
     idempotent: bool = False
+    takes_records: bool = False
 
 
 class Family(msgspec.Struct, frozen=True):
@@ -161,7 +174,9 @@ class Family(msgspec.Struct, frozen=True):
     that imports that module alone, so the module must be light and pure. `project` gives the named values
     of the query `<name>.put_<kind>` from a delivery's record and result (both JSON); it serves a central
     box, where results arrive finished. `kinds` are the kinds
-    of objects the family puts; `queries` is its file of named SQL.
+    of objects the family puts; `queries` is its file of named SQL. `check` looks at one record, as JSON, that
+    a person has corrected, and finds what decoding would find. `error_type` is the type of what
+    `error_body` gives.
     """
 
     name: str
@@ -170,7 +185,9 @@ class Family(msgspec.Struct, frozen=True):
     routes: Sequence[Route]
     process: str
     project: Callable[[str, bytes, bytes], dict[str, str | int | float | None]]
+    check: Callable[[bytes], Checked]
     error_body: Callable[[IngestError, str], dict[str, object]]
+    error_type: type[msgspec.Struct]
 
 
 Process = Callable[[Chunk], list[Outcome]]

@@ -51,11 +51,15 @@ class Role(StrEnum):
 
 
 class Caller(msgspec.Struct, frozen=True):
-    """Who is asking: `subject` is `issuer-name:sub` or `key:<id>`, rows are scoped by `workspace`."""
+    """Who is asking: `subject` is `issuer-name:sub` or `key:<id>`, rows are scoped by `workspace`.
+
+    `email` is what the token says, or empty; it names nobody, and nothing is decided by it.
+    """
 
     subject: str
     workspace: str
     roles: frozenset[str]
+    email: str = ""
 
     def may(self, allowed: frozenset[Role]) -> bool:
         """Whether one of the caller's roles is among `allowed`; an empty set admits every caller."""
@@ -63,7 +67,13 @@ class Caller(msgspec.Struct, frozen=True):
 
 
 class JobState(StrEnum):
-    """Where a job is. Families give these their own names on the wire; each move is an UPDATE in jobs.sql."""
+    """Where a job is. Families give these their own names on the wire; each move is an UPDATE in jobs.sql.
+
+    A job ends with its last pending record: `failed` when every record of it is an open issue or was
+    discarded, `completed` otherwise; open issues do not keep it from ending. It is `queued` again as soon as
+    one of its records is pending again (repaired, retried, reprocessed). Discarding an issue leaves an ended
+    job as it is; one in `review` ends with its last issue. `cancelled` is final: nothing of such a job waits.
+    """
 
     RECEIVING = "receiving"  # its records are still entering the store; invisible
     QUEUED = "queued"
@@ -96,7 +106,8 @@ class Job(msgspec.Struct, frozen=True):
     """A job as the store gives it; times are Unix milliseconds.
 
     `tallies` counts what a family wants counted (for feedback: `sentiment_records`, `entity_records`).
-    `cursor` is the index below which no record is pending.
+    `cursor` is the index below which no record is pending. `processed` counts the records that are not
+    pending; of these `issues` wait for a person and `discarded` were given up.
     """
 
     id: int
@@ -121,6 +132,7 @@ class Job(msgspec.Struct, frozen=True):
     started_ms: int | None
     completed_ms: int | None
     updated_ms: int
+    discarded: int = 0
 
 
 class Item(msgspec.Struct, frozen=True, array_like=True):

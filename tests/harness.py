@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import ssl
 import subprocess
 import sys
 import threading
@@ -20,6 +21,7 @@ from ingestbox.identity.secretfile import load_secret
 from ingestbox.identity.tokens import mint
 from ingestbox.model import Role
 from ingestbox.store.lock import read_holder
+from ingestbox.web.tls import command_context
 
 T = TypeVar("T")
 
@@ -100,12 +102,20 @@ class BoxProcess:
             self.url = holder.url
             with contextlib.suppress(httpx2.TransportError):
                 # Without TLS to verify no certificates are loaded, which takes longer than the request.
-                return httpx2.get(f"{self.url}/healthz", trust_env=False, verify=False).status_code == 200
+                answer = httpx2.get(f"{self.url}/healthz", trust_env=False, verify=self.trust() or False)
+                return answer.status_code == 200
             return False
 
         until(answers, "the box answers")
         # The same address from now on, so that clients and lanes find the box again.
         self._port = int(self.url.rpartition(":")[2])
+
+    def trust(self) -> ssl.SSLContext | None:
+        """What a client of a box with TLS takes as `verify`; None of one without."""
+        holder = read_holder(self.data)
+        if holder is None or not holder.certificate:
+            return None
+        return command_context(holder.certificate, self.data)
 
     def tail(self) -> str:
         """The end of the box's log."""
@@ -148,6 +158,8 @@ class BoxProcess:
 
     def client(self, *roles: Role, workspace: str = "default", **options: Any) -> httpx2.Client:
         """An HTTP client with a token."""
+        if self.url.startswith("https:"):
+            options.setdefault("verify", self.trust())
         return httpx2.Client(
             base_url=self.url,
             headers={"Authorization": f"Bearer {self.token(*roles, workspace=workspace)}"},

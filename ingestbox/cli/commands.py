@@ -9,7 +9,23 @@ from collections.abc import Sequence
 import click
 
 from ingestbox import __version__
-from ingestbox.cli import doctor, key, send, serve, status, token, version
+from ingestbox.cli import (
+    check_config,
+    completion,
+    demo,
+    doctor,
+    init,
+    jobs,
+    key,
+    openapi,
+    secret,
+    send,
+    serve,
+    status,
+    token,
+    user,
+    version,
+)
 from ingestbox.errors import StartupError
 
 INTERRUPTED = 130
@@ -20,11 +36,21 @@ Examples:
   ingestbox serve
   ingestbox token create --user me --role admin
   ingestbox send tickets.ndjson --wait
+  ingestbox jobs
   ingestbox status
 """
 
 
+class Ordered(click.Group):
+    """Lists its commands as they were added: what is needed first comes first."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """The names, in order."""
+        return list(self.commands)
+
+
 @click.group(
+    cls=Ordered,
     epilog=EXAMPLES,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
@@ -35,9 +61,27 @@ def cli() -> None:
     One box works on one data folder (--data, INGESTBOX_DATA, or ./ingestbox-data). Commands talk to the box
     that runs on the folder, and open the folder themselves when none does.
     """
+    if os.environ.get("NO_COLOR"):
+        click.get_current_context().color = False
 
 
-for each in (serve, token, key, send, status, doctor, version):
+for each in (  # in the order of --help
+    serve,
+    demo,
+    init,
+    check_config,
+    token,
+    user,
+    key,
+    secret,
+    send,
+    jobs,
+    status,
+    doctor,
+    openapi,
+    completion,
+    version,
+):
     cli.add_command(each.command)
 
 

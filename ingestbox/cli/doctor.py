@@ -27,7 +27,7 @@ Examples:
 @data_options
 @json_option
 def command(data: str | None, config: Path | None, as_json: bool) -> int:
-    """Check SQLite, permissions, disk, the store's integrity and the lanes' sums.
+    """Check SQLite, permissions, disk, clock, alarms, issuers, the store's integrity and its sums.
 
     Exit code 0 when all is well, 1 when something was found. Reading the whole store takes minutes when it
     holds many gigabytes.

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -17,6 +18,9 @@ from ingestbox.cli.options import (
     workspace_option,
 )
 from ingestbox.cli.output import print_json, print_table
+
+if TYPE_CHECKING:
+    import httpx2
 
 
 @click.group("key")
@@ -63,23 +67,24 @@ def create(
 @json_option
 def list_(data: str | None, config: Path | None, workspace: str, as_json: bool) -> None:
     """List the workspace's keys, newest first, without the keys themselves."""
-    found = _ask(data, config, workspace, "GET", "/v1/keys")
+    found = _run(data, config, workspace, _all)
     if as_json:
-        print_json(found)
+        print_json({"keys": found})
         return
     print_table(
-        ("id", "name", "roles", "created", "expires", "last used", "revoked"),
+        ("id", "name", "roles", "workspace", "created", "expires", "last used", "revoked"),
         [
             (
                 each["id"],
                 each["name"],
                 " ".join(each["roles"]),
+                each["workspace"],
                 each["created_at"],
                 each["expires_at"],
                 each["used_at"],
                 each["revoked_at"],
             )
-            for each in found["keys"]
+            for each in found
         ],
     )
 
@@ -103,12 +108,29 @@ def revoke(data: str | None, config: Path | None, key_id: str, workspace: str, a
 def _ask(
     data: str | None, config: Path | None, workspace: str, method: str, path: str, body: object = None
 ) -> Any:
-    from ingestbox.cli.reach import administration, call
+    from ingestbox.cli.reach import call
+
+    return _run(data, config, workspace, lambda client: call(client, method, path, body))
+
+
+def _run(
+    data: str | None,
+    config: Path | None,
+    workspace: str,
+    work: Callable[[httpx2.AsyncClient], Awaitable[Any]],
+) -> Any:
+    from ingestbox.cli.reach import administration
 
     settings = settings_of(data, config)
 
-    async def ask() -> Any:
+    async def run() -> Any:
         async with administration(settings, workspace) as client:
-            return await call(client, method, path, body)
+            return await work(client)
 
-    return asyncio.run(ask())
+    return asyncio.run(run())
+
+
+async def _all(client: httpx2.AsyncClient) -> list[Any]:
+    from ingestbox.cli.reach import pages
+
+    return await pages(client, "/v1/keys", "keys")

@@ -42,10 +42,13 @@ class Duration(click.ParamType[int]):
 def data_options(function: F) -> F:
     """`--data` and `--config`: which box."""
     function = click.option(
-        "--config", type=click.Path(path_type=Path), help="Configuration file (TOML); or INGESTBOX_CONFIG."
+        "--config",
+        type=click.Path(path_type=Path, dir_okay=False),
+        help="Configuration file (TOML); or INGESTBOX_CONFIG.",
     )(function)
     return click.option(
         "--data",
+        type=click.Path(file_okay=False),
         help="The box's data folder; or INGESTBOX_DATA.  [default: ./ingestbox-data]",
     )(function)
 

@@ -7,10 +7,12 @@ process, without a socket, over the store that the command holds the lock of.
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator, Generator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import click
 import httpx2
@@ -19,9 +21,12 @@ import msgspec
 from ingestbox import families, logs
 from ingestbox.clock import SystemClock
 from ingestbox.config import Settings
+from ingestbox.family import MAX_LIMIT
+from ingestbox.identity.derived import Derived
 from ingestbox.identity.guard import Guard
 from ingestbox.identity.keyring import StoredKeys
-from ingestbox.identity.secretfile import load_secret
+from ingestbox.identity.passwords import Hasher
+from ingestbox.identity.secretfile import load_secret, load_secrets
 from ingestbox.identity.tokens import mint
 from ingestbox.model import Role
 from ingestbox.ops import doctor, status
@@ -32,6 +37,7 @@ from ingestbox.web import v1
 from ingestbox.web.app import build_app
 from ingestbox.web.binding import BoundRoute
 from ingestbox.web.box import StoreBox
+from ingestbox.web.progress import Progress
 
 TOKEN_SECONDS = 60
 """How long a token that a command makes for itself is good; it makes the next one at half time."""
@@ -44,10 +50,16 @@ SUBJECT = "cli"
 
 
 class MintedToken(httpx2.Auth):
-    """Signs each request with a short token made from the data folder's secret."""
+    """Signs each request with a short token made from the data folder's secret.
 
-    def __init__(self, secret: bytes, role: Role, workspace: str = "default") -> None:
-        self._secret = secret
+    The secret is read anew for every token, so that a rotation does not stop a command that runs for long;
+    and once more when the box refuses one, for its secret may just have been ended.
+    """
+
+    def __init__(self, folder: Path, role: Role, workspace: str = "default") -> None:
+        """Raises StartupError when the folder's secret cannot be read."""
+        self._folder = folder
+        self._secret = load_secret(folder)
         self._role = role
         self._workspace = workspace
         self._clock = SystemClock()
@@ -55,19 +67,29 @@ class MintedToken(httpx2.Auth):
         self._renew_at = float("-inf")
 
     def auth_flow(self, request: httpx2.Request) -> Generator[httpx2.Request, httpx2.Response, None]:
-        """Adds the header."""
+        """Adds the header. Raises StartupError when the secret cannot be read any more."""
         if self._clock.monotonic() >= self._renew_at:
-            self._token = mint(
-                self._secret,
-                subject=SUBJECT,
-                roles=[self._role],
-                workspace=self._workspace,
-                ttl_seconds=TOKEN_SECONDS,
-                clock=self._clock,
-            )
-            self._renew_at = self._clock.monotonic() + TOKEN_SECONDS / 2
+            self._renew(load_secret(self._folder))
         request.headers["Authorization"] = f"Bearer {self._token}"
-        yield request
+        response = yield request
+        if response.status_code == httpx2.codes.UNAUTHORIZED:
+            secret = load_secret(self._folder)
+            if secret != self._secret:
+                self._renew(secret)
+                request.headers["Authorization"] = f"Bearer {self._token}"
+                yield request
+
+    def _renew(self, secret: bytes) -> None:
+        self._secret = secret
+        self._token = mint(
+            secret,
+            subject=SUBJECT,
+            roles=[self._role],
+            workspace=self._workspace,
+            ttl_seconds=TOKEN_SECONDS,
+            clock=self._clock,
+        )
+        self._renew_at = self._clock.monotonic() + TOKEN_SECONDS / 2
 
 
 async def running_box(settings: Settings) -> str | None:
@@ -92,6 +114,25 @@ async def running_box(settings: Settings) -> str | None:
     return None
 
 
+class RefusedError(click.ClickException):
+    """An answer that is an error, with the box's own sentence and remedy; its body has been read."""
+
+    def __init__(self, response: httpx2.Response) -> None:
+        super().__init__(complaint(response))
+        self.status = response.status_code
+
+
+def trust(folder: Path, url: str) -> ssl.SSLContext | bool:
+    """What a client of the box that runs on the folder takes as `verify`: of one with TLS the very
+    certificate that it says it shows."""
+    holder = read_holder(folder)
+    if not url.startswith("https:") or holder is None or not holder.certificate:
+        return True
+    from ingestbox.web.tls import command_context
+
+    return command_context(holder.certificate, folder)
+
+
 @asynccontextmanager
 async def administration(settings: Settings, workspace: str = "default") -> AsyncIterator[httpx2.AsyncClient]:
     """A client for the box's `/v1`, as an administrator of the workspace. Raises StartupError or
@@ -100,11 +141,11 @@ async def administration(settings: Settings, workspace: str = "default") -> Asyn
     folder = Path(settings.data)
     url = await running_box(settings)
     if url is not None:
-        async with _client(folder, workspace, base_url=url) as client:
+        async with _client(folder, workspace, base_url=url, verify=trust(folder, url)) as client:
             yield client
         return
-    async with open_store(settings) as store:
-        transport = httpx2.ASGITransport(_door(store, settings))
+    async with open_store(settings) as store, AsyncExitStack() as stack:
+        transport = httpx2.ASGITransport(_door(store, settings, stack))
         async with _client(folder, workspace, base_url="http://box", transport=transport) as client:
             yield client
 
@@ -121,7 +162,19 @@ async def call(client: httpx2.AsyncClient, method: str, path: str, body: object 
         ) from None
     if response.is_success:
         return msgspec.json.decode(response.content)
-    raise click.ClickException(complaint(response))
+    raise RefusedError(response)
+
+
+async def pages(client: httpx2.AsyncClient, path: str, member: str) -> list[Any]:
+    """Everything that a list of `/v1` holds, page by page; `member` is where its pages have it."""
+    found: list[Any] = []
+    query = f"?limit={MAX_LIMIT}"
+    while True:
+        page = await call(client, "GET", path + query)
+        found += page[member]
+        if page["next_cursor"] is None:
+            return found
+        query = f"?limit={MAX_LIMIT}&cursor={quote(page['next_cursor'])}"
 
 
 def complaint(response: httpx2.Response) -> str:
@@ -142,17 +195,20 @@ def reason(error: httpx2.TransportError) -> str:
 
 def _client(folder: Path, workspace: str, **options: Any) -> httpx2.AsyncClient:
     return httpx2.AsyncClient(
-        auth=MintedToken(load_secret(folder), Role.ADMIN, workspace),
+        auth=MintedToken(folder, Role.ADMIN, workspace),
         trust_env=False,  # a proxy has no business between a box and its own command
         timeout=httpx2.Timeout(None, connect=CONNECT_SECONDS),  # the doctor may read for minutes
         **options,
     )
 
 
-def _door(store: Store, settings: Settings) -> Any:
-    """The administration's routes over an open store, as an ASGI application."""
+def _door(store: Store, settings: Settings, stack: AsyncExitStack) -> Any:
+    """The administration's routes over an open store, as an ASGI application; `stack` ends it."""
+    folder = store.path.parent
+    hasher = Hasher()
+    stack.callback(hasher.close)
     guard = Guard(
-        secret=load_secret(store.path.parent),
+        secret=load_secrets(folder),
         static=(),
         keys=StoredKeys(store),
         clock=store.clock,
@@ -162,9 +218,12 @@ def _door(store: Store, settings: Settings) -> Any:
         store=store,
         families=families.load(),
         guard=guard,
+        derived=Derived(lambda: load_secrets(folder)),
+        hasher=hasher,
         ring=lambda _: None,
-        snapshot=lambda: status.snapshot(store),
+        snapshot=lambda workspace: status.snapshot(store, workspace),
         examine=lambda: doctor.examine(store, settings),
+        progress=Progress(),
     )
     return build_app(
         routes=[BoundRoute(route) for route in v1.routes(parts)],

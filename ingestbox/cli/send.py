@@ -32,6 +32,7 @@ READ_SECONDS = 60.0
 
 @click.command(
     "send",
+    short_help="Send records from files to a running box.",
     epilog="""\b
 Examples:
   ingestbox send tickets.ndjson --wait
@@ -39,7 +40,7 @@ Examples:
   INGESTBOX_TOKEN=ibk_… ingestbox send tickets.json --url https://box.example:8000 --gzip
 """,
 )
-@click.argument("files", nargs=-1, required=True, metavar="FILE...")
+@click.argument("files", nargs=-1, required=True, metavar="FILE...", type=click.Path(allow_dash=True))
 @click.option(
     "--url", envvar="INGESTBOX_URL", help="Another box; or INGESTBOX_URL.  [default: the data folder's]"
 )
@@ -167,8 +168,7 @@ def _check(files: Sequence[str]) -> None:
 async def _client(url: str | None, token: str | None, settings: Settings) -> httpx2.AsyncClient:
     import httpx2
 
-    from ingestbox.cli.reach import CONNECT_SECONDS, MintedToken, running_box
-    from ingestbox.identity.secretfile import load_secret
+    from ingestbox.cli.reach import CONNECT_SECONDS, MintedToken, running_box, trust
     from ingestbox.model import Role
 
     timeout = httpx2.Timeout(READ_SECONDS, connect=CONNECT_SECONDS)
@@ -184,11 +184,16 @@ async def _client(url: str | None, token: str | None, settings: Settings) -> htt
             f"No box runs on {settings.data}. Start one with: ingestbox serve --data {settings.data}; "
             "or name another with --url."
         )
+    verify = trust(Path(settings.data), address)
     if token is not None:
         headers = {"Authorization": f"Bearer {token}"}
-        return httpx2.AsyncClient(base_url=address, timeout=timeout, trust_env=False, headers=headers)
-    minted = MintedToken(load_secret(Path(settings.data)), Role.INGEST)
-    return httpx2.AsyncClient(base_url=address, timeout=timeout, trust_env=False, auth=minted)
+        return httpx2.AsyncClient(
+            base_url=address, timeout=timeout, trust_env=False, verify=verify, headers=headers
+        )
+    minted = MintedToken(Path(settings.data), Role.INGEST)
+    return httpx2.AsyncClient(
+        base_url=address, timeout=timeout, trust_env=False, verify=verify, auth=minted
+    )
 
 
 def _progress(files: Sequence[str]) -> Bar | Quiet:

@@ -26,11 +26,18 @@ Examples:
     type=click.IntRange(0, 65_535),
     help="Port to listen on, 0 for a free one; or INGESTBOX_SERVER_PORT.  [default: 8000]",
 )
-def command(data: str | None, config: Path | None, host: str | None, port: int | None) -> int:
+@click.option("--parent", type=int, hidden=True, help="End when this process, which started the box, ends.")
+def command(
+    data: str | None, config: Path | None, host: str | None, port: int | None, parent: int | None
+) -> int:
     """Run a box until SIGTERM or Ctrl-C.
 
     The data folder is made at the first start. A stop finishes what is in hand and exits with 0.
     """
+    if parent is not None:
+        from ingestbox.cli.parent import follow
+
+        follow(parent)
     from ingestbox import appliance
     from ingestbox import config as configuration
 

@@ -23,14 +23,14 @@ Examples:
 @data_options
 @json_option
 def command(data: str | None, config: Path | None, as_json: bool) -> None:
-    """Show jobs, records, objects and lanes, whether the box runs or not."""
+    """Show jobs, records, objects, alarms and lanes, whether the box runs or not."""
     from ingestbox.cli.reach import administration, call
 
     settings = settings_of(data, config)
 
     async def ask() -> Any:
         async with administration(settings) as client:
-            return await call(client, "GET", "/v1/stats")
+            return await call(client, "GET", "/v1/stats?all=true")
 
     found = asyncio.run(ask())
     if as_json:
@@ -54,6 +54,7 @@ def _show(found: dict[str, Any]) -> None:
         facts.append(
             ("children", f"{cell(live['children'])}, restarted {cell(live['child_restarts'])} times")
         )
+    facts += [("ALARM", f"{each['name']}: {each['detail']}") for each in found["alarms"]]
     for label, value in facts:
         click.echo(f"{label:<12} {value}")
     if found["objects"]:

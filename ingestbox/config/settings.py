@@ -36,12 +36,15 @@ class Server(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
         list[str],
         Meta(
             description="Names that the Host header may have, `*.example.com` for all below one; loopback "
-            "always may. Empty: any."
+            "and IP addresses always may. Empty: any."
         ),
     ] = []
     trusted_proxies: Annotated[
         list[str],
-        Meta(description="Addresses or networks of proxies whose X-Forwarded-For and -Proto are believed."),
+        Meta(
+            description="Addresses or networks of proxies whose X-Forwarded-For, -Host, -Prefix and -Proto "
+            "are believed."
+        ),
     ] = []
     cors_origins: Annotated[
         list[str],
@@ -126,6 +129,15 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
             ge=1, description="Bytes of bodies in memory at once, in MB; past it 503 before the body is read."
         ),
     ] = 64
+    # Above what the largest file holds, so that one file does not shut out all others.
+    backlog_records: Annotated[
+        int,
+        Meta(
+            ge=0,
+            description="Records that may wait to be processed; past it intake gets 429 with Retry-After. "
+            "0: no limit.",
+        ),
+    ] = 10_000_000
 
 
 class Rates(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

@@ -10,9 +10,19 @@ from ingestbox import config
 from ingestbox.clock import Clock
 from ingestbox.forward.backoff import Backoff
 from ingestbox.forward.http_sink import HttpSink, shown_url
-from ingestbox.forward.lane import LaneRunner, LaneState
+from ingestbox.forward.lane import LaneRunner, LaneState, Observe, Outcome
 from ingestbox.store import Store
 from ingestbox.store.lanes import OpenLanes
+
+
+class _Nobody:
+    """Hears nothing."""
+
+    def sent(self, lane: str, outcome: Outcome) -> None:
+        pass
+
+    def delivered(self, lane: str, lines: int, parked: int) -> None:
+        pass
 
 
 class Forwarder:
@@ -25,14 +35,18 @@ class Forwarder:
         *,
         clock: Clock,
         random: Random | None = None,
+        observe: Observe | None = None,
     ) -> None:
         """Raises StartupError for a lane whose URL or token cannot be used."""
+        hears = observe or _Nobody()
         source = random or SystemRandom()
         self._store = store
         self._clock = clock
         self._sinks = [HttpSink(lane, clock) for lane in lanes]
         self._runners = [
-            LaneRunner(store, lane, shown_url(lane.url), sink, clock, Backoff(lane.backoff_seconds, source))
+            LaneRunner(
+                store, lane, shown_url(lane.url), sink, clock, Backoff(lane.backoff_seconds, source), hears
+            )
             for lane, sink in zip(lanes, self._sinks, strict=True)
         ]
         self._tasks: list[asyncio.Task[None]] = []

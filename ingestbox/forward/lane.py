@@ -11,7 +11,7 @@ import contextlib
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Literal, Protocol
 
 from ingestbox import config
 from ingestbox.clock import Clock
@@ -48,13 +48,37 @@ class LaneState:
     next_try_ms: int | None
 
 
+Outcome = Literal["delivered", "retried", "refused"]
+
+
+_OUTCOMES: dict[type, Outcome] = {Delivered: "delivered", Retry: "retried", Pause: "refused"}
+
+
+class Observe(Protocol):
+    """Hears what became of the batches."""
+
+    def sent(self, lane: str, outcome: Outcome) -> None:
+        """A batch was sent; `retried` ones go again, after `refused` the lane pauses."""
+
+    def delivered(self, lane: str, lines: int, parked: int) -> None:
+        """Lines were decided for the first time: so many delivered, so many parked."""
+
+
 class LaneRunner:
     """The task of one lane. It ends when asked to; nothing else ends it."""
 
     def __init__(
-        self, store: Store, lane: config.Lane, url: str, sink: Sink, clock: Clock, backoff: Backoff
+        self,
+        store: Store,
+        lane: config.Lane,
+        url: str,
+        sink: Sink,
+        clock: Clock,
+        backoff: Backoff,
+        observe: Observe,
     ) -> None:
         self._store = store
+        self._observe = observe
         self._lane = lane
         self._sink = sink
         self._clock = clock
@@ -105,6 +129,7 @@ class LaneRunner:
         if fresh:
             self._ahead.follow(parcel.batch)
         decision = await self._sink.send(parcel)
+        self._observe.sent(self._lane.name, _OUTCOMES[type(decision)])
         if isinstance(decision, Delivered):
             return await self._delivered(parcel, decision, fresh=fresh)
         await self._ahead.drop()
@@ -180,6 +205,7 @@ class LaneRunner:
             )
             self._commit = asyncio.create_task(self._store.write(unit), name=f"lane-{self._lane.name}-commit")
             self._position = Position(batch.last, batch.epoch, batch.last)
+            self._observe.delivered(self._lane.name, batch.undecided - len(parked), len(parked))
         elif parked:
             await self._store.write(ParkAgain(self._lane.name, parked, now))
         self._log_parked(batch.damaged, decision.rejected)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ingestbox.errors import IngestError
 from ingestbox.identity.apikeys import KeyRecord
 from ingestbox.store import Store
 from ingestbox.store.keys import NoteUse
@@ -27,7 +28,11 @@ class StoredKeys:
         self._used[key_id] = self._store.clock.now_ms()
 
     async def flush(self) -> None:
-        """Writes the times noted since the last call."""
-        if self._used:
-            uses, self._used = self._used, {}
-            await self._store.write(NoteUse(tuple(uses.items())))
+        """Writes the times noted since the last call; what cannot be written is kept for the next."""
+        uses, self._used = self._used, {}
+        try:
+            for unit in NoteUse.slices(uses):
+                await self._store.write(unit)
+        except IngestError:
+            self._used = {**uses, **self._used}
+            raise

@@ -2,52 +2,61 @@
 
 from __future__ import annotations
 
-import math
+import hashlib
 import re
-import secrets
+import secrets as random
 from collections.abc import Iterable
+from typing import Annotated
 
 import jwt
 import msgspec
+from msgspec import Meta
 
 from ingestbox.clock import Clock
 from ingestbox.errors import IngestError
+from ingestbox.identity import claims
+from ingestbox.identity.algorithms import HMAC, Key, verifies
+from ingestbox.identity.jws import Token
+from ingestbox.identity.secretfile import Secrets
 from ingestbox.model import Caller, Role
 
 ISSUER = "ingestbox"
 AUDIENCE = "ingestbox"
-ALGORITHM = "HS256"
+ALGORITHM = HMAC
 DEFAULT_WORKSPACE = "default"
-MAX_TOKEN_CHARACTERS = 16_384
-MAX_NAME_CHARACTERS = 255
-"""Longest `sub` and `ws`: both are stored with every row."""
 
 _ROLES = frozenset(role.value for role in Role)
-_COMPACT = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
-"""A signed JWT: three parts. An encrypted one has five, an unsigned one an empty third."""
+_USER = re.compile(r"user-([1-9][0-9]{0,17})", re.ASCII)
+
+
+class Login(msgspec.Struct, frozen=True):
+    """That a token is a local user's: good while the user is, and has this generation."""
+
+    user_id: int
+    generation: int
 
 
 class Verified(msgspec.Struct, frozen=True):
-    """Who a token speaks for, and until when (Unix milliseconds, leeway included)."""
+    """Who a token speaks for, and until when (Unix milliseconds, leeway included).
+
+    `key` is the identity of the key that proved it. With a `login` roles and workspace are the user's, not
+    the caller's here.
+    """
 
     caller: Caller
     until_ms: int
+    key: bytes
+    login: Login | None = None
 
 
 class _Claims(msgspec.Struct):
-    """The claims that matter; msgspec refuses wrong types (`exp: "1"`, `exp: true`, `sub: 7`)."""
+    """The claims that are ours; msgspec refuses wrong types (`sub: 7`, `gen: true`)."""
 
     sub: str
-    exp: int | float
-    nbf: int | float | None = None
-    iat: int | float | None = None
-    iss: str | None = None
-    aud: str | list[str] | None = None
     roles: list[str] | str = msgspec.field(default_factory=list)
     ws: str = DEFAULT_WORKSPACE
-
-
-_claims = msgspec.json.Decoder(_Claims)
+    gen: Annotated[int, Meta(ge=0)] | None = None
+    email: str = ""
 
 
 def mint(
@@ -58,13 +67,21 @@ def mint(
     workspace: str = DEFAULT_WORKSPACE,
     ttl_seconds: int,
     clock: Clock,
+    generation: int | None = None,
+    email: str = "",
 ) -> str:
-    """A token for `subject` that lasts `ttl_seconds`. Raises ValueError when subject or workspace is not
-    1-255 printable characters."""
-    if not (_is_name(subject) and _is_name(workspace)):
-        raise ValueError(f"A subject and a workspace have 1 to {MAX_NAME_CHARACTERS} printable characters.")
+    """A token for `subject` that lasts `ttl_seconds`. Raises ValueError when subject, workspace or e-mail
+    is not 1-255 printable characters (no e-mail is fine).
+
+    With a `generation` it is the login of a local user, `subject` being `user-<id>`: it ends when the user
+    does, or gets another generation.
+    """
+    if not (claims.is_name(subject) and claims.is_name(workspace) and (not email or claims.is_name(email))):
+        raise ValueError(
+            f"A subject and a workspace have 1 to {claims.MAX_NAME_CHARACTERS} printable characters."
+        )
     now = clock.now_ms() // 1000
-    claims = {
+    said: dict[str, object] = {
         "iss": ISSUER,
         "aud": AUDIENCE,
         "sub": subject,
@@ -72,9 +89,21 @@ def mint(
         "ws": workspace,
         "iat": now,
         "exp": now + ttl_seconds,
-        "jti": secrets.token_urlsafe(16),
+        "jti": random.token_urlsafe(16),
     }
-    return jwt.encode(claims, secret, algorithm=ALGORITHM)
+    if generation is not None:
+        said["gen"] = generation
+    if email:
+        said["email"] = email
+    return jwt.encode(said, secret, algorithm=ALGORITHM)
+
+
+class _Signer(msgspec.Struct, frozen=True):
+    """A secret of ours; one that was replaced verifies what it signed before, and for a time only."""
+
+    key: Key
+    retired_ms: int | None = None
+    until_ms: int | None = None
 
 
 class LocalIssuer:
@@ -84,51 +113,76 @@ class LocalIssuer:
     words separated by spaces; a role that the box does not know is ignored.
     """
 
-    def __init__(self, secret: bytes, clock: Clock, leeway_seconds: int) -> None:
+    def __init__(self, secrets: Secrets, clock: Clock, leeway_seconds: int) -> None:
         """`leeway_seconds` is the clock difference forgiven in `exp` and `nbf`."""
-        self._secret = secret
         self._clock = clock
         self._leeway_ms = leeway_seconds * 1000
-        self._jws = jwt.PyJWS(algorithms=[ALGORITHM])
+        self.use(secrets)
 
-    def verify(self, token: str) -> Verified:
+    def use(self, secrets: Secrets) -> None:
+        """From now on these secrets count."""
+        self._signers = (
+            _Signer(secret_key(secrets.current)),
+            *(_Signer(secret_key(e.secret), e.retired_ms, e.until_ms) for e in secrets.retired),
+        )
+        self._held = frozenset(signer.key.identity for signer in self._signers)
+
+    def holds(self, identity: bytes) -> bool:
+        """Whether the secret that verified a token still counts."""
+        return identity in self._held
+
+    def verify(self, token: Token) -> Verified:
         """Raises IngestError: token_expired, or token_invalid for everything else that is wrong."""
-        claims = self._signed_claims(token)
-        now = self._clock.now_ms()
-        until_ms = _milliseconds(claims.exp) + self._leeway_ms
-        if until_ms <= now:
-            raise IngestError("token_expired")
-        if claims.nbf is not None and _milliseconds(claims.nbf) - self._leeway_ms > now:
-            raise IngestError("token_invalid")
-        if claims.iss is not None and claims.iss != ISSUER:
-            raise IngestError("token_invalid")
-        audience = [claims.aud] if isinstance(claims.aud, str) else claims.aud
-        if audience is not None and AUDIENCE not in audience:
-            raise IngestError("token_invalid")
-        if not (_is_name(claims.sub) and _is_name(claims.ws)):
-            raise IngestError("token_invalid")
-        given = claims.roles.split() if isinstance(claims.roles, str) else claims.roles
-        caller = Caller(f"local:{claims.sub}", claims.ws, _ROLES.intersection(given))
-        return Verified(caller, until_ms)
-
-    def _signed_claims(self, token: str) -> _Claims:
-        if len(token) > MAX_TOKEN_CHARACTERS or not _COMPACT.fullmatch(token):
-            raise IngestError("token_invalid")
+        signer = self._signer(token)
         try:
-            decoded = self._jws.decode_complete(token, self._secret, algorithms=[ALGORITHM])
-            header = decoded["header"]
-            # Extensions that would change what the signature covers. PyJWT knows b64; here nothing does.
-            if "crit" in header or "b64" in header:
-                raise IngestError("token_invalid")
-            return _claims.decode(decoded["payload"])
-        except (jwt.PyJWTError, ValueError, RecursionError):
+            said = msgspec.convert(token.claims, _Claims)
+        except msgspec.ValidationError:
             raise IngestError("token_invalid") from None
+        now_ms = self._clock.now_ms()
+        found = claims.times(token.claims)
+        claims.check_times(found, now_ms, self._leeway_ms)
+        iss, audience = claims.issuer(token.claims), claims.audience(token.claims)
+        if iss not in (None, ISSUER) or (audience is not None and AUDIENCE not in audience):
+            raise IngestError("token_invalid")
+        if not (claims.is_name(said.sub) and claims.is_name(said.ws)):
+            raise IngestError("token_invalid")
+        if said.email and not claims.is_name(said.email):
+            raise IngestError("token_invalid")
+        until_ms = claims.check_expiry(found, now_ms, self._leeway_ms)
+        if signer.until_ms is not None:
+            until_ms = min(until_ms, signer.until_ms)
+        if until_ms <= now_ms or self._is_late(signer, found):
+            raise IngestError("token_invalid")
+        given = said.roles.split() if isinstance(said.roles, str) else said.roles
+        caller = Caller(f"local:{said.sub}", said.ws, _ROLES.intersection(given), said.email)
+        return Verified(caller, until_ms, signer.key.identity, _login(said))
+
+    def _signer(self, token: Token) -> _Signer:
+        for signer in self._signers:
+            if verifies(signer.key, token.algorithm, token.signed, token.signature):
+                return signer
+        raise IngestError("token_invalid")
+
+    def _is_late(self, signer: _Signer, found: claims.Times) -> bool:
+        """Whether a token says that it was made with a secret after that had been replaced.
+
+        This keeps honest programs from going on with an old secret; against whoever stole one only ending
+        it helps, since a thief writes any `iat`.
+        """
+        if signer.retired_ms is None or found.issued_ms is None:
+            return False
+        return found.issued_ms > signer.retired_ms + self._leeway_ms
 
 
-def _milliseconds(seconds: float) -> int:
-    # A claim may be anything JSON calls a number; past 10^12 s it only means "never".
-    return math.floor(max(-1e12, min(seconds, 1e12)) * 1000)
+def secret_key(raw: bytes) -> Key:
+    """A secret as a key for HS256."""
+    return Key(raw, frozenset({HMAC}), hashlib.sha256(b"secret:" + raw).digest())
 
 
-def _is_name(text: str) -> bool:
-    return 0 < len(text) <= MAX_NAME_CHARACTERS and text.isprintable()
+def _login(said: _Claims) -> Login | None:
+    if said.gen is None:
+        return None
+    user = _USER.fullmatch(said.sub)
+    if user is None:
+        raise IngestError("token_invalid")
+    return Login(int(user[1]), said.gen)

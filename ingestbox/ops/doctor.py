@@ -2,49 +2,55 @@
 
 from __future__ import annotations
 
+import resource
 import shutil
 import stat
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-import msgspec
-
+from ingestbox.clock import iso
 from ingestbox.config import Settings
-from ingestbox.store import Store, lanes
+from ingestbox.errors import IngestError
+from ingestbox.ops.health import IssuerState
+from ingestbox.store import Store, alarms, lanes, tallies
+from ingestbox.store.alarms import Raised
 from ingestbox.store.engine import has_wal_reset_bug, sqlite3, version
+from ingestbox.store.health import newest_ms
+from ingestbox.web.v1.reports import Finding, Report, SqliteReport
+
+MADE_MS = 1_767_225_600_000
+"""The beginning of 2026: no clock that is right shows an earlier time to this program."""
+
+AHEAD_MS = 3_600_000
+"""How far the store's newest time may lie ahead of the clock: an hour, for clocks that are put right."""
+
+SPARE_DESCRIPTORS = 64
+"""What the box opens besides connections: the store, its readers, children and their pipes, lanes."""
 
 
-class Finding(msgspec.Struct, frozen=True):
-    """One check: `ok`, what was seen, and the remedy if it is not."""
+@dataclass(frozen=True, slots=True)
+class Running:
+    """What only a running box knows: its alarms and issuers, and whether its clock goes steadily."""
 
-    check: str
-    ok: bool
-    message: str
-    remedy: str = ""
-
-
-class SqliteReport(msgspec.Struct, frozen=True):
-    """Which SQLite runs: `pysqlite3` is the one the box brings, `system` the one of this Python."""
-
-    version: str
-    source: str
+    raised: Sequence[Raised]
+    issuers: Sequence[IssuerState]
+    steady: bool
 
 
-class Report(msgspec.Struct, frozen=True):
-    """All checks; `ok` when each one is."""
-
-    ok: bool
-    sqlite: SqliteReport
-    findings: list[Finding]
-
-
-async def examine(store: Store, settings: Settings) -> Report:
+async def examine(store: Store, settings: Settings, running: Running | None = None) -> Report:
     """Runs every check. The integrity check reads the whole store: minutes for many gigabytes."""
     findings = [
         _sqlite(),
         Finding("lock", True, f"the data folder {store.path.parent} is held by this process"),
         _permissions(store.path.parent),
         _disk(store.path.parent, settings),
+        _descriptors(settings),
+        await _clock(store, running),
+        *await _alarms(store, running),
+        *(_issuer(issuer) for issuer in (running.issuers if running else ())),
         await _integrity(store),
+        await _tallies(store),
         *await _invariants(store),
     ]
     return Report(all(finding.ok for finding in findings), _sqlite_report(), findings)
@@ -92,6 +98,89 @@ def _disk(folder: Path, settings: Settings) -> Finding:
     if free < least:
         return Finding("disk", False, f"{free} MB free, {least} MB wanted", "Free disk space.")
     return Finding("disk", True, f"{free} MB free")
+
+
+def _descriptors(settings: Settings) -> Finding:
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)  # a start raises the soft limit as far as it goes
+    if most == resource.RLIM_INFINITY:
+        return Finding("descriptors", True, "this process may open any number of files")
+    wanted = settings.limits.connections + SPARE_DESCRIPTORS
+    seen = f"this process may open {most} files; {settings.limits.connections} connections take {wanted}"
+    if most >= wanted:
+        return Finding("descriptors", True, seen)
+    remedy = (
+        f"Raise the limit to {wanted} or more (ulimit -n, LimitNOFILE= of the service), "
+        "or lower limits.connections."
+    )
+    return Finding("descriptors", False, seen, remedy)
+
+
+async def _clock(store: Store, running: Running | None) -> Finding:
+    now = store.clock.now_ms()
+    remedy = "Set the clock (timedatectl; NTP), then look again."
+    if now < MADE_MS:
+        return Finding("clock", False, f"it shows {iso(now)}, before this program was made", remedy)
+    try:
+        newest = await newest_ms(store)
+    except IngestError as error:
+        return Finding("clock", False, f"the store's times cannot be read: {error.detail}", error.remedy)
+    if newest > now + AHEAD_MS:
+        return Finding(
+            "clock", False, f"it shows {iso(now)}, but the store was written to at {iso(newest)}", remedy
+        )
+    if running is not None and not running.steady:
+        return Finding(
+            "clock", False, "it jumped by more than a day; nothing is purged for a day after that", remedy
+        )
+    return Finding("clock", True, f"it shows {iso(now)}")
+
+
+_REMEDIES = {
+    "store_unwritable": "See the log; free disk space, and look at the disk.",
+    "store_damaged": "Stop the box, keep a copy of the data folder, and restore a backup.",
+    "store_large": "Let lanes deliver what is pending, or raise store.max_mb.",
+    "workers_dead": "See the log for why; memory may be short. The box keeps trying.",
+    "disk_low": "Free disk space.",
+    "lane_paused": "Look at the upstream and at the lane's address and token; the lane is probed by itself.",
+    "issuer_down": "Look at the issuer's address and at the network; tokens with known keys are still taken.",
+}
+
+
+async def _alarms(store: Store, running: Running | None) -> list[Finding]:
+    """A finding for each alarm that is raised."""
+    try:
+        raised = running.raised if running is not None else (await alarms.load(store))[0]
+    except IngestError as error:
+        return [Finding("alarms", False, f"they cannot be read: {error.detail}", error.remedy)]
+    if not raised:
+        return [Finding("alarms", True, "none is raised")]
+    return [
+        Finding(
+            "alarms",
+            False,
+            f"{each.name} since {iso(each.since_ms)}: {each.detail}",
+            _REMEDIES.get(each.name.partition(":")[0], "See the log."),
+        )
+        for each in raised
+    ]
+
+
+def _issuer(issuer: IssuerState) -> Finding:
+    remedy = "" if issuer.ok else _REMEDIES["issuer_down"]
+    return Finding("issuers", issuer.ok, f"{issuer.name}: {issuer.detail or 'its keys can be had'}", remedy)
+
+
+async def _tallies(store: Store) -> Finding:
+    """Whether the numbers of `status` are those of the tables."""
+    try:
+        wrong = await tallies.differences(store)
+    except sqlite3.DatabaseError as error:
+        wrong = [str(error)]
+    if wrong:
+        return Finding(
+            "tallies", False, "; ".join(wrong[:5]), "Keep a copy of the data folder and report this."
+        )
+    return Finding("tallies", True, "the counts are those of the tables")
 
 
 async def _integrity(store: Store) -> Finding:

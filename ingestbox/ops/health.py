@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Protocol
 
 from ingestbox.config import Settings
 from ingestbox.errors import IngestError
@@ -25,6 +26,22 @@ FATAL: frozenset[Probe] = frozenset({"health", "ready"})
 NOT_READY: frozenset[Probe] = frozenset({"ready"})
 
 
+class IssuerState(Protocol):
+    """How an issuer of tokens is: `ok` while its keys can be had."""
+
+    @property
+    def name(self) -> str:
+        """As configured."""
+
+    @property
+    def ok(self) -> bool:
+        """False while its keys cannot be had."""
+
+    @property
+    def detail(self) -> str:
+        """Why not, for the operator."""
+
+
 class BoxHealth:
     """Looks at the parts of a running box."""
 
@@ -36,6 +53,7 @@ class BoxHealth:
         forwarder: Forwarder,
         settings: Settings,
         integrity: Callable[[], str | None],
+        issuers: Callable[[], Sequence[IssuerState]] = lambda: (),
     ) -> None:
         """`integrity()` says what the check after an unclean start found wrong, or None."""
         self._store = store
@@ -44,6 +62,7 @@ class BoxHealth:
         self._forwarder = forwarder
         self._settings = settings
         self._integrity = integrity
+        self._issuers = issuers
         self._probe: asyncio.Task[str | None] | None = None
         self._probed_at = float("-inf")
 
@@ -52,17 +71,16 @@ class BoxHealth:
         trouble = await self._store_trouble()
         damage = self._integrity()
         paused = [lane.name for lane in self._forwarder.states() if lane.state == "paused"]
+        down = [issuer.name for issuer in self._issuers() if not issuer.ok]
         return [
             Check("store", trouble is None, FATAL, trouble or "takes writes"),
             Check("integrity", damage is None, NOT_READY, damage or "nothing found wrong"),
             self._workers(),
             self._disk(),
-            Check(
-                "lanes",
-                not paused,
-                frozenset(),
-                f"paused: {', '.join(paused)}" if paused else "none is paused",
-            ),
+            self._backlog(),
+            # An upstream's or an issuer's absence is not the box's illness: it goes on taking records.
+            Check("lanes", not paused, frozenset(), _named("paused", paused)),
+            Check("issuers", not down, frozenset(), _named("not reached", down)),
         ]
 
     async def _store_trouble(self) -> str | None:
@@ -81,7 +99,8 @@ class BoxHealth:
             await self._store.write(ProbeWrite(self._store.clock.now_ms()))
         except IngestError as error:
             return error.detail
-        return self._store.trouble  # a row fitted, but a batch may not: see the writer's ROOM_BYTES
+        # A row fitted, but a batch may not: see the writer's ROOM_BYTES. Its own words may hold a path.
+        return "there is too little room to write" if self._store.trouble is not None else None
 
     def _workers(self) -> Check:
         if not self._bell.healthy:
@@ -94,3 +113,12 @@ class BoxHealth:
         free = shutil.disk_usage(self._store.path.parent).free // 1_048_576
         least = self._settings.store.min_free_mb
         return Check("disk", free >= least, NOT_READY, f"{free} MB free, {least} MB wanted")
+
+    def _backlog(self) -> Check:
+        """Writes that wait for the store; at the most there may be, intake is refused."""
+        waiting, most = self._store.waiting, self._settings.limits.waiting_writes
+        return Check("backlog", waiting * 2 < most or waiting < 2, frozenset(), f"{waiting} writes wait")
+
+
+def _named(trouble: str, names: Sequence[str]) -> str:
+    return f"{trouble}: {', '.join(names)}" if names else "nothing is wrong"

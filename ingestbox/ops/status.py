@@ -2,74 +2,47 @@
 
 from __future__ import annotations
 
-import msgspec
+from collections.abc import Sequence
 
 from ingestbox import __version__
 from ingestbox.model import JobState
-from ingestbox.store import Store, lanes
+from ingestbox.store import Store, alarms, lanes, tallies
+from ingestbox.store.alarms import Raised
+from ingestbox.web.v1.reports import Live, Objects, Status, StoreStatus
+
+__all__ = ["Live", "Objects", "Status", "StoreStatus", "snapshot"]
 
 
-class Objects(msgspec.Struct, frozen=True):
-    """How many objects of a kind there are; `remote` ones came from other boxes."""
+async def snapshot(
+    store: Store,
+    workspace: str | None = None,
+    live: Live | None = None,
+    raised: Sequence[Raised] | None = None,
+) -> Status:
+    """Reads it all, in a few milliseconds whatever the store holds.
 
-    family: str
-    kind: str
-    remote: bool
-    count: int
-
-
-class StoreStatus(msgspec.Struct, frozen=True):
-    """The store since it was opened: `groups` transactions held `units` units of work."""
-
-    bytes: int
-    waiting: int
-    groups: int
-    units: int
-    largest_group: int
-    failed_groups: int
-
-
-class Live(msgspec.Struct, frozen=True):
-    """What only a running box knows."""
-
-    url: str
-    queue_depth: int
-    worker_restarts: int
-    children: int
-    child_restarts: int
-
-
-class Status(msgspec.Struct, frozen=True):
-    """The whole; `live` is null when no box runs on the data folder."""
-
-    version: str
-    box: str
-    epoch: str
-    jobs: dict[str, int]
-    records: int
-    processed: int
-    open_issues: int
-    objects: list[Objects]
-    lanes: list[lanes.LaneStatus]
-    store: StoreStatus
-    live: Live | None
-
-
-async def snapshot(store: Store, live: Live | None = None) -> Status:
-    """Reads it all; the counts are exact and cost a scan of jobs and objects."""
-    states = {row[0]: row for row in await store.read("jobs.by_state")}
-    objects = await store.read("objects.counts")
-    ((open_issues,),) = await store.read("issues.open_count")
+    Jobs, records, issues and objects are those of `workspace` (None: of all); the rest is the box's: an
+    administrator of one workspace may see how the box is that it relies on, and nothing of what others have
+    in it. `raised` are the alarms as a running box knows them, otherwise they are read.
+    """
+    found = await store.read_with(lambda tx: tallies.read(tx, workspace))
+    if raised is None:
+        raised, _ = await alarms.load(store)
     stats = store.stats
+    jobs: dict[str, int] = dict.fromkeys(JobState, 0)
+    for each in found.jobs:
+        jobs[each.state] += each.jobs
     return Status(
         version=__version__,
         box=store.identity.box,
         epoch=store.identity.epoch,
-        jobs={state: states[state][1] if state in states else 0 for state in JobState},
-        records=sum(row[2] for row in states.values()),
-        processed=sum(row[3] for row in states.values()),
-        open_issues=open_issues,
-        objects=[Objects(family, kind, bool(remote), count) for family, kind, remote, count in objects],
+        workspace=workspace,
+        jobs=jobs,
+        records=sum(each.records for each in found.jobs),
+        processed=sum(each.processed for each in found.jobs),
+        open_issues=sum(found.issues.values()),
+        objects=[Objects(each.family, each.kind, each.remote, each.objects) for each in found.objects],
+        alarms=list(raised),
         lanes=await lanes.overview(store),
         store=StoreStatus(
             bytes=store.bytes_on_disk(),

@@ -156,6 +156,11 @@ class Pool:
         return sum(child.alive for child in self._children)
 
     @property
+    def pids(self) -> list[int]:
+        """Their process ids."""
+        return [child.process.pid for child in self._children if child.alive]
+
+    @property
     def healthy(self) -> bool:
         """False while children do not start (their last attempt failed)."""
         return self._failures == 0

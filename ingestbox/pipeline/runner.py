@@ -24,12 +24,16 @@ from ingestbox.store.work import (
     LostClaimError,
     ReleaseJob,
     SettleChunk,
+    Settled,
 )
 
 log = logging.getLogger(__name__)
 
 CHUNK_BYTES = 4 * 1_048_576
 """A chunk holds at most this many bytes of payload (one record at least), whatever its count."""
+
+Observe = Callable[[str, Mapping[str, int], float], None]
+"""Hears of each chunk on disk: its family, how many records had which outcome, and the seconds it took."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +44,7 @@ class Piece:
     damaged: list[Outcome]
     next_index: int
     last: bool
+    read_at: float  # monotonic seconds
 
 
 class Runner:
@@ -52,13 +57,18 @@ class Runner:
         families: Mapping[str, Family],
         settings: Work,
         settled: Callable[[int], None],
+        observe: Observe = lambda family, outcomes, seconds: None,
+        moved: Callable[[int], None] = lambda _: None,
     ) -> None:
-        """`settled(deliveries)` is called on the loop after each chunk that is on disk."""
+        """`settled(deliveries)` is called on the loop after each chunk that is on disk; so is `observe`.
+        `moved(job_id)` is called whenever a job's state or progress has changed on disk."""
         self._store = store
         self._pool = pool
         self._families = families
         self._settings = settings
         self._settled = settled
+        self._moved = moved
+        self._observe = observe
         self._incarnation = secrets.token_hex(6)
         self._claims = 0
         self._at_work: set[str] = set()
@@ -85,20 +95,26 @@ class Runner:
         owner = f"{self._incarnation}.{self._claims}"
         self._at_work.add(owner)
         try:
-            await self._claim_and_work(job_id, owner)
+            while await self._claim_and_work(job_id, owner):
+                pass
         finally:
             self._at_work.discard(owner)
 
-    async def _claim_and_work(self, job_id: int, owner: str) -> None:
+    async def _claim_and_work(self, job_id: int, owner: str) -> bool:
+        """Whether to do so again: records that were behind became pending while the others were at work."""
         now = self._store.clock.now_ms()
         job = await self._store.write(ClaimJob(job_id, owner, self._lease_at(), now))
         if job is None:
-            return
+            return False
+        self._moved(job_id)
         claim = Claim(job, owner, Progress.of(job, self._settings.chunk_records))
         try:
-            await self._work(claim)
+            return await self._work(claim)
         except LostClaimError:
-            log.warning("The job's lease ran out while it was worked on.", extra={"job_id": job.public_id})
+            log.warning(
+                "The job is somebody else's now, or cancelled; what was in hand does not count.",
+                extra={"job_id": job.public_id},
+            )
         except PoolStopped:
             await self._hand_back(claim)
         except asyncio.CancelledError:
@@ -111,14 +127,17 @@ class Runner:
         except Exception as error:
             log.exception("The job cannot go on.", extra={"job_id": job.public_id})
             await self._put_off(claim, f"internal: {type(error).__name__}")
+        self._moved(job_id)
+        return False
 
-    async def _work(self, claim: Claim) -> None:
+    async def _work(self, claim: Claim) -> bool:
+        """Takes the job as far as it goes; whether it is at its end, but to be begun again."""
         job = claim.job
         family = self._families.get(job.family)
         if family is None:
             raise IngestError("internal", f"This program has no family `{job.family}`.")
         while True:
-            piece = await self._store.read_with(lambda tx: _read_piece(tx, job, claim.progress))
+            piece = await self._read(claim)
             try:
                 outcomes = await self._process(family, claim, piece)
             except ChildDied as death:
@@ -126,7 +145,7 @@ class Runner:
                     continue
                 outcomes = [_set_aside(piece.items[0], f"This record ended its worker ({death})")]
             try:
-                await self._settle(claim, piece, outcomes)
+                settled = await self._settle(claim, piece, outcomes)
             except (IngestError, LostClaimError):
                 raise
             except Exception as error:
@@ -136,12 +155,16 @@ class Runner:
                     claim.progress = replace(claim.progress, chunk_limit=1)
                     continue
                 reason = f"What was made of this record could not be stored ({type(error).__name__})"
-                await self._settle(claim, piece, [_set_aside(item, reason) for item in piece.items])
+                settled = await self._settle(claim, piece, [_set_aside(item, reason) for item in piece.items])
             if piece.last:
-                return
+                return settled.reopened and not self._stopping
             if self._stopping:
                 await self._hand_back(claim)
-                return
+                return False
+
+    async def _read(self, claim: Claim) -> Piece:
+        now = self._store.clock.monotonic()
+        return await self._store.read_with(lambda tx: _read_piece(tx, claim.job, claim.progress, now))
 
     async def _process(self, family: Family, claim: Claim, piece: Piece) -> list[Outcome]:
         """The outcomes of the piece's items. The lease is renewed meanwhile: a chunk may wait long for a
@@ -193,7 +216,7 @@ class Runner:
             )
         )
 
-    async def _settle(self, claim: Claim, piece: Piece, outcomes: Sequence[Outcome]) -> None:
+    async def _settle(self, claim: Claim, piece: Piece, outcomes: Sequence[Outcome]) -> Settled:
         everything = [*piece.damaged, *outcomes]
         after = claim.progress.after(everything, piece.next_index, self._settings.chunk_records)
         unit = SettleChunk(
@@ -210,9 +233,19 @@ class Runner:
             now_ms=self._store.clock.now_ms(),
             finish=after.finish(claim.job) if piece.last else None,
         )
-        deliveries = await self._store.write(unit)
+        settled = await self._store.write(unit)
         claim.progress = after
-        self._settled(deliveries)
+        self._settled(settled.deliveries)
+        self._moved(claim.job.id)
+        if everything:
+            issues = sum(1 for outcome in everything if outcome.put is None)
+            counted = {
+                "done": settled.deliveries,
+                "superseded": len(everything) - issues - settled.deliveries,
+                "issue": issues,
+            }
+            self._observe(claim.job.family, counted, self._store.clock.monotonic() - piece.read_at)
+        return settled
 
     async def _hand_back(self, claim: Claim) -> None:
         """The box stops: the job goes on where it is, at the next start."""
@@ -255,7 +288,8 @@ class Runner:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far a job is, as far as it is on disk. `deaths` counts those of children since the last success."""
+    """How far a job is, as far as it is on disk. `deaths` counts those of children since the last success,
+    `issues` the records that came to nothing: a person has given some of them up."""
 
     cursor: int
     issues: int
@@ -267,7 +301,7 @@ class Progress:
     def of(cls, job: Job, chunk_records: int) -> Progress:
         """Where the job was when it was claimed; `chunk_records` is the most of a chunk."""
         limit = min(job.chunk_limit or chunk_records, chunk_records)
-        return cls(job.cursor, job.issues, job.tallies, limit, job.deaths)
+        return cls(job.cursor, job.issues + job.discarded, job.tallies, limit, job.deaths)
 
     def after(self, outcomes: Sequence[Outcome], cursor: int, chunk_records: int) -> Progress:
         """Once these outcomes are on disk: the chunk went well, so the next may be larger."""
@@ -299,7 +333,7 @@ class Claim:
     progress: Progress
 
 
-def _read_piece(tx: ReadTx, job: Job, progress: Progress) -> Piece:
+def _read_piece(tx: ReadTx, job: Job, progress: Progress, now: float) -> Piece:
     """Up to `chunk_limit` pending records from the cursor on, each checked against its checksum."""
     items: list[Item] = []
     damaged: list[Outcome] = []
@@ -319,7 +353,7 @@ def _read_piece(tx: ReadTx, job: Job, progress: Progress) -> Piece:
     taken = len(items) + len(damaged)
     if taken == 0:
         next_index = job.total
-    return Piece(items, damaged, next_index, last=taken == 0 or next_index >= job.total)
+    return Piece(items, damaged, next_index, last=taken == 0 or next_index >= job.total, read_at=now)
 
 
 def _damaged(index: int) -> Outcome:

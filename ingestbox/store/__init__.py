@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AsyncExitStack
@@ -19,7 +18,6 @@ from ingestbox.store.identity import BoxIdentity
 from ingestbox.store.migrations import migrate
 from ingestbox.store.queries import Params, Queries
 from ingestbox.store.readers import Readers, ReadTx
-from ingestbox.store.thread import ThreadConnection
 from ingestbox.store.writer import Tx, Unit, Writer, WriterStats
 
 __all__ = ["BoxIdentity", "ReadTx", "Store", "load_queries"]
@@ -60,14 +58,18 @@ class Store:
         settings: StoreSettings,
         limits: Limits,
         clock: Clock,
+        observe: Callable[[int, float], None] = lambda units, seconds: None,
     ) -> Store:
         """Opens and migrates the database in `folder`, whose lock the caller holds.
 
-        Everything opened is put on `stack`. Raises StartupError.
+        Everything opened is put on `stack`. `observe(units, seconds)` hears of each transaction.
+        Raises StartupError.
         """
         path = folder / DATABASE
         queries = load_queries(families)
-        writer = Writer(path, queries, max_mb=settings.max_mb, max_waiting=limits.waiting_writes)
+        writer = Writer(
+            path, queries, max_mb=settings.max_mb, max_waiting=limits.waiting_writes, observe=observe
+        )
 
         def prepare(connection: sqlite3.Connection) -> BoxIdentity:
             return _prepare(connection, queries, clock.now_ms())
@@ -93,28 +95,31 @@ class Store:
         """Runs a function over a read-only connection in one hop; it must not take longer than a second."""
         return await self._readers.call(function)
 
+    async def read_long(self, function: Callable[[ReadTx], T]) -> T:
+        """Runs a function over a read-only connection of its own, in one transaction, however long it takes.
+
+        The WAL grows while it runs. It can be cancelled. Raises sqlite3.DatabaseError.
+        """
+        return await self._readers.call_alone(lambda: connect_reader(self.path), function)
+
     async def quick_check(self) -> list[str]:
         """SQLite's own check of the whole file: what is wrong, or nothing.
 
         It reads every page, over a connection of its own; the WAL grows while it runs. It can be cancelled.
         """
         try:
-            connection = await ThreadConnection.open(lambda: connect_reader(self.path))
-            try:
-                rows = await connection.call(lambda c: c.execute("PRAGMA quick_check(20)").fetchall())
-            except asyncio.CancelledError:
-                connection.interrupt()  # it may have minutes to go, and closing waits for it
-                raise
-            finally:
-                await connection.close()
+            rows = await self.read_long(lambda tx: tx.all("box.quick_check"))
         except sqlite3.DatabaseError as error:
             return [str(error)]
         return [row[0] for row in rows if row[0] != "ok"]
 
     def bytes_on_disk(self) -> int:
         """Size of the database and its WAL."""
-        wal = self.path.with_name(self.path.name + "-wal")
-        return sum(file.stat().st_size for file in (self.path, wal) if file.exists())
+        return _bytes_of(self.path) + self.wal_bytes()
+
+    def wal_bytes(self) -> int:
+        """Size of the write-ahead log."""
+        return _bytes_of(self.path.with_name(self.path.name + "-wal"))
 
     @property
     def trouble(self) -> str | None:
@@ -130,6 +135,13 @@ class Store:
     def waiting(self) -> int:
         """Units that wait for the writer."""
         return self._writer.waiting
+
+
+def _bytes_of(file: Path) -> int:
+    try:
+        return file.stat().st_size
+    except FileNotFoundError:
+        return 0
 
 
 def _prepare(connection: sqlite3.Connection, queries: Queries, now_ms: int) -> BoxIdentity:

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import msgspec
 
 from ingestbox.clock import iso
-from ingestbox.store import Store
+from ingestbox.store import ReadTx, Store
 from ingestbox.store.writer import Tx
+
+EVERYWHERE = "*"
+"""The workspace of those who administer every workspace."""
+
+_FIRST_MS, _LAST_MS = -(1 << 63), (1 << 63) - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +26,10 @@ class Act:
     workspace: str
     request_id: str | None
     now_ms: int
+
+    def within(self, workspace: str) -> Act:
+        """The same, for the trail of another workspace: what is changed there is read there."""
+        return replace(self, workspace=workspace)
 
     def note(
         self,
@@ -67,24 +76,95 @@ class AuditLine(msgspec.Struct, frozen=True):
     request_id: str | None
 
 
-async def page(store: Store, workspace: str, below: int, limit: int) -> list[AuditLine]:
-    """The workspace's lines with an id under `below`, newest first."""
-    rows = await store.read("audit.page", {"workspace": workspace, "below": below, "limit": limit})
-    return [
-        AuditLine(
-            id=str(line_id),
-            at=iso(at_ms) or "",
-            actor=actor,
-            workspace=space,
-            action=action,
-            object=noun,
-            object_id=object_id,
-            before=_facts(before),
-            after=_facts(after),
-            request_id=request_id,
-        )
-        for line_id, at_ms, space, actor, action, noun, object_id, before, after, request_id in rows
-    ]
+class Wanted(msgspec.Struct, frozen=True):
+    """Which lines: None leaves a column out of account. `object_id` needs `object`; times are Unix ms."""
+
+    workspace: str | None
+    actor: str | None = None
+    action: str | None = None
+    object: str | None = None
+    object_id: str | None = None
+    since_ms: int | None = None
+    until_ms: int | None = None
+
+    @property
+    def filters(self) -> bool:
+        """Whether lines are left out that lie between others."""
+        columns = (self.actor, self.action, self.object, self.since_ms, self.until_ms)
+        return any(column is not None for column in columns)
+
+
+class Page(msgspec.Struct, frozen=True):
+    """Lines, newest first, and the id to go on below: None when there are no more."""
+
+    lines: list[AuditLine]
+    below: int | None
+
+
+SCAN = 5_000
+SCANS = 20
+"""Lines looked at in one read, and reads for one page: a filter that matches hardly anything gives a short
+page that goes on, never a long read."""
+
+
+async def page(store: Store, wanted: Wanted, below: int, limit: int) -> Page:
+    """The lines with an id under `below`."""
+    lines: list[AuditLine] = []
+    reach: int | None = below
+    for _ in range(SCANS):
+        if reach is None or len(lines) > limit:
+            break
+        found, reach = await store.read_with(_Slice(wanted, reach, limit + 1 - len(lines)).read)
+        lines += found
+    if len(lines) > limit:
+        return Page(lines[:limit], int(lines[limit - 1].id))
+    return Page(lines, reach)
+
+
+@dataclass(frozen=True, slots=True)
+class _Slice:
+    """What is read in one go."""
+
+    wanted: Wanted
+    below: int
+    limit: int
+
+    def read(self, tx: ReadTx) -> tuple[list[AuditLine], int | None]:
+        """The lines, at most `limit`, and the id below which the next slice begins: None after the last."""
+        wanted = self.wanted
+        one = wanted.object is not None and wanted.object_id is not None
+        place = "_of_object" if one else "" if wanted.workspace is not None else "_everywhere"
+        scan = SCAN if wanted.filters else self.limit
+        params = {
+            **msgspec.structs.asdict(wanted),
+            "workspace": wanted.workspace or EVERYWHERE,
+            "since_ms": _FIRST_MS if wanted.since_ms is None else wanted.since_ms,
+            "until_ms": _LAST_MS if wanted.until_ms is None else wanted.until_ms,
+            "below": self.below,
+            "limit": self.limit,
+            "scan": scan,
+        }
+        lines = [_line(row) for row in tx.all(f"audit.page{place}", params)]
+        if len(lines) == self.limit:
+            return lines, int(lines[-1].id)
+        count, lowest = tx.all(f"audit.reach{place}", params)[0]
+        return lines, None if count < scan else lowest
+
+
+def _line(row: tuple[Any, ...]) -> AuditLine:
+    line_id, at_ms, workspace, actor, action, noun, object_id, before, after, request_id = row
+    return AuditLine(
+        id=str(line_id),
+        at=iso(at_ms) or "",
+        actor=actor,
+        workspace=workspace,
+        action=action,
+        object=noun,
+        object_id=object_id,
+        before=_facts(before),
+        after=_facts(after),
+        request_id=request_id,
+    )
 
 
 def _facts(text: str | None) -> dict[str, Any] | None:

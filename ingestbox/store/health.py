@@ -1,10 +1,15 @@
-"""The write that a health check makes, to know rather than to assume."""
+"""What a health check asks of the store: to write, to know rather than to assume; and how large it is."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
+from ingestbox.store.readers import ReadTx
 from ingestbox.store.writer import Tx
+
+if TYPE_CHECKING:
+    from ingestbox.store import Store
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,3 +22,28 @@ class ProbeWrite:
     def apply(self, tx: Tx) -> None:
         """Notes when the store was last probed."""
         tx.run("box.probe", {"now": self.now_ms})
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """The database file in bytes, and how much of it is free pages, which are used again."""
+
+    total: int
+    free: int
+
+    @property
+    def used(self) -> int:
+        """What the cap `store.max_mb` counts."""
+        return self.total - self.free
+
+
+def size(tx: ReadTx) -> Size:
+    """How large the database is; it costs microseconds."""
+    ((pages, unused, page_bytes),) = tx.all("box.pages")
+    return Size(pages * page_bytes, unused * page_bytes)
+
+
+async def newest_ms(store: Store) -> int:
+    """The newest time that the store knows of, in Unix milliseconds: a clock behind it is not right."""
+    ((found,),) = await store.read("box.newest_times")
+    return int(found)

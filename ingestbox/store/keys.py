@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import msgspec
 
 from ingestbox.clock import iso
 from ingestbox.store import Store
+from ingestbox.store.audit import EVERYWHERE, Act
+from ingestbox.store.once import Denied, Made, Once
 from ingestbox.store.writer import Tx
+
+NOUN = "key"
+SLICE = 500
 
 
 class KeyLine(msgspec.Struct, frozen=True):
@@ -28,19 +34,21 @@ class KeyLine(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class CreateKey:
-    """Stores a key's digest; returns the key's id."""
+    """Stores a key's digest, once for an Idempotency-Key."""
 
     digest: str
     name: str
     roles: Sequence[str]
     workspace: str
-    created_by: str
-    now_ms: int
+    act: Act
     expires_ms: int | None
-    weight: int = 1
+    once: Once[KeyLine]
+    weight: int = 3
 
-    def apply(self, tx: Tx) -> int:
-        """Inserts the row."""
+    def apply(self, tx: Tx) -> Made[KeyLine] | Denied:
+        """Inserts the row. Denied: what stands in the Idempotency-Key's way."""
+        if (earlier := self.once.earlier(tx)) is not None:
+            return earlier
         row = tx.one(
             "keys.insert",
             {
@@ -48,13 +56,18 @@ class CreateKey:
                 "name": self.name,
                 "roles": " ".join(self.roles),
                 "workspace": self.workspace,
-                "created_by": self.created_by,
-                "now": self.now_ms,
+                "created_by": self.act.actor,
+                "now": self.act.now_ms,
                 "expires_ms": self.expires_ms,
             },
         )
         assert row is not None  # INSERT … RETURNING gives the row it made
-        return int(row[0])
+        made = tx.one("keys.one", {"id": row[0], "workspace": self.workspace})
+        assert made is not None
+        key = _line(*made)
+        facts = {"name": key.name, "roles": key.roles, "expires_at": key.expires_at}
+        self.act.within(self.workspace).note(tx, "key.create", NOUN, key.id, after=facts)
+        return self.once.keep(tx, key, self.act.now_ms)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,13 +76,21 @@ class RevokeKey:
 
     key_id: int
     workspace: str
-    now_ms: int
-    weight: int = 1
+    act: Act
+    weight: int = 2
 
     def apply(self, tx: Tx) -> str | None:
         """Marks the row; a key revoked before stays as it was."""
-        row = tx.one("keys.revoke", {"id": self.key_id, "workspace": self.workspace, "now": self.now_ms})
-        return None if row is None else str(row[0])
+        row = tx.one("keys.to_revoke", {"id": self.key_id, "workspace": self.workspace})
+        if row is None:
+            return None
+        digest, name, workspace, revoked_ms = row
+        if revoked_ms is None:
+            tx.run("keys.revoke", {"id": self.key_id, "now": self.act.now_ms})
+            self.act.within(workspace).note(
+                tx, "key.revoke", NOUN, self.key_id, before={"name": name}, after={"revoked": True}
+            )
+        return str(digest)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +98,12 @@ class NoteUse:
     """When keys were last used, as (id, Unix milliseconds)."""
 
     uses: Sequence[tuple[int, int]]
+
+    @classmethod
+    def slices(cls, uses: Mapping[int, int]) -> Iterable[NoteUse]:
+        """Units of SLICE keys."""
+        every = list(uses.items())
+        return [cls(every[start : start + SLICE]) for start in range(0, len(every), SLICE)]
 
     @property
     def weight(self) -> int:
@@ -89,10 +116,31 @@ class NoteUse:
             tx.run("keys.used", {"id": key_id, "used_ms": used_ms})
 
 
-async def list_keys(store: Store, workspace: str) -> list[KeyLine]:
-    """The workspace's keys, newest first, 500 at most."""
-    rows = await store.read("keys.list", {"workspace": workspace, "limit": 500})
+async def one(store: Store, key_id: int, workspace: str) -> KeyLine | None:
+    """The workspace's key with this id, or None."""
+    rows = await store.read("keys.one", {"id": key_id, "workspace": workspace})
+    return _line(*rows[0]) if rows else None
+
+
+async def page(store: Store, workspace: str, below: int, limit: int) -> list[KeyLine]:
+    """The workspace's keys with an id under `below`, newest first."""
+    query = "keys.page_everywhere" if workspace == EVERYWHERE else "keys.page"
     return [
-        KeyLine(str(key_id), name, roles.split(), space, creator, *(iso(moment) for moment in moments))
-        for key_id, name, roles, space, creator, *moments in rows
+        _line(*row)
+        for row in await store.read(query, {"workspace": workspace, "below": below, "limit": limit})
     ]
+
+
+def _line(key_id: int, name: str, roles: str, workspace: str, created_by: str, *moments: Any) -> KeyLine:
+    created, expires, used, revoked = (iso(moment) for moment in moments)
+    return KeyLine(
+        id=str(key_id),
+        name=name,
+        roles=roles.split(),
+        workspace=workspace,
+        created_by=created_by,
+        created_at=created,
+        expires_at=expires,
+        used_at=used,
+        revoked_at=revoked,
+    )

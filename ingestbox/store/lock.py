@@ -23,10 +23,14 @@ PAUSE_SECONDS = 0.02
 
 
 class Holder(msgspec.Struct, frozen=True):
-    """Who holds the folder; `url` is empty until the box listens, and for commands that hold it briefly."""
+    """Who holds the folder; `url` is empty until the box listens, and for commands that hold it briefly.
+
+    `certificate` (PEM) is what a box with TLS shows.
+    """
 
     pid: int
     url: str = ""
+    certificate: str = ""
 
 
 class DataLock:
@@ -51,9 +55,9 @@ class DataLock:
         lock.say("")
         return lock
 
-    def say(self, url: str) -> None:
-        """Writes who holds the lock and where it listens."""
-        text = msgspec.json.encode(Holder(pid=os.getpid(), url=url))
+    def say(self, url: str, certificate: str = "") -> None:
+        """Writes who holds the lock, where it listens, and what it shows there."""
+        text = msgspec.json.encode(Holder(os.getpid(), url, certificate))
         os.pwrite(self._descriptor, text, 0)
         os.ftruncate(self._descriptor, len(text))
 

@@ -74,3 +74,28 @@ class Readers:
             raise IngestError("store_unavailable", retry_after=2) from error
         finally:
             self._free.put_nowait(connection)
+
+    async def call_alone(
+        self, connector: Callable[[], sqlite3.Connection], function: Callable[[ReadTx], T]
+    ) -> T:
+        """Runs `function` in one transaction over a connection of its own, which is closed afterwards.
+
+        A caller that is cancelled interrupts it. Raises sqlite3.DatabaseError.
+        """
+
+        def within(connection: sqlite3.Connection) -> T:
+            connection.execute("BEGIN")
+            try:
+                return function(ReadTx(connection, self._queries))
+            finally:
+                if connection.in_transaction:  # not after every error
+                    connection.execute("ROLLBACK")
+
+        connection = await ThreadConnection.open(connector)
+        try:
+            return await connection.call(within)
+        except asyncio.CancelledError:
+            connection.interrupt()  # it may have minutes to go, and closing waits for it
+            raise
+        finally:
+            await connection.close()

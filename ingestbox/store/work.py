@@ -31,7 +31,7 @@ _ISSUE, _SUPERSEDED, _DONE = (
 
 
 class LostClaimError(Exception):
-    """The job is not ours any more: its lease ran out and somebody else has it."""
+    """The job is not ours any more: its lease ran out and somebody else has it, or it was cancelled."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +68,14 @@ class Finish:
 
 
 @dataclass(frozen=True, slots=True)
+class Settled:
+    """A chunk is on disk. `reopened`: the job was at its end, but some of its records are pending again."""
+
+    deliveries: int
+    reopened: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class SettleChunk:
     """Results, issues, deliveries and progress of one chunk, in one transaction.
 
@@ -93,8 +101,8 @@ class SettleChunk:
         """Four rows a record: its own, the object's, the projection's and the delivery."""
         return 4 * len(self.outcomes) + 2 + weight_of(sum(map(len, self.payloads.values())))
 
-    def apply(self, tx: Tx) -> int:
-        """Returns how many deliveries it made. Raises LostClaimError and changes nothing."""
+    def apply(self, tx: Tx) -> Settled:
+        """Settles the chunk. Raises LostClaimError and changes nothing."""
         own = {"id": self.job.id, "owner": self.owner, "attempt": self.job.attempt, "now": self.now_ms}
         changed = tx.run(
             "jobs.settle",
@@ -112,9 +120,10 @@ class SettleChunk:
         if changed != 1:
             raise LostClaimError(self.job.public_id)
         deliveries = self._settle_records(tx)
-        if self.finish is not None:
-            tx.run("jobs.finish", {**own, "state": self.finish.state, "error": self.finish.error})
-        return deliveries
+        if self.finish is None:
+            return Settled(deliveries)
+        row = tx.one("jobs.finish", {**own, "state": self.finish.state, "error": self.finish.error})
+        return Settled(deliveries, reopened=row is not None and row[0] == JobState.QUEUED)
 
     def _settle_records(self, tx: Tx) -> int:
         states: list[tuple[str, int]] = []

@@ -12,6 +12,7 @@ import asyncio
 import contextlib
 import logging
 import shutil
+import time
 from collections import deque
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -134,8 +135,18 @@ class WriterStats:
 class Writer:
     """Owns the writing connection. `write` is the only way to change the store."""
 
-    def __init__(self, path: Path, queries: Queries, *, max_mb: int, max_waiting: int) -> None:
+    def __init__(
+        self,
+        path: Path,
+        queries: Queries,
+        *,
+        max_mb: int,
+        max_waiting: int,
+        observe: Callable[[int, float], None] = lambda units, seconds: None,
+    ) -> None:
+        """`observe(units, seconds)` is called on the loop for each transaction that is on disk."""
         self._path = path
+        self._observe = observe
         self._queries = queries
         self._max_pages = max_mb * 1_048_576 // PAGE_BYTES
         self._max_waiting = max_waiting
@@ -237,6 +248,7 @@ class Writer:
         return group
 
     async def _commit(self, group: list[_Waiting]) -> None:
+        began = time.perf_counter()
         try:
             if self._connection is None:
                 self._connection = await self._open()
@@ -256,6 +268,7 @@ class Writer:
         self.stats.groups += 1
         self.stats.units += len(group)
         self.stats.largest_group = max(self.stats.largest_group, len(group))
+        self._observe(len(group), time.perf_counter() - began)
         for waiting, outcome in zip(group, outcomes, strict=True):
             if waiting.future.done():
                 continue

@@ -35,9 +35,11 @@ class AccessLog:
         duration_ms: float,
         request_id: str,
         user_id: str | None,
+        client: str,
         code: str | None,
     ) -> None:
-        """Notes a request that ends now; `code` is the error's, if it got one. Needs a running loop."""
+        """Notes a request that ends now; `client` is the address it came from, `code` the error's, if it got
+        one. Needs a running loop."""
         if not _logger.isEnabledFor(logging.INFO):
             return
         self._held.append(
@@ -53,6 +55,7 @@ class AccessLog:
                 "duration_ms": duration_ms,
                 "request_id": request_id,
                 "user_id": user_id,
+                "client": client,
                 "code": code,
             }
         )

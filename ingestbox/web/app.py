@@ -5,21 +5,25 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import MutableMapping, Sequence
+from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from typing import Any
 
 from ingestbox import logs
 from ingestbox.clock import Clock
-from ingestbox.config import Limits
+from ingestbox.config import MIB, Limits
 from ingestbox.errors import IngestError
 from ingestbox.family import Box, Reply
 from ingestbox.identity.guard import Guard
 from ingestbox.web.accesslog import AccessLog
 from ingestbox.web.binding import BoundRoute, Endpoint
 from ingestbox.web.bodies import Body, Receive
+from ingestbox.web.budget import Budget
+from ingestbox.web.cors import Fields, is_preflight
 from ingestbox.web.headers import header_map, request_id_of
-from ingestbox.web.origin import origin_of
-from ingestbox.web.replies import COMMON_HEADERS, Wire, wire, wire_error
+from ingestbox.web.paths import path_of, plain, without_prefix
+from ingestbox.web.policies import Policies
+from ingestbox.web.ratelimit import Buckets, refused
+from ingestbox.web.replies import COMMON_HEADERS, Wire, below, wire, wire_error
 from ingestbox.web.routing import Table
 from ingestbox.web.streams import Send, Streamed
 
@@ -42,15 +46,21 @@ IDLE_SECONDS = 1.0
 
 CLIENT_GONE = "client_disconnected"
 
+Observe = Callable[[str, str | None, int, float, int, str | None], None]
+"""Hears of each answer: method, route (its template; None: there is none), status, seconds (negative for a
+stream), bytes of the body as declared (0: none, or refused), the error's code."""
+
 log = logging.getLogger("ingestbox.web")
 
 
 class Door:
     """The application that the server runs. `drain()` it before stopping."""
 
-    def __init__(self, table: Table, clock: Clock) -> None:
+    def __init__(self, table: Table, clock: Clock, policies: Policies, observe: Observe) -> None:
         self._table = table
+        self._observe = observe
         self._clock = clock
+        self._policies = policies
         self._access = AccessLog()
         self._draining = False
 
@@ -68,8 +78,16 @@ class Door:
         request_id = request_id_of(headers)
         logs.request_id.set(request_id)
         logs.user_id.set(None)  # a pipelined request begins in the context of the one before it
-        origin = origin_of(scope, headers)
+        policies = self._policies
+        origin = policies.origins.of(scope, headers)
         body = Body(receive, headers)
+        path = url_path = scope["path"]
+        if b"%" in scope["raw_path"]:
+            path = path_of(scope)
+        if policies.prefix:
+            path = self._below_prefix(path)
+            url_path = plain(path)
+        fields: Fields = ()
         endpoint: Endpoint | None = None
         close = self._draining
         failure: IngestError | None = None
@@ -77,23 +95,41 @@ class Door:
         try:
             if self._draining:
                 raise IngestError("shutting_down", retry_after=RETRY_SECONDS)
-            endpoint, path = self._table.find(scope)
-            caller = await endpoint.authenticate(headers)
-            logs.user_id.set(caller.subject)
-            reply = await endpoint.answer(
-                caller=caller,
-                method=scope["method"],
-                url_path=scope["path"],
-                path=path,
-                query_string=scope["query_string"],
-                headers=headers,
-                origin=origin,
-                request_id=request_id,
-                body=body,
-            )
+            if policies.hosts:
+                policies.hosts.check(headers.get("host", ""), origin.host)
+            if scope["method"] == "OPTIONS":
+                reply = self._options(path, headers)
+            else:
+                endpoint, parameters = self._table.find(scope["method"], path)
+                caller = await endpoint.authenticate(headers)
+                logs.user_id.set(caller.subject)
+                if endpoint.quota:
+                    allowance, fields = endpoint.quota.take(
+                        policies.buckets, caller.subject, origin.address, self._clock.monotonic()
+                    )
+                    if not allowance.allowed:
+                        raise refused(allowance)
+                endpoint.authorize(caller)
+                if endpoint.takes_records and policies.admit:
+                    await policies.admit()
+                reply = await endpoint.answer(
+                    caller=caller,
+                    method=scope["method"],
+                    url_path=url_path,
+                    path=parameters,
+                    query_string=scope["query_string"],
+                    headers=headers,
+                    origin=origin,
+                    request_id=request_id,
+                    body=body,
+                )
             answer = wire(reply, request_id)
+            if origin.prefix:
+                answer.headers = [below(each, origin.prefix) for each in answer.headers]
         except IngestError as error:
             failure = error
+            # Its frames hold the body, which is not counted any more, until the answer is out.
+            failure.__traceback__ = failure.__context__ = None
         except asyncio.CancelledError:
             # Only the server cancels a request: its time to stop is over. The client learns it may try again.
             failure = IngestError("shutting_down", retry_after=RETRY_SECONDS)
@@ -104,33 +140,69 @@ class Door:
         code = failure.code if failure else None
         if failure:
             close = close or code == "body_incomplete"
-            shape = endpoint.error_body if endpoint else self._table.error_body(scope["path"])
+            shape = endpoint.error_body if endpoint else self._table.error_body(path)
             answer = wire_error(failure, shape, request_id)
+        if policies.cors:
+            fields += policies.cors.fields(headers.get("origin"))
+        if fields:
+            answer.headers.extend(fields)
         if isinstance(reply, Streamed) and failure is None:
-            await _stream(reply, scope, receive, send, request_id)
+            await _stream(reply, scope, receive, send, request_id, fields)
         elif code != CLIENT_GONE:
             await _deliver(answer, body, send, close)
+        seconds = self._clock.monotonic() - started
+        self._observe(
+            scope["method"],
+            endpoint.path if endpoint else None,
+            answer.status,
+            -1.0 if isinstance(reply, Streamed) else seconds,
+            0 if failure else body.length or 0,
+            code,
+        )
         self._access.note(
             method=scope["method"],
             path=_path(scope),
             status=answer.status,
-            duration_ms=round((self._clock.monotonic() - started) * 1000, 3),
+            duration_ms=round(seconds * 1000, 3),
             request_id=request_id,
             user_id=logs.user_id.get(),
+            client=origin.address,
             code=code,
         )
         if self._draining:
             self._access.flush()
 
+    def _below_prefix(self, path: str) -> str:
+        """The path without the prefix that a proxy has left there."""
+        rest = without_prefix(path, self._policies.prefix)
+        # A prefix may look like the box's own paths: what is only there without cutting it is meant.
+        return path if rest is None or (self._table.has(path) and not self._table.has(rest)) else rest
 
-async def _stream(reply: Streamed, scope: Scope, receive: Receive, send: Send, request_id: str) -> None:
-    """Lets a streamed reply send itself, with the headers that every answer has."""
+    def _options(self, path: str, headers: Mapping[str, str]) -> Reply:
+        """What can be done at a path; anybody may ask, since a browser asks without credentials."""
+        methods = self._table.methods(path) if path != "*" else ()
+        allow: tuple[tuple[str, str], ...] = (("Allow", ", ".join(methods)),) if methods else ()
+        cors = self._policies.cors
+        if cors and cors.admits(headers.get("origin")) and is_preflight("OPTIONS", headers):
+            self._table.find(headers["access-control-request-method"], path)
+            allow += cors.preflight(headers, methods)
+        return Reply(None, 204, allow)
+
+
+async def _stream(
+    reply: Streamed, scope: Scope, receive: Receive, send: Send, request_id: str, fields: Fields
+) -> None:
+    """Lets a streamed reply send itself, with the headers that every answer has, and `fields`."""
     common = (*COMMON_HEADERS, (b"x-request-id", request_id.encode("ascii")))
 
     async def send_with_headers(message: MutableMapping[str, Any]) -> None:
         if message["type"] == "http.response.start":
             own = {name for name, _ in message["headers"]}
-            message["headers"] = [*message["headers"], *(each for each in common if each[0] not in own)]
+            message["headers"] = [
+                *message["headers"],
+                *(each for each in common if each[0] not in own),
+                *fields,
+            ]
         await send(message)
 
     await reply.app(scope, receive, send_with_headers)
@@ -159,8 +231,25 @@ def _path(scope: Scope) -> str:
     return raw.decode("latin-1")
 
 
-def build_app(*, routes: Sequence[BoundRoute], guard: Guard, box: Box, limits: Limits, clock: Clock) -> Door:
-    """The application for these routes. Raises ValueError when a method of a path is bound twice, or a
-    route names a body limit that is not a size in `[limits]`."""
-    endpoints = [Endpoint(route, guard=guard, box=box, limits=limits) for route in routes]
-    return Door(Table(endpoints), clock)
+def build_app(
+    *,
+    routes: Sequence[BoundRoute],
+    guard: Guard,
+    box: Box,
+    limits: Limits,
+    clock: Clock,
+    policies: Policies | None = None,
+    observe: Observe = lambda *_: None,
+) -> Door:
+    """The application for these routes; `observe` hears of each answer.
+
+    Raises ValueError when a method of a path is bound twice, or a route names a body limit that is not a size
+    in `[limits]` or a rate that is not in `[rates]`.
+    """
+    policies = policies or Policies(Buckets(clock))
+    budget = Budget(limits.bodies_mb * MIB)
+    endpoints = [
+        Endpoint(route, guard=guard, box=box, limits=limits, budget=budget, rates=policies.rates)
+        for route in routes
+    ]
+    return Door(Table(endpoints), clock, policies, observe)

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import Any
 from urllib.parse import parse_qsl
 
 import msgspec
 
-from ingestbox.config import MIB, Limits
+from ingestbox.config import MIB, Limits, Rates
 from ingestbox.errors import IngestError
 from ingestbox.family import Box, Reply, Route
 from ingestbox.identity.guard import Guard
 from ingestbox.model import Caller
 from ingestbox.web.bodies import Body, check_content_type, content_encoding
+from ingestbox.web.budget import Budget
 from ingestbox.web.origin import Origin
+from ingestbox.web.ratelimit import Quota
 
 ErrorBody = Callable[[IngestError, str], dict[str, object]]
 """The body of an error reply, from the error and the request id."""
@@ -23,15 +26,24 @@ ANONYMOUS = Caller("anonymous", "", frozenset())
 
 MAX_PARAMETERS = 100
 
+COMMON_RATE = "requests"
+"""The rate of a route that names none."""
+
 _NO_QUERY: Mapping[str, str] = {}
 
 
 class BoundRoute(msgspec.Struct, frozen=True):
-    """A route, how its errors look (None: RFC 9457 problems), and whether it needs no credentials."""
+    """A route, how its errors look (None: RFC 9457 problems), and whether it needs no credentials.
+
+    `error_type` is the type of what `error_body` gives (None: a problem), and `tag` the heading under which
+    the route is documented; empty, it is found from the path.
+    """
 
     route: Route
     error_body: ErrorBody | None = None
     public: bool = False
+    error_type: Any = None
+    tag: str = ""
 
 
 class Request:
@@ -96,29 +108,55 @@ class Request:
 class Endpoint:
     """One method of one path: authenticates, checks roles, reads the body, asks the handler."""
 
-    __slots__ = ("_bound", "_box", "_guard", "_limit", "_limits", "_stall", "error_body", "method", "path")
+    __slots__ = (
+        "_bound",
+        "_box",
+        "_budget",
+        "_guard",
+        "_limit",
+        "_limits",
+        "_stall",
+        "error_body",
+        "method",
+        "path",
+        "quota",
+        "takes_records",
+    )
 
-    def __init__(self, bound: BoundRoute, *, guard: Guard, box: Box, limits: Limits) -> None:
-        """Raises ValueError when the route's `body_limit` is not a size in `limits`."""
+    def __init__(
+        self,
+        bound: BoundRoute,
+        *,
+        guard: Guard,
+        box: Box,
+        limits: Limits,
+        budget: Budget,
+        rates: Rates | None = None,
+    ) -> None:
+        """`budget` is the one of all endpoints. Raises ValueError when the route's `body_limit` is not a size
+        in `limits`, or its `rate` is not in `rates`."""
+        self._budget = budget
         self._bound = bound
         self._guard = guard
         self._box = box
-        self._limit = _bytes_of(bound.route.body_limit, limits)
+        self._limit = bytes_of(bound.route.body_limit, limits)
         self._limits = limits
         self._stall = limits.body_stall_seconds
+        self.quota = _quota(bound, rates or Rates())
+        self.takes_records = bound.route.takes_records
         self.error_body = bound.error_body
         self.method = bound.route.method
         self.path = bound.route.path
 
     async def authenticate(self, headers: Mapping[str, str]) -> Caller:
-        """The caller, when the route admits them. Raises IngestError (401s, forbidden)."""
-        if self._bound.public:
-            return ANONYMOUS
-        caller = await self._guard.caller(headers)
+        """Who calls. Raises IngestError (401s)."""
+        return ANONYMOUS if self._bound.public else await self._guard.caller(headers)
+
+    def authorize(self, caller: Caller) -> None:
+        """Raises IngestError `forbidden` when the route does not admit the caller."""
         roles = self._bound.route.roles
-        if roles and not caller.may(roles):
+        if roles and not self._bound.public and not caller.may(roles):
             raise IngestError("forbidden", f"This call needs one of the roles {', '.join(sorted(roles))}.")
-        return caller
 
     async def answer(
         self,
@@ -134,29 +172,44 @@ class Endpoint:
         body: Body,
     ) -> Reply:
         """The handler's reply. Raises IngestError (from the body, the query or the handler)."""
-        content = b""
-        if self._limit is not None:
-            check_content_type(headers, self._bound.route.media_types)
-            content = await body.read(self._limit, content_encoding(headers), self._stall)
-        request = Request(
-            caller=caller,
-            box=self._box,
-            limits=self._limits,
-            method=method,
-            url_path=url_path,
-            route_path=self.path,
-            path=path,
-            query_string=query_string,
-            headers=headers,
-            origin=origin,
-            request_id=request_id,
-            body=content,
-            wire_sha256=body.wire_sha256,
-        )
-        return await self._bound.route.handler(request)
+        hold = self._budget.hold()
+        try:
+            content = b""
+            if self._limit is not None:
+                check_content_type(headers, self._bound.route.media_types)
+                content = await body.read(self._limit, content_encoding(headers), self._stall, hold)
+            request = Request(
+                caller=caller,
+                box=self._box,
+                limits=self._limits,
+                method=method,
+                url_path=url_path,
+                route_path=self.path,
+                path=path,
+                query_string=query_string,
+                headers=headers,
+                origin=origin,
+                request_id=request_id,
+                body=content,
+                wire_sha256=body.wire_sha256,
+            )
+            return await self._bound.route.handler(request)
+        finally:
+            hold.release()  # the handler keeps the body, and what it made of it, to its end
 
 
-def _bytes_of(name: str | None, limits: Limits) -> int | None:
+def _quota(bound: BoundRoute, rates: Rates) -> Quota | None:
+    route = bound.route
+    if not route.rate or (bound.public and route.rate == COMMON_RATE):
+        return None
+    if route.rate not in Rates.__struct_fields__:
+        raise ValueError(f"{route.rate} is not in [rates]")
+    per_minute: int = getattr(rates, route.rate)
+    group = "v1" if route.path.startswith("/v1/") else bound.tag
+    return Quota(route.rate, per_minute, group, by_address=bound.public) if per_minute else None
+
+
+def bytes_of(name: str | None, limits: Limits) -> int | None:
     """The cap that a route names: a field of `[limits]` in MB (1,048,576 bytes) or KB (1,024 bytes)."""
     if name is None:
         return None

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import io
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from typing import Any
 
 from ingestbox.errors import IngestError
+from ingestbox.web.budget import RETRY_SECONDS, Hold
 from ingestbox.web.inflate import ENCODINGS, Inflater
 from ingestbox.web.refusals import Refusal
 
@@ -49,42 +51,65 @@ class Body:
         """The digest of what was read; empty when nobody asked for it."""
         return self._hash.digest() if self._hash else b""
 
-    async def read(self, limit: int, encoding: str | None, stall: float) -> bytes:
+    async def read(self, limit: int, encoding: str | None, stall: float, hold: Hold) -> bytes:
         """The whole body, decompressed: at most `limit` bytes on the wire and after decompression.
 
-        `encoding` is from `content_encoding`. Raises IngestError: payload_too_large, malformed_encoding,
-        body_incomplete (no byte for `stall` seconds), client_disconnected.
+        `encoding` is from `content_encoding`; `hold` takes room for what is read, and grows with it. Raises
+        IngestError: payload_too_large, overloaded, malformed_encoding, body_incomplete (no byte for `stall`
+        seconds), client_disconnected.
         """
         if self.length is not None and self.length > limit:
             raise _too_large(limit)
+        if not self.finished:
+            await hold.take(self.length)
         inflater = Inflater(encoding) if encoding else None
-        parts: list[bytes] = []
+        first = b""
+        whole: io.BytesIO | None = None  # gives its bytes away without a copy, as joining parts does not
         wire = total = steps = 0
+        loop = asyncio.get_running_loop()
+        hold.since = loop.time()
         try:
             async with asyncio.timeout(stall) as patience:
-                loop = asyncio.get_running_loop()
+                hold.revoke = lambda: patience.expired() or patience.reschedule(loop.time())
                 while not self.finished:
                     data = await self._next()
                     wire += len(data)
                     if wire > limit:
                         raise _too_large(limit)
+                    hold.received = wire
                     for piece in inflater.feed(data) if inflater else (data,):
                         total += len(piece)
                         if total > limit:
                             raise _too_large(limit)
-                        parts.append(piece)
+                        if total > hold.size:
+                            hold.grow(total, limit)
+                        if whole is not None:
+                            whole.write(piece)
+                        elif first:
+                            whole = io.BytesIO()
+                            whole.write(first)
+                            whole.write(piece)
+                            first = b""
+                        else:
+                            first = piece
                         steps += 1
                         if inflater and steps % STEPS_BETWEEN_YIELDS == 0:
                             await asyncio.sleep(0)
-                    if not self.finished:
+                    if not (self.finished or hold.revoked):
                         patience.reschedule(loop.time() + stall)
         except TimeoutError:
+            if hold.revoked:
+                raise IngestError(
+                    "overloaded", "The body came too slowly while others waited.", retry_after=RETRY_SECONDS
+                ) from None
             raise IngestError(
                 "body_incomplete", f"The body did not arrive: nothing came for {stall:g} s."
             ) from None
+        finally:
+            hold.revoke = None
         if inflater:
             inflater.finish()
-        return parts[0] if len(parts) == 1 else b"".join(parts)
+        return first if whole is None else whole.getvalue()
 
     async def drain(self, seconds: float, idle: float, most: int) -> bool:
         """Takes the rest of the body off the connection and drops it; true when its end was reached.

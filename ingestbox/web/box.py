@@ -15,6 +15,7 @@ from ingestbox.errors import Fault, IngestError
 from ingestbox.family import Ask, Batch, Intake, Reply
 from ingestbox.model import Caller, Job, JobState, index_of, records_of
 from ingestbox.store import Store, jobs, tidy
+from ingestbox.store.backlog import Backlog
 from ingestbox.store.intake import (
     AcceptBatch,
     Accepted,
@@ -26,6 +27,7 @@ from ingestbox.store.intake import (
     Refused,
     slices,
 )
+from ingestbox.web.headers import REPEATED
 
 MAX_KEY_CHARACTERS = 255
 
@@ -33,9 +35,18 @@ MAX_KEY_CHARACTERS = 255
 class StoreBox:
     """Scoped access to the ledger. `ring(job_id)` tells the workers about a job that is on disk."""
 
-    def __init__(self, store: Store, ring: Callable[[int], None]) -> None:
+    def __init__(
+        self,
+        store: Store,
+        ring: Callable[[int], None],
+        backlog: Backlog | None = None,
+        received: Callable[[str, int], None] = lambda family, records: None,
+    ) -> None:
+        """`received(family, records)` hears of each batch that is on disk and was not before."""
         self._store = store
+        self._received = received
         self._ring = ring
+        self._backlog = backlog or Backlog(store, 0)
         self.being_filled: set[str] = set()
         """Public ids of the jobs that requests fill in chunks; the sweep leaves them alone."""
 
@@ -49,18 +60,20 @@ class StoreBox:
             return msgspec.json.encode(answer(public_id, job_id))
 
         runs = slices(batch.records)
-        if len(runs) == 1:
-            outcome = await self._store.write(AcceptBatch(draft, batch, key, encoded), intake=True)
-        else:
-            # Shielded: a request that goes away must not leave a half-filled job behind.
-            filling = asyncio.ensure_future(self._accept_large(draft, batch, runs, key, encoded))
-            filling.add_done_callback(lambda done: done.cancelled() or done.exception())  # heard or not
-            outcome = await asyncio.shield(filling)
+        with self._backlog.entering(len(batch.records)):
+            if len(runs) == 1:
+                outcome = await self._store.write(AcceptBatch(draft, batch, key, encoded), intake=True)
+            else:
+                # Shielded: a request that goes away must not leave a half-filled job behind.
+                filling = asyncio.ensure_future(self._accept_large(draft, batch, runs, key, encoded))
+                filling.add_done_callback(lambda done: done.cancelled() or done.exception())  # heard or not
+                outcome = await asyncio.shield(filling)
         if isinstance(outcome, Refused):
             raise IngestError(outcome.code, retry_after=1 if outcome.code == "request_in_progress" else None)
         if outcome.replayed:
             return Reply(outcome.body, headers=(("Idempotency-Replayed", "true"),))
         self._ring(outcome.job_id)
+        self._received(batch.family, len(batch.records))
         return Reply(outcome.body)
 
     async def _accept_large(
@@ -125,10 +138,16 @@ class StoreBox:
 
 
 def _idempotency_key(ask: Ask) -> Key | None:
-    """The request's key: scoped by caller and route, and bound to what was asked (contract: common)."""
+    """The request's key: scoped by caller and route, and bound to what was asked (contract: common).
+
+    Raises IngestError idempotency_key_invalid, also for two keys: neither is the one that was meant.
+    """
     given = ask.headers.get("idempotency-key")
     if given is None:
         return None
+    if REPEATED in given:
+        raise IngestError("idempotency_key_invalid", "Idempotency-Key was sent more than once.")
+    given = _text(given).strip()
     if not 1 <= len(given) <= MAX_KEY_CHARACTERS:
         raise IngestError("idempotency_key_invalid")
     content = hashlib.sha256()
@@ -137,3 +156,11 @@ def _idempotency_key(ask: Ask) -> Key | None:
     content.update(ask.body)
     scope = "\n".join((ask.caller.workspace, ask.caller.subject, ask.method, ask.route_path))
     return Key(scope, given, content.digest())
+
+
+def _text(value: str) -> str:
+    """A header's value in the characters that its sender had: UTF-8, where it is."""
+    try:
+        return value.encode("latin-1").decode("utf-8")
+    except UnicodeDecodeError:
+        return value

@@ -6,6 +6,10 @@ import os
 import re
 from collections.abc import Iterable, Mapping
 
+REPEATED = "\n"
+"""Parts the values of a field that has one value, when it came more than once; no value can hold it."""
+
+_SINGLE = frozenset({"idempotency-key"})
 _VISIBLE = re.compile(r"[!-~]{1,128}")
 
 
@@ -13,12 +17,15 @@ def header_map(raw: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
     """Headers of an ASGI scope (names in lower case) by name.
 
     Repeated ones are joined with `, ` (RFC 9110, 5.3), so that a second `Authorization` or
-    `Content-Encoding` spoils the first instead of hiding behind it.
+    `Content-Encoding` spoils the first instead of hiding behind it. A key may hold that itself: of
+    `Idempotency-Key` they are joined with REPEATED.
     """
     headers: dict[str, str] = {}
     for name, value in raw:
         key, text = name.decode("latin-1"), value.decode("latin-1")
-        headers[key] = f"{headers[key]}, {text}" if key in headers else text
+        if key in headers:
+            text = f"{headers[key]}{REPEATED if key in _SINGLE else ', '}{text}"
+        headers[key] = text
     return headers
 
 

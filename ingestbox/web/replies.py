@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import http
 from collections.abc import Mapping
+from typing import Annotated
 
 import msgspec
+from msgspec import Meta
 
-from ingestbox.errors import IngestError
+from ingestbox.errors import MAX_FAULTS, Fault, IngestError
 from ingestbox.family import Reply
 from ingestbox.web.binding import ErrorBody
 from ingestbox.web.refusals import Refusal
@@ -50,6 +52,13 @@ def wire(reply: Reply, request_id: str) -> Wire:
     return Wire(status, headers, body)
 
 
+def below(header: tuple[bytes, bytes], prefix: str) -> tuple[bytes, bytes]:
+    """The header as it has to be below a path prefix: a client resolves `Location` against what it asked for,
+    and that had the prefix (RFC 9110, 10.2.2)."""
+    name, value = header
+    return (name, prefix.encode("ascii") + value) if name == b"location" and value[:1] == b"/" else header
+
+
 def wire_error(error: IngestError, shape: ErrorBody | None, request_id: str) -> Wire:
     """An error in a family's shape, or as an RFC 9457 problem."""
     headers: tuple[tuple[str, str], ...] = ()
@@ -65,8 +74,23 @@ def wire_error(error: IngestError, shape: ErrorBody | None, request_id: str) -> 
     return wire(Reply(body, error.status, headers), request_id)
 
 
+class Problem(msgspec.Struct, frozen=True):
+    """Why a call was refused, as RFC 9457 has it."""
+
+    type: Annotated[str, Meta(description=f"`{PROBLEM_TYPE}` and the code: a name, not an address.")]
+    title: Annotated[str, Meta(description="The status as a phrase.")]
+    status: Annotated[int, Meta(description="The HTTP status.")]
+    detail: Annotated[str, Meta(description="What is wrong, as a sentence.")]
+    code: Annotated[str, Meta(description="The error, for programs.")]
+    remedy: Annotated[str, Meta(description="What to do next, as a sentence.")]
+    request_id: Annotated[str, Meta(description="The X-Request-ID of this answer.")]
+    errors: Annotated[
+        list[Fault], Meta(description=f"What is wrong with what was sent, to {MAX_FAULTS:,} faults; or empty.")
+    ]
+
+
 def problem(error: IngestError, request_id: str) -> Mapping[str, object]:
-    """The error as RFC 9457 has it, with `code`, `request_id`, `errors` and what to do next (`remedy`)."""
+    """The error as a Problem, with what the error has beside it."""
     try:
         title = http.HTTPStatus(error.status).phrase
     except ValueError:

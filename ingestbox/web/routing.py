@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, MutableMapping
-from typing import Any
+from collections.abc import Iterable, Mapping
 
 from starlette.routing import compile_path
 
 from ingestbox.errors import IngestError
 from ingestbox.web.binding import Endpoint, ErrorBody
+from ingestbox.web.paths import plain
 from ingestbox.web.refusals import Refusal
 
 _NO_PARAMETERS: Mapping[str, str] = {}
@@ -26,11 +26,15 @@ class _Resource:
             raise ValueError(f"{endpoint.method} {endpoint.path} is bound twice")
         self.endpoints[endpoint.method] = endpoint
 
+    def methods(self) -> list[str]:
+        """What `Allow` says."""
+        heads = ["HEAD"] if "GET" in self.endpoints else []
+        return sorted([*self.endpoints, *heads, "OPTIONS"])
+
     def endpoint(self, method: str) -> Endpoint:
         found = self.endpoints.get("GET" if method == "HEAD" else method)
         if found is None:
-            allowed = [*self.endpoints, "HEAD"] if "GET" in self.endpoints else [*self.endpoints]
-            raise Refusal("method_not_allowed", headers=(("allow", ", ".join(sorted(allowed))),))
+            raise Refusal("method_not_allowed", headers=(("allow", ", ".join(self.methods())),))
         return found
 
 
@@ -49,20 +53,30 @@ class Table:
         self._fixed = {path: r for path, r in resources.items() if "{" not in path}
         self._patterns = [(_pattern(path), r) for path, r in resources.items() if "{" in path]
 
-    def find(self, scope: MutableMapping[str, Any]) -> tuple[Endpoint, Mapping[str, str]]:
-        """The endpoint for an ASGI scope and the values of the path's parameters.
+    def find(self, method: str, path: str) -> tuple[Endpoint, Mapping[str, str]]:
+        """The endpoint for a path as `paths.path_of` gives it, and the values of the path's parameters.
 
         HEAD goes to GET's. Raises IngestError not_found, or method_not_allowed with `Allow`.
         """
-        method: str = scope["method"]
-        path: str = scope["path"]
+        resource, parameters = self._resource(path)
+        return resource.endpoint(method), parameters
+
+    def methods(self, path: str) -> list[str]:
+        """What can be done at a path, as `Allow` says it. Raises IngestError not_found."""
+        return self._resource(path)[0].methods()
+
+    def has(self, path: str) -> bool:
+        """Whether there is anything at a path."""
+        return path in self._fixed or any(pattern.fullmatch(path) for pattern, _ in self._patterns)
+
+    def _resource(self, path: str) -> tuple[_Resource, Mapping[str, str]]:
         resource = self._fixed.get(path)
         if resource is not None:
-            return resource.endpoint(method), _NO_PARAMETERS
+            return resource, _NO_PARAMETERS
         for pattern, resource in self._patterns:
             match = pattern.fullmatch(path)
             if match:
-                return resource.endpoint(method), match.groupdict()
+                return resource, {name: plain(value) for name, value in match.groupdict().items()}
         raise IngestError("not_found")
 
     def error_body(self, path: str) -> ErrorBody | None:

@@ -12,19 +12,26 @@ import errno
 import signal
 import socket
 from collections.abc import Callable, Coroutine, Generator
+from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import uvicorn
 
-from ingestbox.config import Server
+from ingestbox.config import Limits, Server
 from ingestbox.errors import StartupError
-
-KEEP_ALIVE_SECONDS = 65
-"""How long an idle connection stays open; proxies and client pools usually give up after 60."""
+from ingestbox.web.connections import Connections, most_connections
+from ingestbox.web.listener import Listener
+from ingestbox.web.protocol import Http
+from ingestbox.web.tls import LOOK_SECONDS, Tls, tls_of
 
 BACKLOG = 2_048
+
 CANCEL_SECONDS = 2.0
-"""What requests get to answer 503 after `stop_seconds` are over."""
+CANCEL_PART = 4
+"""At the end of `stop_seconds` requests get this long, or one part in so many if that is less, to answer 503."""
+
+TICK_SECONDS = 0.2
+"""What uvicorn may take to notice that it is to stop, and to look again."""
 
 T = TypeVar("T")
 
@@ -41,10 +48,11 @@ def run(main: Coroutine[Any, Any, T]) -> T:
 
 
 class _Uvicorn(uvicorn.Server):
-    """uvicorn without its signal handlers, which tells when it listens."""
+    """uvicorn without its signal handlers, with listeners of ours, which tells when it listens."""
 
-    def __init__(self, config: uvicorn.Config) -> None:
+    def __init__(self, config: uvicorn.Config, listen: Callable[[_Uvicorn], list[Listener]]) -> None:
         super().__init__(config)
+        self._listen = listen
         self.listening = asyncio.Event()
 
     @contextlib.contextmanager
@@ -52,7 +60,12 @@ class _Uvicorn(uvicorn.Server):
         yield
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
+        await self.lifespan.startup()
+        listeners = self._listen(self)
+        self.servers = cast("list[asyncio.Server]", listeners)  # it closes them, and waits for that
+        for each in listeners:
+            each.start()
+        self.started = True
         self.listening.set()
 
 
@@ -64,27 +77,57 @@ class HttpServer:
     a late signal does not cut short the stop of other parts.
     """
 
-    def __init__(self, app: Any, settings: Server, install_signals: bool) -> None:
-        """`app` is an ASGI 3 application."""
+    def __init__(
+        self,
+        app: Any,
+        settings: Server,
+        install_signals: bool,
+        limits: Limits | None = None,
+        folder: Path | None = None,
+    ) -> None:
+        """`app` is an ASGI 3 application; `folder` is the data folder, which TLS needs."""
+        self._folder = folder or Path()
+        self._tls: Tls | None = None
+        self._looking: asyncio.TimerHandle | None = None
         self._settings = settings
+        self._limits = limits or Limits()
         self._install_signals = install_signals
         self._app = app
         self._sockets: list[socket.socket] = []
         self._uvicorn: _Uvicorn | None = None
         self._task: asyncio.Task[None] | None = None
         self._asked = asyncio.Event()
+        self._cancel_seconds = CANCEL_SECONDS
+        self.connections: Connections | None = None
+        """Those that are open, once it is started."""
         self.forced = asyncio.Event()
         self.url = ""
         """Where it is bound, with the real port; a wildcard is shown as loopback. Empty before `bind`."""
 
+    @property
+    def under_way(self) -> int:
+        """Requests that are being answered."""
+        return 0 if self._uvicorn is None else len(self._uvicorn.server_state.tasks)
+
     def bind(self) -> None:
         """Takes the port, without listening yet, so that nothing else starts in vain when it is in use.
 
-        Raises StartupError with a sentence for the operator.
+        Raises StartupError with a sentence for the operator, also when TLS cannot be had as it is set.
         """
         if not self._sockets:
+            self._tls = tls_of(self._settings, self._folder)
             self._sockets = _bound_sockets(self._settings.host, self._settings.port)
-            self.url = _url(self._sockets[0])
+            self.url = _url(self._sockets[0], "https" if self._tls else "http")
+
+    @property
+    def certificate(self) -> str:
+        """What it shows (PEM); empty without TLS."""
+        return self._tls.certificate if self._tls else ""
+
+    def on_renewal(self, tell: Callable[[str], None]) -> None:
+        """Has `tell` called with the new certificate (PEM) whenever it changes."""
+        if self._tls:
+            self._tls.on_renewal = tell
 
     async def start(self) -> None:
         """Listens when it returns. Binds first if `bind` was not called; raises StartupError as it does."""
@@ -96,9 +139,12 @@ class HttpServer:
                 each.listen(BACKLOG)
         except OSError as error:
             raise _cannot_listen(self._settings.host, self._settings.port, error) from None
+        patience = self._settings.stop_seconds
+        self._cancel_seconds = min(CANCEL_SECONDS, patience / CANCEL_PART)
+        graceful = max(patience - self._cancel_seconds - TICK_SECONDS, patience / CANCEL_PART)
         config = uvicorn.Config(
             self._app,
-            http=_http_protocol(),
+            http=Http,
             ws="none",
             lifespan="off",
             interface="asgi3",
@@ -106,12 +152,14 @@ class HttpServer:
             access_log=False,
             server_header=False,
             proxy_headers=False,
-            backlog=BACKLOG,
-            timeout_keep_alive=KEEP_ALIVE_SECONDS,
             # Declared int, passed to asyncio.wait_for, which takes any number of seconds.
-            timeout_graceful_shutdown=cast("int", self._settings.stop_seconds),
+            timeout_graceful_shutdown=cast("int", graceful),
         )
-        self._uvicorn = _Uvicorn(config)
+        self.connections = Connections(most_connections(self._limits.connections), self._limits)
+        self.connections.start()
+        if self._tls:
+            self._look_for_certificate()
+        self._uvicorn = _Uvicorn(config, self._listeners)
         task = asyncio.create_task(self._uvicorn.serve(self._sockets), name="http")
         listening = asyncio.create_task(self._uvicorn.listening.wait())
         await asyncio.wait((task, listening), return_when=asyncio.FIRST_COMPLETED)
@@ -124,6 +172,8 @@ class HttpServer:
             loop = asyncio.get_running_loop()
             for number in (signal.SIGTERM, signal.SIGINT):
                 loop.add_signal_handler(number, self._on_signal)
+            if self._tls:
+                loop.add_signal_handler(signal.SIGHUP, self._tls.look)
 
     async def wait(self) -> None:
         """Returns when a signal, or `ask_stop`, asks to stop, or when serving has ended by itself."""
@@ -140,6 +190,8 @@ class HttpServer:
             for each in self._sockets:
                 each.close()
             return
+        if self._looking is not None:
+            self._looking.cancel()
         self._uvicorn.should_exit = True
         await self._task
         state = self._uvicorn.server_state
@@ -147,9 +199,34 @@ class HttpServer:
             for task in state.tasks:
                 task.cancel()
         if state.tasks:
-            await asyncio.wait(state.tasks, timeout=CANCEL_SECONDS)
+            await asyncio.wait(state.tasks, timeout=self._cancel_seconds)
         for connection in list(state.connections):
             connection.transport.abort()
+        assert self.connections is not None  # started
+        self.connections.stop()
+
+    def _listeners(self, server: _Uvicorn) -> list[Listener]:
+        loop, connections = asyncio.get_running_loop(), self.connections
+        assert connections is not None  # made before it starts
+
+        def make() -> Http:
+            return Http(server.config, server.server_state, server.lifespan.state, loop, connections)
+
+        return [
+            Listener(
+                each,
+                connections,
+                make,
+                tls=lambda: self._tls.context if self._tls else None,
+                handshake_seconds=self._limits.header_seconds,
+            )
+            for each in self._sockets
+        ]
+
+    def _look_for_certificate(self) -> None:
+        if self._tls is not None:
+            self._tls.look()
+        self._looking = asyncio.get_running_loop().call_later(LOOK_SECONDS, self._look_for_certificate)
 
     def _on_signal(self) -> None:
         if self._asked.is_set():
@@ -159,18 +236,10 @@ class HttpServer:
         self._asked.set()
 
 
-def _url(bound: socket.socket) -> str:
+def _url(bound: socket.socket, scheme: str) -> str:
     host, port = bound.getsockname()[:2]
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - compared, not bound
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
-
-
-def _http_protocol() -> type[asyncio.Protocol] | str:
-    try:
-        from ingestbox.web.protocol import Http
-    except ImportError:  # no httptools here
-        return "h11"
-    return Http
+    return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
 
 
 def _bound_sockets(host: str, port: int) -> list[socket.socket]:

@@ -495,7 +495,7 @@ def test_a_time_is_taken_only_if_it_can_be_shown(tmp_path: Path, at: str, shown:
             found = await central.send([put(1, at=at)])
             assert codes(found) == ([] if shown else [(1, "line_invalid")])
             rows = await store.read("feedback.ticket", {"workspace": "default", "ticket_id": "T-1"})
-            assert [ticket_body(row)["updated_at"] for row in rows] == ([shown] if shown else [])
+            assert [ticket_body(row).updated_at for row in rows] == ([shown] if shown else [])
 
     run(test())
 

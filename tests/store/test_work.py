@@ -35,6 +35,7 @@ from ingestbox.store.work import (
     LostClaimError,
     ReleaseJob,
     SettleChunk,
+    Settled,
 )
 from tests.store.support import with_store
 
@@ -128,7 +129,7 @@ def test_a_chunk_counts_once(tmp_path: Path) -> None:
         job_id = await accepted(store, "j", "a", "b")
         job = await claim(store, job_id)
         unit = replace(settling(store, job, "me", ["a", "b"]), finish=None)
-        assert await store.write(unit) == 2
+        assert await store.write(unit) == Settled(2)
         with pytest.raises(LostClaimError):
             await store.write(unit)
         assert await state(store, "j") == ("running", 2, 2)
@@ -149,7 +150,7 @@ def test_what_a_former_owner_does_counts_for_nothing(tmp_path: Path) -> None:
         with pytest.raises(LostClaimError):
             await store.write(settling(store, job, "one", ["a"]))
         assert not await store.write(ReleaseJob(job, "one", NOW))
-        assert await store.write(settling(store, again, "two", ["a"])) == 1
+        assert await store.write(settling(store, again, "two", ["a"])) == Settled(1)
         assert await state(store, "j") == ("completed", 1, 1)
 
     with_store(tmp_path, body)
@@ -159,7 +160,7 @@ def test_the_later_intake_wins_even_if_it_is_settled_first(tmp_path: Path) -> No
     async def body(store: Store) -> None:
         early, late = await accepted(store, "early", "a"), await accepted(store, "late", "a")
         await store.write(settling(store, await claim(store, late), "me", ["a"]))
-        assert await store.write(settling(store, await claim(store, early), "me", ["a"])) == 0
+        assert await store.write(settling(store, await claim(store, early), "me", ["a"])) == Settled(0)
         ((summary,),) = await store.read_with(
             lambda tx: [
                 (row[2],) for row in tx.all("feedback.ticket", {"workspace": "default", "ticket_id": "a"})

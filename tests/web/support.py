@@ -5,23 +5,27 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import ssl
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, cast
 
 import httpx2
 import msgspec
+from starlette.responses import PlainTextResponse
 
-from ingestbox.config import Limits, Server
+from ingestbox.config import Issuer, Limits, Rates, Server
 from ingestbox.errors import Fault, IngestError
 from ingestbox.family import Box, Reply, Route
 from ingestbox.identity.apikeys import KeyRecord
-from ingestbox.identity.guard import Guard
+from ingestbox.identity.guard import Guard, UserFinder
 from ingestbox.identity.tokens import mint
 from ingestbox.model import Role
 from ingestbox.web.app import Door, build_app
 from ingestbox.web.binding import BoundRoute, Request
+from ingestbox.web.policies import Policies
+from ingestbox.web.ratelimit import Buckets
 from ingestbox.web.server import HttpServer, run
 from ingestbox.web.service import Check, service_routes
+from ingestbox.web.streams import Streamed
 
 SECRET = b"0123456789abcdef0123456789abcdef0123456789a"
 STATIC_KEY = "static-key-of-thirty-two-or-more-characters"
@@ -73,15 +77,31 @@ def family_body(error: IngestError, request_id: str) -> dict[str, object]:
 class Live:
     """What a test sees of a running door."""
 
-    def __init__(self, limits: Limits, settings: Server, install_signals: bool) -> None:
+    def __init__(
+        self,
+        limits: Limits,
+        settings: Server,
+        install_signals: bool,
+        rates: Rates | None = None,
+        *,
+        issuers: Sequence[Issuer] = (),
+        users: UserFinder | None = None,
+    ) -> None:
         self.clock = HeldClock()
+        self.too_many = False
         self.keys = Keys()
         self.condition = Condition()
         self.asked: list[Request] = []
         self.entered = asyncio.Event()
         self.release = asyncio.Event()
         self.guard = Guard(
-            secret=SECRET, static=[STATIC_KEY], keys=self.keys, clock=self.clock, leeway_seconds=5
+            secret=SECRET,
+            static=[STATIC_KEY],
+            keys=self.keys,
+            clock=self.clock,
+            leeway_seconds=5,
+            issuers=issuers,
+            users=users,
         )
         routes = [
             BoundRoute(route, family_body)
@@ -89,6 +109,16 @@ class Live:
                 Route("POST", "/api/echo", self.echo, "Echo.", frozenset({Role.INGEST}), "feedback_json_mb"),
                 Route("GET", "/api/echo", self.who, "Who."),
                 Route("GET", "/api/thing/{thing_id}", self.who, "One."),
+                Route("GET", "/api/any/{name:path}", self.who, "Any path."),
+                Route(
+                    "POST",
+                    "/api/take",
+                    self.echo,
+                    "Takes records.",
+                    body_limit="feedback_json_mb",
+                    rate="intake",
+                    takes_records=True,
+                ),
             )
         ]
         routes += [
@@ -103,12 +133,24 @@ class Live:
                 Route("DELETE", "/v1/things/{thing_id}", self.none, "204."),
                 Route("GET", "/v1/lines", self.lines, "Bytes with their own type."),
                 Route("GET", "/v1/slow", self.slow, "Waits."),
+                Route("GET", "/v1/free", self.who, "Not counted.", rate=""),
+                Route("GET", "/v1/origin", self.origin, "Where from."),
+                Route("GET", "/v1/stream", self.stream, "Streams."),
+                Route("POST", "/v1/made", self.made, "201 with a Location."),
             )
         ]
+        routes.append(BoundRoute(Route("POST", "/v1/open", self.who, "Public.", rate="login"), public=True))
         routes += service_routes(self.condition)
         box = cast("Box", None)  # the handlers here ask nothing of it
-        self.door: Door = build_app(routes=routes, guard=self.guard, box=box, limits=limits, clock=self.clock)
-        self.server = HttpServer(self.door, settings, install_signals)
+        self.door: Door = build_app(
+            routes=routes,
+            guard=self.guard,
+            box=box,
+            limits=limits,
+            clock=self.clock,
+            policies=Policies(Buckets(self.clock), settings, rates, self.admit),
+        )
+        self.server = HttpServer(self.door, settings, install_signals, limits)
 
     @classmethod
     def quiet(cls, settings: Server | None = None, install_signals: bool = False) -> Live:
@@ -151,6 +193,19 @@ class Live:
 
     async def lines(self, ask: Request) -> Reply:
         return Reply(b"1\n2\n", headers=(("Content-Type", "application/x-ndjson"), ("ETag", '"3"')))
+
+    async def origin(self, ask: Request) -> Reply:
+        return Reply({**msgspec.structs.asdict(ask.origin), "loopback": ask.origin.is_loopback})
+
+    async def made(self, ask: Request) -> Reply:
+        return Reply({}, 201, (("Location", "/v1/things/7"),))
+
+    async def stream(self, ask: Request) -> Reply:
+        return Streamed(app=PlainTextResponse("streamed", headers={"Vary": "Accept"}))
+
+    async def admit(self) -> None:
+        if self.too_many:
+            raise IngestError("overloaded", status=429, retry_after=5)
 
     async def slow(self, ask: Request) -> Reply:
         self.entered.set()
@@ -215,11 +270,24 @@ async def read_answer(reader: asyncio.StreamReader) -> Answer:
 Test = Callable[[Live], Awaitable[None]]
 
 
-def serve(test: Test, limits: Limits | None = None, stop_seconds: float = 5.0) -> None:
-    """Runs a coroutine function against a running door, on the box's loop, for at most a minute."""
+def serve(
+    test: Test,
+    limits: Limits | None = None,
+    stop_seconds: float = 5.0,
+    *,
+    rates: Rates | None = None,
+    issuers: Sequence[Issuer] = (),
+    users: UserFinder | None = None,
+    **settings: Any,
+) -> None:
+    """Runs a coroutine function against a running door, on the box's loop, for at most a minute.
+
+    `settings` are further ones of [server]. The guard is not started: keys are fetched when they are needed.
+    """
 
     async def main() -> None:
-        live = Live(limits or Limits(), Server(port=0, stop_seconds=stop_seconds), False)
+        server = Server(port=0, stop_seconds=stop_seconds, **settings)
+        live = Live(limits or Limits(), server, False, rates, issuers=issuers, users=users)
         await live.server.start()
         try:
             async with asyncio.timeout(60):
@@ -227,6 +295,7 @@ def serve(test: Test, limits: Limits | None = None, stop_seconds: float = 5.0) -
         finally:
             live.release.set()
             live.door.drain()
+            await live.guard.stop()
             await live.server.stop()
 
     run(main())

@@ -20,6 +20,7 @@ def note(access: AccessLog, request_id: str, user_id: str | None = None) -> None
         duration_ms=1.0,
         request_id=request_id,
         user_id=user_id,
+        client="192.0.2.7",
         code=None,
     )
 

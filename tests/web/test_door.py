@@ -34,6 +34,34 @@ def test_a_reply_has_its_headers_and_the_request_id_is_kept() -> None:
     serve(test)
 
 
+def test_nothing_is_said_that_other_services_of_the_host_would_have_to_keep() -> None:
+    """Strict-Transport-Security holds for every port of a name, which the box may share with others."""
+
+    async def test(live: Live) -> None:
+        async with live.client(headers={"X-Forwarded-Proto": "https"}) as client:
+            reply = await client.get("/healthz")
+        assert not {"strict-transport-security", "server", "x-powered-by"} & set(reply.headers)
+
+    serve(test, trusted_proxies=["127.0.0.1"])
+
+
+def test_no_more_records_are_taken_than_the_box_admits() -> None:
+    async def test(live: Live) -> None:
+        live.too_many = True
+        reader, writer = await live.connect()
+        writer.write(live.head("POST /api/take", "Content-Length: 9000000", "Expect: 100-continue"))
+        answer = await read_answer(reader)  # and no 100 before it
+        assert (answer.status, answer.body["code"], answer.headers["retry-after"]) == (429, "overloaded", "5")
+        writer.close()
+        async with live.client(headers=live.bearer) as client:
+            assert (await client.post("/api/take", headers={"Authorization": "x"})).status_code == 401
+            assert (await client.post("/api/echo", content=b"{}")).status_code == 200
+            live.too_many = False
+            assert (await client.post("/api/take", content=b"{}")).status_code == 200
+
+    serve(test)
+
+
 @pytest.mark.parametrize("given", [None, "", "x" * 129, "two words", "tab\there", "naïve", "é"])
 def test_a_request_id_that_is_not_1_to_128_visible_ascii_is_replaced(given: str | None) -> None:
     async def test(live: Live) -> None:
@@ -92,10 +120,10 @@ def test_a_method_that_a_path_does_not_have_is_405_with_allow() -> None:
         async with live.client() as client:
             reply = await client.put("/api/echo")
             assert (reply.status_code, reply.json()["code"]) == (405, "method_not_allowed")
-            assert reply.headers["allow"] == "GET, HEAD, POST"
+            assert reply.headers["allow"] == "GET, HEAD, OPTIONS, POST"
             assert reply.json()["request_id"] == reply.headers["x-request-id"]
             reply = await client.get("/v1/things/7/cancel")
-            assert (reply.status_code, reply.headers["allow"]) == (405, "POST")
+            assert (reply.status_code, reply.headers["allow"]) == (405, "OPTIONS, POST")
             assert reply.headers["content-type"] == "application/problem+json"
 
     serve(test)
@@ -206,6 +234,7 @@ def test_every_request_has_one_line_in_the_log_without_the_query() -> None:
     assert [line.get("user_id") for line in found] == ["local:ann", None, None]
     assert [line.get("code") for line in found] == [None, "not_found", "not_authenticated"]
     assert all(line["duration_ms"] >= 0 and line["level"] == "INFO" for line in found)
+    assert {line["client"] for line in found} == {"127.0.0.1"}
     assert "hush" not in stream.getvalue()
 
 

@@ -9,7 +9,7 @@ import msgspec
 
 from ingestbox import strictjson
 from ingestbox.errors import Fault, IngestError
-from ingestbox.family import Batch, Intake
+from ingestbox.family import Batch, Checked, Intake
 from ingestbox.model import Notice
 
 MAX_ID_CHARACTERS = 100
@@ -121,7 +121,14 @@ def _of_batch(sentence: str, code: str) -> IngestError:
     return IngestError("validation_failed", sentence, faults=[Fault(code, sentence, field="records")])
 
 
-def check(value: object, index: int) -> tuple[str, list[Fault]]:
+def check_record(payload: bytes) -> Checked:
+    """One record by itself, as JSON. Raises IngestError `malformed_json`."""
+    value = strictjson.decode(payload, "The record", strictjson.MAX_DEPTH - RECORD_DEPTH)
+    key, faults = check(value, None)
+    return Checked(key, msgspec.json.format(payload, indent=-1), faults)
+
+
+def check(value: object, index: int | None) -> tuple[str, list[Fault]]:
     """A record's key (empty when it has none) and everything that is wrong with it."""
     if not isinstance(value, dict):
         return "", [Fault("wrong_type", "a record must be an object", index)]
@@ -147,7 +154,7 @@ def _blank(text: str) -> bool:
     return not text or text.isspace()
 
 
-def _key(value: dict[str, object], index: int, faults: list[Fault]) -> str:
+def _key(value: dict[str, object], index: int | None, faults: list[Fault]) -> str:
     given = value.get("id")
     if isinstance(given, int) and not isinstance(given, bool):
         given = str(given)
@@ -169,7 +176,7 @@ def _key(value: dict[str, object], index: int, faults: list[Fault]) -> str:
     return ""
 
 
-def _check_comments(comments: object, index: int, faults: list[Fault]) -> None:
+def _check_comments(comments: object, index: int | None, faults: list[Fault]) -> None:
     if not isinstance(comments, list):
         faults.append(Fault("wrong_type", "comments must be a list of strings or null", index, "comments"))
         return

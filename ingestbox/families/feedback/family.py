@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from ingestbox.families.feedback.decode import check_record
 from ingestbox.families.feedback.process import project
 from ingestbox.families.feedback.routes import ROUTES
-from ingestbox.families.feedback.shapes import error_body
+from ingestbox.families.feedback.shapes import FeedbackError, error_body
 from ingestbox.family import Family
 
 FAMILY = Family(
@@ -16,5 +17,7 @@ FAMILY = Family(
     routes=ROUTES,
     process="ingestbox.families.feedback.process:process",
     project=project,
+    check=check_record,
     error_body=error_body,
+    error_type=FeedbackError,
 )

@@ -4,13 +4,28 @@ from __future__ import annotations
 
 import base64
 import binascii
+from typing import Annotated, Literal
 
 import msgspec
+from msgspec import UNSET, Meta
 
 from ingestbox.errors import IngestError
 from ingestbox.families.feedback.decode import decode
-from ingestbox.families.feedback.shapes import job_body, states, ticket_body, ticket_line
-from ingestbox.family import Ask, Reply, Route, limit_of
+from ingestbox.families.feedback.shapes import (
+    IngestAnswer,
+    IngestBody,
+    JobBody,
+    JobList,
+    RecordOutcome,
+    Status,
+    TicketBody,
+    TicketPage,
+    job_body,
+    states,
+    ticket_body,
+    ticket_line,
+)
+from ingestbox.family import DEFAULT_LIMIT, MAX_LIMIT, Answer, Ask, Parameter, Reply, Route, limit_of
 from ingestbox.model import Role
 
 NAME = "feedback"
@@ -25,15 +40,16 @@ async def ingest(ask: Ask) -> Reply:
     if mode not in ("all", "partial"):
         raise IngestError("bad_parameter", f"mode must be `all` or `partial`, not `{mode}`.")
     decoded = await decode(ask.body, max_records=ask.limits.feedback_records, partial=mode == "partial")
+    outcomes = msgspec.convert(decoded.outcomes, list[RecordOutcome]) if mode == "partial" else UNSET
 
     def answer(public_id: str, _: int) -> object:
-        body: dict[str, object] = {
-            "job_id": public_id,
-            "status_url": f"/api/job/{public_id}",
-            "message": "Data ingestion started",
-            "record_count": len(decoded.batch.records),
-        }
-        return {**body, "outcomes": decoded.outcomes} if mode == "partial" else body
+        return IngestAnswer(
+            job_id=public_id,
+            status_url=f"/api/job/{public_id}",
+            message="Data ingestion started",
+            record_count=len(decoded.batch.records),
+            outcomes=outcomes,
+        )
 
     return await ask.box.accept(ask, decoded.batch, answer)
 
@@ -54,7 +70,7 @@ async def jobs(ask: Ask) -> Reply:
     every = [state for word in ("queued", "running", "completed", "failed") for state in states(word)]
     limit = limit_of(ask.query)
     found = await ask.box.jobs(ask.caller, NAME, states(wanted) if wanted else every, limit)
-    return Reply({"results": [job_body(each) for each in found], "count": len(found)})
+    return Reply(JobList([job_body(each) for each in found], len(found)))
 
 
 async def tickets(ask: Ask) -> Reply:
@@ -68,7 +84,7 @@ async def tickets(ask: Ask) -> Reply:
     total = (await ask.box.read("feedback.ticket_count", scope))[0][0]
     page = rows[:limit]
     cursor = _cursor(page[-1][1], page[-1][0]) if len(rows) > limit else None
-    return Reply({"results": [ticket_line(row) for row in page], "total": total, "next_cursor": cursor})
+    return Reply(TicketPage([ticket_line(row) for row in page], total, cursor))
 
 
 async def ticket(ask: Ask) -> Reply:
@@ -94,10 +110,82 @@ def _after(cursor: str | None) -> tuple[str, str]:
     return origin, ticket_id
 
 
+_LIMIT = Parameter(
+    "limit", f"How many; {DEFAULT_LIMIT} unless given.", Annotated[int, Meta(ge=1, le=MAX_LIMIT)]
+)
+
 ROUTES = (
-    Route("POST", "/api/data-ingest", ingest, "Take in a batch of tickets", WRITERS, "feedback_json_mb"),
-    Route("GET", "/api/job/{job_id}", job, "A job with its progress and errors"),
-    Route("GET", "/api/jobs", jobs, "The workspace's newest jobs"),
-    Route("GET", "/api/tickets", tickets, "Tickets with their sentiment", READERS),
-    Route("GET", "/api/tickets/{ticket_id:path}", ticket, "One ticket with its analysis", READERS),
+    Route(
+        "POST",
+        "/api/data-ingest",
+        ingest,
+        "Take in a batch of tickets",
+        WRITERS,
+        "feedback_json_mb",
+        rate="intake",
+        takes_records=True,
+        description="The batch is taken whole or not at all, unless `mode=partial` is given: then the good "
+        "records are taken, and the others wait as issues. Of an id that comes twice in a batch the last "
+        "record wins; one that was sent before is replaced whole.",
+        body=IngestBody,
+        example={
+            "records": [
+                {
+                    "id": "T-1042",
+                    "summary": "The delivery was late",
+                    "description": "The answer was slow, but the product itself is great!",
+                    "comments": ["It has arrived now, thank you."],
+                    "shop": "Berlin",
+                }
+            ]
+        },
+        parameters=(
+            Parameter(
+                "mode",
+                "`partial` takes the good records of a batch; `all`, the default, every record or none.",
+                Literal["all", "partial"],
+            ),
+        ),
+        answers=(Answer(IngestAnswer, description="The batch is on disk; its job follows."),),
+        errors=("validation_failed",),
+        idempotent=True,
+    ),
+    Route(
+        "GET",
+        "/api/job/{job_id}",
+        job,
+        "A job with its progress and errors",
+        parameters=(Parameter("job_id", "The `job_id` of the answer to the batch.", str, "path"),),
+        answers=(Answer(JobBody, description="The job."),),
+        errors=("job_not_found",),
+    ),
+    Route(
+        "GET",
+        "/api/jobs",
+        jobs,
+        "The workspace's newest jobs",
+        description="Newest first; the filter counts before the limit.",
+        parameters=(Parameter("status", "Only jobs with this status.", Status), _LIMIT),
+        answers=(Answer(JobList, description="The jobs."),),
+    ),
+    Route(
+        "GET",
+        "/api/tickets",
+        tickets,
+        "Tickets with their sentiment",
+        READERS,
+        description="In the order of their ids.",
+        parameters=(_LIMIT, Parameter("cursor", "Where to go on: a `next_cursor` of this list.")),
+        answers=(Answer(TicketPage, description="A page of tickets."),),
+    ),
+    Route(
+        "GET",
+        "/api/tickets/{ticket_id:path}",
+        ticket,
+        "One ticket with its analysis",
+        READERS,
+        parameters=(Parameter("ticket_id", "The ticket's id; it may hold slashes.", str, "path"),),
+        answers=(Answer(TicketBody, description="The ticket."),),
+        errors=("damaged",),
+    ),
 )

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import zlib
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import msgspec
+from msgspec import UNSET, Meta, UnsetType
 
 from ingestbox.clock import iso
-from ingestbox.errors import Fault, IngestError
-from ingestbox.model import Job, JobState, checksum
+from ingestbox.errors import MAX_FAULTS, Fault, IngestError
+from ingestbox.families.feedback.decode import MAX_ID_CHARACTERS
+from ingestbox.model import Job, JobState, Notice, checksum
 
-STATUS = {
+Status = Literal["queued", "running", "completed", "failed"]
+Sentiment = Literal["positive", "neutral", "negative"]
+Trend = Literal["improving", "declining", "stable"]
+
+STATUS: dict[JobState, Status] = {
     JobState.QUEUED: "queued",
     JobState.RUNNING: "running",
     JobState.REVIEW: "running",
@@ -21,57 +27,205 @@ STATUS = {
 }
 """Clients poll until exactly `completed` or `failed`; they know four words."""
 
+_FILLED = {"type": "string", "pattern": r"[^\s\x1c-\x1f\x85]"}  # what Python takes for a blank
+
+
+class Ticket(msgspec.Struct):
+    """A ticket as it is sent: `summary` or `description` has to hold more than blanks. Members that are not
+    named here are kept with it and forwarded."""
+
+    id: Annotated[
+        Annotated[str, Meta(min_length=1, max_length=MAX_ID_CHARACTERS)] | int,
+        Meta(description=f"Up to {MAX_ID_CHARACTERS} characters; an integer stands for its digits."),
+    ]
+    summary: str | None = None
+    description: str | None = None
+    comments: Annotated[
+        list[str | None] | None, Meta(description="In the order of time; blank ones are skipped.")
+    ] = None
+
+
+_WORDED: dict[str, Any] = {
+    "anyOf": [{"required": [name], "properties": {name: _FILLED}} for name in ("summary", "description")]
+}
+
+_WordedTicket = Annotated[Ticket, Meta(extra_json_schema=_WORDED)]
+
+
+class IngestBody(msgspec.Struct):
+    """A batch of tickets."""
+
+    records: Annotated[
+        list[_WordedTicket],
+        Meta(min_length=1, description="At most `[limits] feedback_records`: 1,000, unless set otherwise."),
+    ]
+
+
+class RecordOutcome(msgspec.Struct, frozen=True):
+    """What became of one record of a batch that was taken in part."""
+
+    index: Annotated[int, Meta(ge=0, description="The record's place in the batch, from 0.")]
+    id: Annotated[Any, Meta(description="The record's id; what was sent as one, where it has none.")]
+    outcome: Annotated[
+        Literal["accepted", "duplicate", "rejected"],
+        Meta(description="`duplicate`: a later record of the batch has the same id, and wins."),
+    ]
+    code: Annotated[str | UnsetType, Meta(description="Why it was not accepted, for programs.")] = UNSET
+    message: Annotated[str | UnsetType, Meta(description="Why it was rejected, as a phrase.")] = UNSET
+
+
+class IngestAnswer(msgspec.Struct, frozen=True):
+    """The batch is on disk, as a job."""
+
+    job_id: str
+    status_url: Annotated[str, Meta(description="Where the job can be followed.")]
+    message: str
+    record_count: Annotated[int, Meta(ge=1, description="How many records were received.")]
+    outcomes: Annotated[
+        list[RecordOutcome] | UnsetType, Meta(description="With `mode=partial`: one for each record.")
+    ] = UNSET
+
+
+class JobBody(msgspec.Struct, frozen=True):
+    """A job: what one batch became."""
+
+    job_id: str
+    source: Annotated[str, Meta(description="How it came: `json_api` or `csv_upload`.")]
+    source_type: Annotated[str, Meta(description="The same as `source`.")]
+    file_name: str
+    status: Annotated[Status, Meta(description="Poll until it is `completed` or `failed`.")]
+    submitted_at: str
+    started_at: str | None
+    completed_at: str | None
+    updated_at: str
+    total_records: Annotated[int, Meta(ge=0)]
+    total_rows: Annotated[int, Meta(ge=0, description="The same as `total_records`.")]
+    records_processed: Annotated[int, Meta(ge=0)]
+    sentiment_records: Annotated[int, Meta(ge=0, description="Records whose sentiment is known.")]
+    entity_records: Annotated[int, Meta(ge=0, description="Records whose entities are known.")]
+    duration: Annotated[float | None, Meta(description="Seconds from start to end; null before the end.")]
+    error: Annotated[str | None, Meta(description="Why the job failed, if it did.")]
+    warnings: list[Notice]
+    progress: Annotated[float, Meta(ge=0, le=1, description="The share of the records that is processed.")]
+    errors: Annotated[
+        list[Fault] | UnsetType,
+        Meta(description="What is wrong with records that wait for a person. Not in lists."),
+    ] = UNSET
+
+
+class JobList(msgspec.Struct, frozen=True):
+    """The newest jobs."""
+
+    results: list[JobBody]
+    count: Annotated[int, Meta(ge=0, description="How many are in `results`.")]
+
+
+class TicketLine(msgspec.Struct, frozen=True, kw_only=True):
+    """A ticket in a list."""
+
+    ticket_id: str
+    summary: str | None
+    sentiment: Sentiment
+    score: Annotated[
+        float,
+        Meta(ge=-1, le=1, description="Over the last five texts, later ones more; ±0.2 decides `sentiment`."),
+    ]
+    trend: Annotated[Trend, Meta(description="The later half of those texts against the earlier one.")]
+    updated_at: str
+    box: Annotated[str | UnsetType, Meta(description="The box that it came from, if not this one.")] = UNSET
+
+
+class TicketPage(msgspec.Struct, frozen=True):
+    """A page of tickets, in the order of their ids."""
+
+    results: list[TicketLine]
+    total: Annotated[int, Meta(ge=0, description="Tickets in the workspace.")]
+    next_cursor: str | None
+
+
+class FieldSentiment(msgspec.Struct, frozen=True):
+    """The sentiment of one of a ticket's texts."""
+
+    field: Literal["summary", "description", "comment"]
+    sentiment: Sentiment
+    confidence: Annotated[float, Meta(ge=0, le=1)]
+    comment_number: Annotated[int, Meta(ge=1, description="Of a comment: which, from 1.")] | UnsetType = UNSET
+
+
+class TicketBody(TicketLine, frozen=True, kw_only=True):
+    """A ticket with its texts and its analysis."""
+
+    description: str | None
+    comments: list[str | None]
+    fields: Annotated[list[FieldSentiment], Meta(description="The sentiment of each text that is not blank.")]
+    job_id: Annotated[str, Meta(description="The job that it came with.")]
+    extra: Annotated[dict[str, Any], Meta(description="What else was sent with it.")]
+
+
+class FeedbackError(msgspec.Struct, frozen=True):
+    """Why a call was refused."""
+
+    detail: Annotated[str, Meta(description="What is wrong, as a sentence.")]
+    code: Annotated[str, Meta(description="The error, for programs.")]
+    request_id: Annotated[str, Meta(description="The X-Request-ID of this answer.")]
+    errors: Annotated[
+        list[Fault] | UnsetType,
+        Meta(description=f"What is wrong with the body: every fault of every record, to {MAX_FAULTS:,}."),
+    ] = UNSET
+
 
 def states(status: str) -> list[JobState]:
     """The states that a client's word stands for; none for a word it does not know."""
     return [state for state, word in STATUS.items() if word == status]
 
 
-def job_body(job: Job, faults: list[Fault] | None = None) -> dict[str, object]:
+def job_body(job: Job, faults: list[Fault] | None = None) -> JobBody:
     """A job; `errors` is left out of lists (`faults` None)."""
     duration = None
     if job.started_ms is not None and job.completed_ms is not None:
         duration = max(0, job.completed_ms - job.started_ms) / 1000
-    body: dict[str, object] = {
-        "job_id": job.public_id,
-        "source": job.source,
-        "source_type": job.source,
-        "file_name": job.name,
-        "status": STATUS[job.state],
-        "submitted_at": iso(job.submitted_ms),
-        "started_at": iso(job.started_ms),
-        "completed_at": iso(job.completed_ms),
-        "updated_at": iso(job.updated_ms),
-        "total_records": job.total,
-        "total_rows": job.total,
-        "records_processed": job.processed,
-        "sentiment_records": job.tallies.get("sentiment_records", 0),
-        "entity_records": job.tallies.get("entity_records", 0),
-        "duration": duration,
-        "error": job.error,
-        "warnings": job.warnings,
-        "progress": round(job.processed / job.total, 4) if job.total else 1.0,
-    }
-    if faults is not None:
-        body["errors"] = faults
-    return body
+    return JobBody(
+        job_id=job.public_id,
+        source=job.source,
+        source_type=job.source,
+        file_name=job.name,
+        status=STATUS[job.state],
+        submitted_at=iso(job.submitted_ms) or "",
+        started_at=iso(job.started_ms),
+        completed_at=iso(job.completed_ms),
+        updated_at=iso(job.updated_ms) or "",
+        total_records=job.total,
+        total_rows=job.total,
+        records_processed=job.processed,
+        sentiment_records=job.tallies.get("sentiment_records", 0),
+        entity_records=job.tallies.get("entity_records", 0),
+        duration=duration,
+        error=job.error,
+        warnings=job.warnings,
+        progress=round(job.processed / job.total, 4) if job.total else 1.0,
+        errors=UNSET if faults is None else faults,
+    )
 
 
-def ticket_line(row: tuple[Any, ...]) -> dict[str, object]:
+def ticket_line(row: tuple[Any, ...]) -> TicketLine:
     """A ticket in a list, from the columns that `tickets` and `ticket` begin with."""
+    return TicketLine(**_line(row))
+
+
+def _line(row: tuple[Any, ...]) -> dict[str, Any]:
     ticket_id, origin, summary, sentiment, score, trend, updated_ms = row[:7]
-    line: dict[str, object] = {
+    return {
         "ticket_id": ticket_id,
         "summary": summary,
         "sentiment": sentiment,
         "score": score,
         "trend": trend,
         "updated_at": iso(updated_ms),
+        "box": origin or UNSET,
     }
-    return {**line, "box": origin} if origin else line
 
 
-def ticket_body(row: tuple[Any, ...]) -> dict[str, object]:
+def ticket_body(row: tuple[Any, ...]) -> TicketBody:
     """A ticket with its text, its fields' sentiments and what else was sent with it.
 
     Raises IngestError `damaged` when something does not match its checksum.
@@ -83,20 +237,20 @@ def ticket_body(row: tuple[Any, ...]) -> dict[str, object]:
         record = payload
         if payload is None or checksum(row[0].encode(), payload) != payload_crc:
             raise IngestError("damaged")
-    sent: dict[str, object] = msgspec.json.decode(record)
+    sent: dict[str, Any] = msgspec.json.decode(record)
     known = ("id", "summary", "description", "comments")
-    return {
-        **ticket_line(row),
-        "description": sent.get("description"),
-        "comments": sent.get("comments") or [],
-        "fields": msgspec.json.decode(result)["fields"],
-        "job_id": job_id,
-        "extra": {key: value for key, value in sent.items() if key not in known},
-    }
+    return TicketBody(
+        **_line(row),
+        description=sent.get("description"),
+        comments=sent.get("comments") or [],
+        fields=msgspec.json.decode(result)["fields"],  # as its own box made them
+        job_id=job_id,
+        extra={key: value for key, value in sent.items() if key not in known},
+    )
 
 
 def error_body(error: IngestError, request_id: str) -> dict[str, object]:
-    """`{"detail", "code", "request_id"}`, with `errors` for a body that fails validation."""
+    """A FeedbackError: `errors` is there for a body that fails validation."""
     body: dict[str, object] = {"detail": error.detail, "code": error.code, "request_id": request_id}
     if error.faults:
         body["errors"] = error.faults

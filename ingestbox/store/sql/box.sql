@@ -10,3 +10,23 @@ UPDATE box SET next_seq = next_seq + :n WHERE one = 1 RETURNING next_seq - :n;
 
 -- name: probe
 UPDATE box SET probed_ms = :now WHERE one = 1;
+
+-- name: pages
+-- The database's pages, those of them that are free, and their size in bytes.
+SELECT page_count, freelist_count, page_size FROM pragma_page_count, pragma_freelist_count, pragma_page_size;
+
+-- name: newest_times
+-- The newest times that the store knows of: its making, its last upgrade, its last job, its last delivery.
+SELECT MAX(at_ms) FROM (
+    SELECT created_ms AS at_ms FROM box
+    UNION ALL
+    SELECT MAX(applied_ms) AS at_ms FROM migrations
+    UNION ALL
+    SELECT submitted_ms AS at_ms FROM jobs WHERE id = (SELECT MAX(id) FROM jobs)
+    UNION ALL
+    SELECT at_ms FROM deliveries WHERE seq = (SELECT MAX(seq) FROM deliveries)
+) AS times;
+
+-- name: quick_check
+-- SQLite's own look at every page; twenty faults are enough to know.
+PRAGMA quick_check(20);

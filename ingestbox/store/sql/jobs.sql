@@ -11,14 +11,16 @@ UPDATE jobs SET state = 'queued', updated_ms = :now WHERE id = :id AND state = '
 
 -- name: by_public_id
 SELECT id, public_id, family, workspace, created_by, source, name, state, total, processed, issues, cursor,
-       tallies, warnings, attempt, chunk_limit, deaths, error, submitted_ms, started_ms, completed_ms, updated_ms
+       tallies, warnings, attempt, chunk_limit, deaths, error, submitted_ms, started_ms, completed_ms, updated_ms,
+       discarded
 FROM jobs
 WHERE public_id = :public_id AND family = :family AND workspace = :workspace AND state <> 'receiving';
 
 -- name: newest
 -- Of one state: the index gives their order; several states are merged by the caller (jobs.newest).
 SELECT id, public_id, family, workspace, created_by, source, name, state, total, processed, issues, cursor,
-       tallies, warnings, attempt, chunk_limit, deaths, error, submitted_ms, started_ms, completed_ms, updated_ms
+       tallies, warnings, attempt, chunk_limit, deaths, error, submitted_ms, started_ms, completed_ms, updated_ms,
+       discarded
 FROM jobs
 WHERE workspace = :workspace AND family = :family AND state = :state
 ORDER BY id DESC
@@ -26,14 +28,17 @@ LIMIT :limit;
 
 -- name: claim
 -- The count of rows decides: of two workers one gets the job. A retry time further away than any backoff
--- reaches was written under another clock and counts as due.
+-- reaches was written under another clock and counts as due. A job that is being changed is not to be had.
 UPDATE jobs
 SET state = 'running', owner = :owner, attempt = attempt + 1, lease_at = :lease_at, retry_ms = NULL,
+    cursor = MIN(cursor, COALESCE(reopened, cursor)), reopened = NULL,
     started_ms = COALESCE(started_ms, :now), updated_ms = :now
 WHERE id = :id AND state = 'queued' AND owner IS NULL
   AND (retry_ms IS NULL OR retry_ms <= :now OR retry_ms > :now + :horizon)
+  AND NOT EXISTS (SELECT 1 FROM job_changes WHERE job_id = :id)
 RETURNING id, public_id, family, workspace, created_by, source, name, state, total, processed, issues, cursor,
-          tallies, warnings, attempt, chunk_limit, deaths, error, submitted_ms, started_ms, completed_ms, updated_ms;
+          tallies, warnings, attempt, chunk_limit, deaths, error, submitted_ms, started_ms, completed_ms, updated_ms,
+          discarded;
 
 -- name: settle
 -- Counts only if owner and attempt are still ours, and if this chunk was not settled before.
@@ -49,10 +54,15 @@ SET chunk_limit = :chunk_limit, deaths = :deaths, lease_at = :lease_at, updated_
 WHERE id = :id AND owner = :owner AND attempt = :attempt AND state = 'running';
 
 -- name: finish
+-- With records that became pending again meanwhile the job is not at its end, but queued once more.
 UPDATE jobs
-SET state = :state, error = :error, owner = NULL, lease_at = NULL, retry_ms = NULL, completed_ms = :now,
-    updated_ms = :now
-WHERE id = :id AND owner = :owner AND attempt = :attempt AND state = 'running';
+SET state = CASE WHEN reopened IS NULL THEN :state ELSE 'queued' END,
+    error = CASE WHEN reopened IS NULL THEN :error END,
+    completed_ms = CASE WHEN reopened IS NULL THEN :now END,
+    cursor = COALESCE(reopened, cursor), reopened = NULL,
+    owner = NULL, lease_at = NULL, retry_ms = NULL, updated_ms = :now
+WHERE id = :id AND owner = :owner AND attempt = :attempt AND state = 'running'
+RETURNING state;
 
 -- name: release
 -- Handed back: by a stop, or to be tried again at `retry_ms`.
@@ -100,5 +110,108 @@ SELECT 1 FROM jobs WHERE id = :id AND state = 'receiving';
 -- name: remove
 DELETE FROM jobs WHERE id = :id AND state = 'receiving';
 
--- name: by_state
-SELECT state, COUNT(*), COALESCE(SUM(total), 0), COALESCE(SUM(processed), 0) FROM jobs GROUP BY state;
+-- name: find
+-- Of any workspace: who may see it is the caller's question.
+SELECT id, public_id, family, workspace, created_by, source, name, state, total, processed, issues, cursor,
+       tallies, warnings, attempt, chunk_limit, deaths, error, submitted_ms, started_ms, completed_ms, updated_ms,
+       discarded
+FROM jobs
+WHERE public_id = :public_id AND state <> 'receiving';
+
+-- name: by_id
+SELECT id, public_id, family, workspace, created_by, source, name, state, total, processed, issues, cursor,
+       tallies, warnings, attempt, chunk_limit, deaths, error, submitted_ms, started_ms, completed_ms, updated_ms,
+       discarded
+FROM jobs
+WHERE id = :id AND state <> 'receiving';
+
+-- name: of_workspace
+-- Newest first, below an id; without a limit: the reader stops when it has enough.
+SELECT id, public_id, family, workspace, created_by, source, name, state, total, processed, issues, cursor,
+       tallies, warnings, attempt, chunk_limit, deaths, error, submitted_ms, started_ms, completed_ms, updated_ms,
+       discarded
+FROM jobs
+WHERE workspace = :workspace AND id < :below AND state <> 'receiving'
+ORDER BY id DESC;
+
+-- name: everywhere
+SELECT id, public_id, family, workspace, created_by, source, name, state, total, processed, issues, cursor,
+       tallies, warnings, attempt, chunk_limit, deaths, error, submitted_ms, started_ms, completed_ms, updated_ms,
+       discarded
+FROM jobs
+WHERE id < :below AND state <> 'receiving'
+ORDER BY id DESC;
+
+-- name: of_kind
+-- One family and one state of a workspace, below an id; several are merged by the caller (jobs.page).
+SELECT id, public_id, family, workspace, created_by, source, name, state, total, processed, issues, cursor,
+       tallies, warnings, attempt, chunk_limit, deaths, error, submitted_ms, started_ms, completed_ms, updated_ms,
+       discarded
+FROM jobs
+WHERE workspace = :workspace AND family = :family AND state = :state AND id < :below
+ORDER BY id DESC
+LIMIT :limit;
+
+-- name: first_pending
+-- The index below which no record is pending.
+SELECT MIN(cursor, COALESCE(reopened, cursor)) FROM jobs WHERE id = :id;
+
+-- name: reopen
+-- Records are pending again. A worker that holds the job goes on where it is and comes back to them; a job that
+-- had ended is queued. What was cancelled stays so.
+UPDATE jobs
+SET processed = processed - :records, issues = issues - :issues,
+    cursor = CASE WHEN state = 'running' THEN cursor ELSE MIN(cursor, :index) END,
+    reopened = CASE WHEN state = 'running' THEN MIN(COALESCE(reopened, :index), :index) ELSE reopened END,
+    error = CASE WHEN state = 'running' OR state = 'queued' THEN error END,
+    chunk_limit = CASE WHEN state = 'running' OR state = 'queued' THEN chunk_limit ELSE 0 END,
+    deaths = CASE WHEN state = 'running' OR state = 'queued' THEN deaths ELSE 0 END,
+    state = CASE WHEN state = 'running' THEN state ELSE 'queued' END,
+    completed_ms = NULL, updated_ms = :now
+WHERE id = :id AND state <> 'cancelled' AND state <> 'receiving';
+
+-- name: discard
+-- Records are given up: some that waited on an issue, some that were pending. A job that only waited for a person
+-- ends with its last issue.
+UPDATE jobs
+SET processed = processed + :pending, issues = issues - :issues, discarded = discarded + :pending + :issues,
+    completed_ms = CASE WHEN state = 'review' AND issues = :issues AND processed = total THEN :now
+                        ELSE completed_ms END,
+    state = CASE WHEN state = 'review' AND issues = :issues AND processed = total
+                 THEN CASE WHEN discarded + :issues >= total THEN 'failed' ELSE 'completed' END
+                 ELSE state END,
+    updated_ms = :now
+WHERE id = :id;
+
+-- name: cancel
+-- Whoever works on it finds out when its next chunk does not count.
+UPDATE jobs
+SET state = 'cancelled', error = :error, owner = NULL, lease_at = NULL, retry_ms = NULL, reopened = NULL,
+    completed_ms = :now, updated_ms = :now
+WHERE id = :id AND (state = 'queued' OR state = 'running' OR state = 'review');
+
+-- name: requeue
+-- An ended job is to be worked on again; its records become pending slice by slice.
+UPDATE jobs
+SET state = 'queued', error = NULL, retry_ms = NULL, chunk_limit = 0, deaths = 0, completed_ms = NULL,
+    tallies = COALESCE(:tallies, tallies), updated_ms = :now
+WHERE id = :id AND (state = 'completed' OR state = 'failed' OR state = 'review');
+
+-- name: state
+SELECT state, issues FROM jobs WHERE id = :id;
+
+-- name: begin_change
+INSERT INTO job_changes (job_id, action, position, actor) VALUES (:id, :action, 0, :actor)
+ON CONFLICT (job_id) DO UPDATE SET action = excluded.action, position = 0, actor = excluded.actor;
+
+-- name: change
+SELECT action, position, actor FROM job_changes WHERE job_id = :id;
+
+-- name: move_change
+UPDATE job_changes SET position = :position WHERE job_id = :id;
+
+-- name: end_change
+DELETE FROM job_changes WHERE job_id = :id;
+
+-- name: changes
+SELECT job_id FROM job_changes WHERE job_id > 0 ORDER BY job_id LIMIT :limit;

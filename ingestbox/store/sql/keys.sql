@@ -6,14 +6,24 @@ RETURNING id;
 -- name: by_digest
 SELECT id, name, roles, workspace, expires_ms, revoked_ms FROM api_keys WHERE digest = :digest;
 
--- name: list
+-- name: one
 SELECT id, name, roles, workspace, created_by, created_ms, expires_ms, used_ms, revoked_ms
-FROM api_keys WHERE workspace = :workspace ORDER BY id DESC LIMIT :limit;
+FROM api_keys WHERE id = :id AND :workspace IN (workspace, '*');
+
+-- name: page
+-- Newest first, below the id that the last page ended with.
+SELECT id, name, roles, workspace, created_by, created_ms, expires_ms, used_ms, revoked_ms
+FROM api_keys WHERE workspace = :workspace AND id < :below ORDER BY id DESC LIMIT :limit;
+
+-- name: page_everywhere
+SELECT id, name, roles, workspace, created_by, created_ms, expires_ms, used_ms, revoked_ms
+FROM api_keys WHERE id < :below ORDER BY id DESC LIMIT :limit;
+
+-- name: to_revoke
+SELECT digest, name, workspace, revoked_ms FROM api_keys WHERE id = :id AND :workspace IN (workspace, '*');
 
 -- name: revoke
-UPDATE api_keys SET revoked_ms = COALESCE(revoked_ms, :now)
-WHERE id = :id AND workspace = :workspace
-RETURNING digest;
+UPDATE api_keys SET revoked_ms = :now WHERE id = :id AND revoked_ms IS NULL;
 
 -- name: used
 UPDATE api_keys SET used_ms = :used_ms WHERE id = :id AND COALESCE(used_ms, 0) < :used_ms;

@@ -15,3 +15,50 @@ UPDATE records SET state = :state WHERE id = :id;
 -- In slices, so that a large unfinished job never holds the writer for long.
 DELETE FROM records
 WHERE id IN (SELECT id FROM records WHERE id >= :first AND id < :beyond ORDER BY id LIMIT :limit);
+
+-- name: one
+-- With its newest issue. The casts are as above.
+SELECT id, CAST(key AS BLOB), state, CAST(payload AS BLOB), crc,
+       COALESCE((SELECT MAX(i.id) FROM issues AS i WHERE i.record_id = records.id), 0)
+FROM records
+WHERE id = :id;
+
+-- name: mark
+-- What tells one content and state of a record from another.
+SELECT state, crc, COALESCE((SELECT MAX(i.id) FROM issues AS i WHERE i.record_id = records.id), 0)
+FROM records
+WHERE id = :id;
+
+-- name: of_job
+-- In the order of their index; without a limit: the reader stops when it has enough.
+SELECT id, CAST(key AS BLOB), state FROM records WHERE id >= :first AND id < :beyond ORDER BY id;
+
+-- name: waiting_of_job
+-- Those that wait on an issue, found by the issues.
+SELECT r.id, CAST(r.key AS BLOB), r.state
+FROM issues AS i JOIN records AS r ON r.id = i.record_id
+WHERE i.record_id >= :first AND i.record_id < :beyond AND i.resolved_ms IS NULL
+ORDER BY i.record_id;
+
+-- name: payload
+SELECT CAST(key AS BLOB), CAST(payload AS BLOB), crc FROM records WHERE id = :id;
+
+-- name: sizes
+SELECT id, state, LENGTH(payload) FROM records WHERE id >= :first AND id < :beyond ORDER BY id LIMIT :limit;
+
+-- name: waiting_sizes
+SELECT r.id, r.state, LENGTH(r.payload)
+FROM issues AS i JOIN records AS r ON r.id = i.record_id
+WHERE i.record_id >= :first AND i.record_id < :beyond AND i.resolved_ms IS NULL
+ORDER BY i.record_id
+LIMIT :limit;
+
+-- name: rewrite
+UPDATE records SET key = :key, payload = :payload, crc = :crc, state = 'pending' WHERE id = :id;
+
+-- name: waiting_payloads
+SELECT r.id, CAST(r.key AS BLOB), CAST(r.payload AS BLOB), r.crc
+FROM issues AS i JOIN records AS r ON r.id = i.record_id
+WHERE i.record_id >= :first AND i.record_id < :beyond AND i.resolved_ms IS NULL
+ORDER BY i.record_id
+LIMIT :limit;

@@ -2,16 +2,34 @@
 
 from __future__ import annotations
 
+from typing import Protocol
+
 from ingestbox.family import Route
 from ingestbox.web.v1.audit import Audit
+from ingestbox.web.v1.deliveries import Deliveries
+from ingestbox.web.v1.events import Events
+from ingestbox.web.v1.issues import Issues
+from ingestbox.web.v1.jobs import Jobs
 from ingestbox.web.v1.keys import Keys
 from ingestbox.web.v1.parts import Parts
+from ingestbox.web.v1.records import Records
+from ingestbox.web.v1.secret import Secret
 from ingestbox.web.v1.state import State
+from ingestbox.web.v1.users import Users
+
+
+class Resource(Protocol):
+    """What serves one noun."""
+
+    def routes(self) -> tuple[Route, ...]:
+        """What web binds."""
+
 
 __all__ = ["Parts", "routes"]
 
 
 def routes(parts: Parts) -> list[Route]:
     """The routes of every resource but `sync`, which a box that only answers a command has no use for."""
-    resources = (Audit(parts), Keys(parts), State(parts))
+    resources: tuple[Resource, ...] = (Audit(parts), Keys(parts), Secret(parts), State(parts), Users(parts))
+    resources += (Jobs(parts), Events(parts), Records(parts), Issues(parts), Deliveries(parts))
     return [route for resource in resources for route in resource.routes()]

@@ -2,29 +2,73 @@
 
 from __future__ import annotations
 
-import msgspec
+from typing import Annotated
 
-from ingestbox import strictjson
-from ingestbox.errors import Fault, IngestError
-from ingestbox.family import Reply, Route
+import msgspec
+from msgspec import Meta
+
+from ingestbox.errors import IngestError
+from ingestbox.family import Answer, Parameter, Reply, Route, limit_of
 from ingestbox.identity.apikeys import key_digest, new_key
-from ingestbox.model import Role
-from ingestbox.store.keys import CreateKey, RevokeKey, list_keys
+from ingestbox.model import Caller, Role
+from ingestbox.store import keys
+from ingestbox.store.audit import EVERYWHERE
+from ingestbox.store.intake import Key
+from ingestbox.store.keys import CreateKey, KeyLine, RevokeKey
+from ingestbox.store.once import Denied, Once
 from ingestbox.web.binding import Request
+from ingestbox.web.idempotency import key_of
+from ingestbox.web.v1 import fields, lists
+from ingestbox.web.v1.audit import act
 from ingestbox.web.v1.parts import Parts
 
 ADMIN = frozenset({Role.ADMIN})
 MAX_NAME = 100
 MAX_TTL_SECONDS = 10 * 366 * 86_400
 
+REPLAYED = (("Idempotency-Replayed", "true"),)
+ID = Parameter("id", "The key's id, as the list has it.", place="path")
+
 
 class NewKey(msgspec.Struct, forbid_unknown_fields=True):
     """What a new key is asked for with; without `ttl_seconds` it does not expire."""
 
-    name: str
-    roles: list[str]
-    workspace: str | None = None
-    ttl_seconds: int | None = None
+    name: Annotated[str, Meta(min_length=1, max_length=MAX_NAME, description="What it is for.")]
+    roles: Annotated[list[str], Meta(min_length=1, description="What its holder may do.")]
+    workspace: Annotated[str | None, Meta(description="Yours, unless you administer every workspace.")] = None
+    ttl_seconds: Annotated[
+        int | None, Meta(description=f"How long it is good, at most {MAX_TTL_SECONDS} s.")
+    ] = None
+
+
+RULES = {
+    "name": fields.text(MAX_NAME),
+    "roles": fields.ROLES,
+    "workspace": fields.WORKSPACE,
+    "ttl_seconds": fields.Rule(
+        f"must be from 1 to {MAX_TTL_SECONDS}", lambda value: 1 <= value <= MAX_TTL_SECONDS
+    ),
+}
+
+
+class MadeKey(KeyLine, frozen=True, kw_only=True):
+    """A new key with the key itself, which is shown this once."""
+
+    key: str
+
+
+class KeyPage(msgspec.Struct, frozen=True):
+    """A page of keys, newest first, without the keys themselves."""
+
+    keys: list[KeyLine]
+    next_cursor: str | None
+
+
+class RevokedKey(msgspec.Struct, frozen=True):
+    """A key that is refused from the next request on."""
+
+    id: str
+    revoked: bool
 
 
 class Keys:
@@ -33,66 +77,120 @@ class Keys:
     def __init__(self, parts: Parts) -> None:
         self._store = parts.store
         self._guard = parts.guard
+        self._derived = parts.derived
 
     def routes(self) -> tuple[Route, ...]:
         """What web binds."""
         return (
-            Route("POST", "/v1/keys", self.create_key, "Make an API key", ADMIN, "control_kb"),
-            Route("GET", "/v1/keys", self.keys, "The workspace's API keys", ADMIN),
-            Route("DELETE", "/v1/keys/{id}", self.revoke_key, "Revoke an API key", ADMIN),
+            Route(
+                "POST",
+                "/v1/keys",
+                self.create_key,
+                "Make an API key",
+                ADMIN,
+                "control_kb",
+                description="The key is in this answer alone: the box keeps its hash. A repeat with the same "
+                "Idempotency-Key answers the same key.",
+                body=NewKey,
+                example={"name": "crawler-7", "roles": ["ingest"], "ttl_seconds": 7_776_000},
+                answers=(Answer(MadeKey, 201, "Made."),),
+                errors=("validation_failed",),
+                idempotent=True,
+            ),
+            Route(
+                "GET",
+                "/v1/keys",
+                self.keys,
+                "The workspace's API keys",
+                ADMIN,
+                description="Newest first. `used_at` is at most half a minute late.",
+                parameters=lists.PAGE,
+                answers=(Answer(KeyPage),),
+                errors=("bad_parameter",),
+            ),
+            Route(
+                "GET",
+                "/v1/keys/{id}",
+                self.key,
+                "One API key",
+                ADMIN,
+                parameters=(ID,),
+                answers=(Answer(KeyLine),),
+            ),
+            Route(
+                "DELETE",
+                "/v1/keys/{id}",
+                self.revoke_key,
+                "Revoke an API key",
+                ADMIN,
+                description="It is refused from the next request on. Revoking it again changes nothing.",
+                parameters=(ID,),
+                answers=(Answer(RevokedKey),),
+            ),
         )
 
     async def create_key(self, ask: Request) -> Reply:
         """POST /v1/keys: 201 with the key, which is shown this once."""
-        wanted = _new_key(ask.body)
+        wanted = fields.read(ask.body, NewKey, RULES)
+        workspace = workspace_of(ask.caller, wanted.workspace, "A key")
+        again = key_of(ask)
+        seed = self._derived.seed()
+        secret = self._secret(again, seed)
         now = self._store.clock.now_ms()
-        workspace = wanted.workspace or ask.caller.workspace
-        if workspace != ask.caller.workspace and ask.caller.workspace != "*":
-            raise IngestError("forbidden", "A key can be made for your own workspace alone.")
-        key = new_key()
-        key_id = await self._store.write(
+        made = await self._store.write(
             CreateKey(
-                digest=key_digest(key),
+                digest=key_digest(secret),
                 name=wanted.name,
-                roles=wanted.roles,
+                roles=fields.each_once(wanted.roles),
                 workspace=workspace,
-                created_by=ask.caller.subject,
-                now_ms=now,
+                act=act(ask, now),
                 expires_ms=None if wanted.ttl_seconds is None else now + wanted.ttl_seconds * 1000,
+                once=Once(again, seed, KeyLine),
             )
         )
-        body = {"id": str(key_id), "key": key, "name": wanted.name, "roles": wanted.roles}
-        return Reply({**body, "workspace": workspace}, status=201)
+        if isinstance(made, Denied):
+            raise IngestError(made.code)
+        if made.replayed:
+            secret = self._secret(again, made.seed)
+        body = MadeKey(**msgspec.structs.asdict(made.what), key=secret)
+        return Reply(body, 201, REPLAYED if made.replayed else ())
 
     async def keys(self, ask: Request) -> Reply:
         """GET /v1/keys: without the keys themselves."""
-        return Reply({"keys": await list_keys(self._store, ask.caller.workspace)})
+        limit = limit_of(ask.query)
+        found = await keys.page(self._store, ask.caller.workspace, lists.below(ask.query), limit + 1)
+        more = len(found) > limit
+        return Reply(KeyPage(found[:limit], lists.cursor(found[limit - 1].id) if more else None))
+
+    async def key(self, ask: Request) -> Reply:
+        """GET /v1/keys/{id}."""
+        given = ask.path["id"]
+        found = await keys.one(self._store, lists.number(given, "key"), ask.caller.workspace)
+        if found is None:
+            raise IngestError("not_found", f"There is no key {given}.")
+        return Reply(found)
 
     async def revoke_key(self, ask: Request) -> Reply:
         """DELETE /v1/keys/{id}: it is refused from the next request on."""
         given = ask.path["id"]
-        key_id = int(given) if given.isascii() and given.isdigit() and len(given) < 19 else -1
-        digest = await self._store.write(RevokeKey(key_id, ask.caller.workspace, self._store.clock.now_ms()))
+        key_id = lists.number(given, "key")
+        unit = RevokeKey(key_id, ask.caller.workspace, act(ask, self._store.clock.now_ms()))
+        digest = await self._store.write(unit)
         if digest is None:
             raise IngestError("not_found", f"There is no key {given}.")
         self._guard.forget(digest)
-        return Reply({"id": given, "revoked": True})
+        return Reply(RevokedKey(str(key_id), revoked=True))
+
+    def _secret(self, again: Key | None, seed: bytes) -> str:
+        """The key to show; made from the seed, if a repeat may ask for it again."""
+        if again is None:
+            return new_key()
+        return self._derived.api_key(seed, again.scope, again.key, again.fingerprint)
 
 
-def _new_key(body: bytes) -> NewKey:
-    try:
-        wanted = msgspec.convert(strictjson.decode(body), NewKey)
-    except msgspec.ValidationError as error:
-        raise _invalid(None, str(error)) from None
-    if not (wanted.name.strip() and len(wanted.name) <= MAX_NAME and wanted.name.isprintable()):
-        raise _invalid("name", f"name must have 1 to {MAX_NAME} printable characters")
-    if not wanted.roles or not set(wanted.roles) <= set(Role):
-        raise _invalid("roles", f"roles must be one or more of {', '.join(Role)}")
-    if wanted.ttl_seconds is not None and not 1 <= wanted.ttl_seconds <= MAX_TTL_SECONDS:
-        raise _invalid("ttl_seconds", f"ttl_seconds must be from 1 to {MAX_TTL_SECONDS}")
-    return wanted
-
-
-def _invalid(field: str | None, message: str) -> IngestError:
-    fault = Fault("invalid", message, field=field)
-    return IngestError("validation_failed", f"{message}.", faults=[fault])
+def workspace_of(caller: Caller, wanted: str | None, what: str) -> str:
+    """Where a new thing of an administrator's belongs. Raises IngestError `forbidden`."""
+    workspace = wanted or caller.workspace
+    if caller.workspace not in (workspace, EVERYWHERE):
+        raise IngestError("forbidden", f"{what} can be made for your own workspace alone.")
+    return workspace

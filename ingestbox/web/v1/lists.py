@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Annotated
 
 from msgspec import Meta
@@ -26,9 +26,14 @@ ALL = Parameter("all", "Every workspace, for administrators of the box.", bool)
 
 def below(query: Mapping[str, str]) -> int:
     """The id that the page's ids are under. Raises IngestError `bad_parameter`."""
+    return position(query, NEWEST)
+
+
+def position(query: Mapping[str, str], start: int) -> int:
+    """Where the page goes on; `start` is where the list begins. Raises IngestError `bad_parameter`."""
     cursor = query.get("cursor")
     if cursor is None:
-        return NEWEST
+        return start
     try:
         text = base64.b64decode(cursor, altchars=b"-_", validate=True).decode("ascii")
         number = int(text) if text.isdigit() and len(text) < 19 else 0
@@ -59,3 +64,16 @@ def everywhere(caller: Caller, query: Mapping[str, str]) -> bool:
     if given == "true" and Role.ADMIN not in caller.roles:
         raise IngestError("forbidden", "all=true needs the role admin.")
     return given == "true"
+
+
+def choice(query: Mapping[str, str], name: str, words: Collection[str]) -> str | None:
+    """A parameter that is one of a few words, or None without it. Raises IngestError `bad_parameter`."""
+    given = query.get(name)
+    if given is not None and given not in words:
+        raise IngestError("bad_parameter", f"{name} must be one of {', '.join(words)}.")
+    return given
+
+
+def flag(query: Mapping[str, str], name: str) -> bool:
+    """A parameter that is `true` or `false`; false without it. Raises IngestError `bad_parameter`."""
+    return choice(query, name, ("true", "false")) == "true"

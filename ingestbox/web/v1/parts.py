@@ -6,21 +6,28 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
 from ingestbox.family import Family
+from ingestbox.identity.derived import Derived
 from ingestbox.identity.guard import Guard
+from ingestbox.identity.passwords import Hasher
 from ingestbox.store import Store
+from ingestbox.web.progress import Progress
+from ingestbox.web.v1.reports import Report, Status
 
 
 @dataclass(frozen=True, slots=True)
 class Parts:
     """The parts of a box that `/v1` shows and changes; with and without a running box.
 
-    `ring(job_id)` tells the workers of a job; `snapshot` and `examine` make the reports that the command
-    line shows too.
+    `ring(job_id)` tells the workers of a job, `progress` those who watch it; `snapshot` (of a workspace, or of all: None) and `examine` make
+    the reports that the command line shows too.
     """
 
     store: Store
     families: Mapping[str, Family]
     guard: Guard
+    derived: Derived
+    hasher: Hasher
     ring: Callable[[int], None]
-    snapshot: Callable[[], Awaitable[object]]
-    examine: Callable[[], Awaitable[object]]
+    snapshot: Callable[[str | None], Awaitable[Status]]
+    examine: Callable[[], Awaitable[Report]]
+    progress: Progress

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from ingestbox.family import Reply, Route
+from ingestbox.family import Answer, Reply, Route
 from ingestbox.model import Role
 from ingestbox.web.binding import Request
+from ingestbox.web.v1 import lists
 from ingestbox.web.v1.parts import Parts
+from ingestbox.web.v1.reports import Report, Status
 
 ADMIN = frozenset({Role.ADMIN})
 
@@ -19,13 +21,33 @@ class State:
     def routes(self) -> tuple[Route, ...]:
         """What web binds."""
         return (
-            Route("GET", "/v1/stats", self.stats, "What the box holds and does", ADMIN),
-            Route("GET", "/v1/doctor", self.doctor, "Checks of the box, each with its remedy", ADMIN),
+            Route(
+                "GET",
+                "/v1/stats",
+                self.stats,
+                "What the box holds and does",
+                ADMIN,
+                description="In numbers: of your workspace, or with `all=true` of every one. Alarms, lanes "
+                "and the store are the whole box's. All are exact, and cost no scan.",
+                parameters=(lists.ALL,),
+                answers=(Answer(Status, description="The numbers, now."),),
+                errors=("bad_parameter",),
+            ),
+            Route(
+                "GET",
+                "/v1/doctor",
+                self.doctor,
+                "Checks of the box, each with its remedy",
+                ADMIN,
+                description="Reads the whole store: minutes, when it holds many gigabytes.",
+                answers=(Answer(Report, description="What was found."),),
+            ),
         )
 
-    async def stats(self, _: Request) -> Reply:
+    async def stats(self, ask: Request) -> Reply:
         """GET /v1/stats."""
-        return Reply(await self._parts.snapshot())
+        everyone = lists.everywhere(ask.caller, ask.query)
+        return Reply(await self._parts.snapshot(None if everyone else ask.caller.workspace))
 
     async def doctor(self, _: Request) -> Reply:
         """GET /v1/doctor."""

@@ -23,10 +23,22 @@ from msgspec import Meta
 from ingestbox import strictjson
 from ingestbox.clock import iso
 from ingestbox.errors import MAX_FAULTS, Fault, IngestError
-from ingestbox.family import Family, Reply, Route
+from ingestbox.family import Answer, Family, Reply, Route
 from ingestbox.model import Caller, Role, delivery_digest
 from ingestbox.store import Store
 from ingestbox.store.sync import ApplyLines, Link, Rejection, SyncLine, senders, slices
+from ingestbox.web.v1.syncshapes import (
+    DIGEST,
+    EXAMPLE,
+    HEADERS,
+    NAME,
+    NUMBER,
+    SPAN,
+    BoxLine,
+    BoxList,
+    DeliveryLine,
+    SyncAnswer,
+)
 
 log = logging.getLogger(__name__)
 
@@ -39,10 +51,6 @@ SLICE_LINES = 50
 DIGEST_RETRY_SECONDS = 1
 EVERY_WORKSPACE = "*"
 
-_DIGEST = re.compile(r"(?:^|,)\s*sha-256=:([A-Za-z0-9+/=]+):")
-_NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
-_NUMBER = re.compile(r"[0-9]{1,18}")
-_SPAN = re.compile(r"([0-9]{1,18})-([0-9]{1,18})")
 
 _EPOCH = datetime.datetime.fromtimestamp(0, datetime.UTC)
 
@@ -117,16 +125,29 @@ def routes(store: Store, families: Mapping[str, Family]) -> list[Route]:
             method="POST",
             path="/v1/sync/batches",
             handler=receiver.take,
-            summary="Takes a batch of deliveries from another box.",
+            summary="Take a batch of deliveries from another box",
+            description="The batch is checked as a whole first: what is wrong with its digest, its header "
+            "fields or the order of its lines refuses it, and nothing is applied. After that each line "
+            "stands for itself. The same lines may come again; they are duplicates then.",
+            body=DeliveryLine,
+            example=EXAMPLE,
+            parameters=HEADERS,
+            answers=(Answer(SyncAnswer, description="Every line is dealt with; some may be rejected."),),
+            errors=("validation_failed", "digest_mismatch"),
             roles=frozenset({Role.FORWARDER}),
             body_limit="sync_mb",
             media_types=("application/x-ndjson",),
+            rate="",  # a lane keeps to its own pace, and a box that was cut off has days to catch up
+            takes_records=True,
         ),
         Route(
             method="GET",
             path="/v1/sync/boxes",
             handler=receiver.boxes,
-            summary="The boxes that send here: how far each is, and what is missing.",
+            summary="The boxes that send here: how far each is, and what is missing",
+            answers=(
+                Answer(BoxList, description="By box, and then in the order of their first appearance."),
+            ),
             roles=frozenset({Role.ADMIN}),
         ),
     ]
@@ -163,23 +184,20 @@ class _Receiver:
         return await self._apply(placed, lines, rejected)
 
     async def boxes(self, _: SyncAsk) -> Reply:
-        """`GET /v1/sync/boxes`.
-
-        `lag` is in seconds: how old the newest applied line was when it arrived; null before the first.
-        """
+        """`GET /v1/sync/boxes`."""
         found = [
-            {
-                "box": each.box,
-                "epoch": each.epoch,
-                "last_seq": each.last_seq,
-                "last_seen": iso(each.last_seen_ms),
-                "lag": None if each.lag_ms is None else each.lag_ms / 1000,
-                "gaps": each.gaps,
-                "reused": each.reused,
-            }
+            BoxLine(
+                box=each.box,
+                epoch=each.epoch,
+                last_seq=each.last_seq,
+                last_seen=iso(each.last_seen_ms) or "",
+                lag=None if each.lag_ms is None else each.lag_ms / 1000,
+                gaps=each.gaps,
+                reused=each.reused,
+            )
             for each in await senders(self._store)
         ]
-        return Reply({"boxes": found})
+        return Reply(BoxList(found))
 
     def _checked(self, head: _Head, text: bytes, caller: Caller) -> SyncLine:
         """The line, ready to be applied. Raises _RejectError."""
@@ -236,20 +254,12 @@ class _Receiver:
                     extra={"box": placed.box, "epoch": placed.epoch, "reused": applied.reused},
                 )
         rejected.sort(key=lambda each: each.seq)
-        return Reply(
-            {
-                "box": placed.box,
-                "accepted": accepted,
-                "duplicate": duplicate,
-                "rejected": rejected,
-                "missing": missing,
-            }
-        )
+        return Reply(SyncAnswer(placed.box, accepted, duplicate, rejected, missing))
 
 
 def _check_digest(ask: SyncAsk) -> None:
     """Raises IngestError: bad_parameter without a digest to check, digest_mismatch for a damaged body."""
-    match = _DIGEST.search(ask.headers.get("content-digest", ""))
+    match = DIGEST.search(ask.headers.get("content-digest", ""))
     if match is None:
         raise IngestError("bad_parameter", "Content-Digest with sha-256 is required (RFC 9530).")
     try:
@@ -262,11 +272,11 @@ def _check_digest(ask: SyncAsk) -> None:
 
 def _placed(headers: Mapping[str, str]) -> _Placed:
     """The header fields. Raises IngestError bad_parameter."""
-    box = _field(headers, "Ingestbox-Box", _NAME).group()
-    epoch = _field(headers, "Ingestbox-Epoch", _NAME).group()
-    after = int(_field(headers, "Ingestbox-After", _NUMBER).group())
-    first, last = (int(part) for part in _field(headers, "Ingestbox-Seq", _SPAN).groups())
-    lane = _field(headers, "Ingestbox-Lane", _NAME).group() if "ingestbox-lane" in headers else ""
+    box = _field(headers, "Ingestbox-Box", NAME).group()
+    epoch = _field(headers, "Ingestbox-Epoch", NAME).group()
+    after = int(_field(headers, "Ingestbox-After", NUMBER).group())
+    first, last = (int(part) for part in _field(headers, "Ingestbox-Seq", SPAN).groups())
+    lane = _field(headers, "Ingestbox-Lane", NAME).group() if "ingestbox-lane" in headers else ""
     if not after < first <= last:
         raise IngestError("bad_parameter", "Ingestbox-After must lie before Ingestbox-Seq, which ascends.")
     return _Placed(box, epoch, Link(lane, after, first, last))

@@ -60,7 +60,7 @@ def test_a_damaged_ticket_is_not_served() -> None:
     own = (*head, None, crc32(result), record, checksum(b"T-1", record))
     foreign = (*head, record, crc32(result + record), None, None)
     for row in (own, foreign):
-        assert ticket_body(row)["job_id"] == "job"
+        assert ticket_body(row).job_id == "job"
         for place, value in enumerate(row):
             if isinstance(value, bytes):
                 damaged = value.replace(b"x", b"y").replace(b"[]", b"{}")

@@ -1,0 +1,143 @@
+"""`ingestbox check-config`: what a box would be set to, and whether it would start."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+import msgspec
+
+from ingestbox.cli.options import data_options, json_option
+from ingestbox.cli.output import print_json
+
+if TYPE_CHECKING:
+    from ingestbox.cli.preflight import Check
+    from ingestbox.config import Loaded
+
+COLUMN = 44
+"""Where it begins that says where a value comes from."""
+
+MARKS = {"ok": ("ok     ", "green"), "warning": ("WARNING", "yellow"), "error": ("WRONG  ", "red")}
+
+
+class Shown(msgspec.Struct, frozen=True):
+    """A setting as it is shown: `source` is default, file, environment or flag, `place` where in it."""
+
+    section: str
+    key: str
+    value: object
+    source: str
+    place: str
+
+
+@click.command(
+    "check-config",
+    short_help="Show every setting, and whether a box would start.",
+    epilog="""\b
+Examples:
+  ingestbox check-config --config ingestbox.toml
+  ingestbox check-config --json | jq '.settings[] | select(.source != "default")'
+""",
+)
+@data_options
+@json_option
+def command(data: str | None, config: Path | None, as_json: bool) -> int:
+    """Show every setting, where it comes from, and whether a box would start with it.
+
+    Reads file and environment as `serve` does, and starts, makes and changes nothing. Secrets are not shown.
+    Exit code 0 when all is well, also with warnings; 1 when a box would not start.
+    """
+    from ingestbox import config as configuration
+    from ingestbox.cli.preflight import look
+    from ingestbox.config.load import ConfigError
+
+    try:
+        loaded = configuration.load(environ=os.environ, file=config, data=data)
+    except ConfigError as error:
+        if as_json:
+            print_json({"ok": False, "file": None, "settings": [], "errors": error.faults, "checks": []})
+        else:
+            for fault in error.faults:
+                click.echo(f"{_mark('error')} {fault}", err=True)
+            click.echo(_verdict(len(error.faults), 0), err=True)
+        return 1
+    checks = look(loaded)
+    errors = [check.message for check in checks if check.level == "error"]
+    if as_json:
+        file = None if loaded.file is None else str(loaded.file)
+        settings = list(_settings(loaded))
+        print_json({"ok": not errors, "file": file, "settings": settings, "errors": errors, "checks": checks})
+    else:
+        _show(loaded, checks)
+        warnings = sum(check.level == "warning" for check in checks)
+        click.echo(_verdict(len(errors), warnings))
+    return 1 if errors else 0
+
+
+def _settings(loaded: Loaded) -> Iterator[Shown]:
+    """All settings in their order; of a list's entries those that were given."""
+    from ingestbox.config import LISTS, Settings, sections
+    from ingestbox.config.words import masked
+
+    def one(section: str, key: str, value: object, path: tuple[str | int, ...]) -> Shown:
+        origins = (loaded.origins.get(path[:end]) for end in range(len(path), 1 if path[1:] else 0, -1))
+        origin = next((origin for origin in origins if origin), None)
+        if origin is None and path[0] in LISTS:
+            origin = loaded.origins.get(path[:1])
+        if origin is None:
+            return Shown(section, key, masked(key, value), "default", "default")
+        return Shown(section, key, masked(key, value), origin.kind, str(origin))
+
+    for name in Settings.__struct_fields__:
+        value: Any = getattr(loaded.settings, name)
+        if name in sections():
+            for key in value.__struct_fields__:
+                yield one(f"[{name}]", key, getattr(value, key), (name, key))
+        elif name in LISTS:
+            for number, entry in enumerate(value):
+                for field in msgspec.structs.fields(entry):
+                    given = getattr(entry, field.name)
+                    if given != _default(field):
+                        yield one(f"[[{name}]] {entry.name}", field.name, given, (name, number, field.name))
+        else:
+            yield one("", name, value, (name,))
+
+
+def _default(field: msgspec.structs.FieldInfo) -> object:
+    made = field.default_factory
+    return made() if made is not msgspec.NODEFAULT else field.default
+
+
+def _show(loaded: Loaded, checks: list[Check]) -> None:
+    from ingestbox.config.template import toml
+
+    section = ""
+    for each in _settings(loaded):
+        if each.section != section:
+            section = each.section
+            click.echo(f"\n{click.style(section, bold=True)}")
+        line = f"{each.key} = {toml(each.value)}"
+        gap = " " * max(2, COLUMN - len(line))
+        if each.source == "default":
+            click.echo(line + gap + click.style("default", dim=True))
+        else:
+            click.echo(click.style(line, bold=True) + gap + click.style(each.place, fg="cyan"))
+    click.echo()
+    for check in checks:
+        click.echo(f"{_mark(check.level)} {check.about}: {check.message}")
+    click.echo()
+
+
+def _mark(level: str) -> str:
+    word, colour = MARKS[level]
+    return click.style(word, fg=colour, bold=level != "ok")
+
+
+def _verdict(errors: int, warnings: int) -> str:
+    also = f" {warnings} {'warning' if warnings == 1 else 'warnings'}." if warnings else ""
+    if errors:
+        return f"A box would not start: {errors} {'thing is' if errors == 1 else 'things are'} wrong.{also}"
+    return f"A box would start with this.{also}"

@@ -1,0 +1,1 @@
+"""What `ingestbox demo` is made of: a folder, boxes, a screen, and the tour through them."""

@@ -1,0 +1,231 @@
+"""What a start would stumble over, looked at without starting: nothing is made or changed."""
+
+from __future__ import annotations
+
+import errno
+import ipaddress
+import logging
+import os
+import socket
+import ssl
+import stat
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+from urllib.parse import urlsplit
+
+import msgspec
+
+from ingestbox.config.words import is_secret, masked
+from ingestbox.errors import StartupError
+
+if TYPE_CHECKING:
+    from ingestbox.config import Loaded
+
+Level = Literal["ok", "warning", "error"]
+
+
+class Check(msgspec.Struct, frozen=True):
+    """One look: at what, how it is, and a sentence that says what to do where something is."""
+
+    level: Level
+    about: str
+    message: str
+
+
+def look(loaded: Loaded) -> list[Check]:
+    """Every check, in the order in which a start would meet them."""
+    found = [Check("warning", "settings", each) for each in loaded.warnings]
+    for part in (_file, _folder, _tls, _identity, _address, _reachable, _lanes):
+        found += part(loaded)
+    return found
+
+
+def _file(loaded: Loaded) -> Iterator[Check]:
+    """Whether others can read secrets in the configuration file."""
+    if loaded.file is None:
+        return
+    holds = any(
+        origin.kind == "file" and isinstance(path[-1], str) and is_secret(path[-1])
+        for path, origin in loaded.origins.items()
+    )
+    mode = stat.S_IMODE(loaded.file.stat().st_mode)
+    if holds and mode & 0o077:
+        yield Check(
+            "warning",
+            "file",
+            f"{loaded.file} holds secrets and can be reached by other users (mode {mode:o}). "
+            f"Close it to them: chmod 600 {loaded.file}.",
+        )
+
+
+def _folder(loaded: Loaded) -> Iterator[Check]:
+    folder = Path(loaded.settings.data)
+    about = "data folder"
+    other = "Choose another with `data` in the file, INGESTBOX_DATA or --data."
+    try:
+        if not folder.exists():
+            nearest = next(parent for parent in folder.absolute().parents if parent.exists())
+            if not nearest.is_dir():
+                yield Check("error", about, f"{folder} cannot be made: {nearest} is not a folder. {other}")
+            elif not os.access(nearest, os.W_OK | os.X_OK):
+                yield Check("error", about, f"{folder} cannot be made: no permission in {nearest}. {other}")
+            else:
+                yield Check("ok", about, f"{folder} is made at the first start")
+            return
+        if not folder.is_dir():
+            yield Check("error", about, f"{folder} is not a folder. {other}")
+            return
+        status = folder.stat()
+    except OSError as error:
+        yield Check("error", about, f"{folder} cannot be used: {error.strerror}. {other}")
+        return
+    if not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
+        yield Check("error", about, f"{folder} cannot be used by this user (uid {os.getuid()}). {other}")
+    elif status.st_uid not in (os.geteuid(), 0) and os.geteuid() == 0:
+        yield Check(
+            "warning",
+            about,
+            f"{folder} belongs to uid {status.st_uid}, which cannot read what root makes in it. Start the "
+            "box as its owner.",
+        )
+    elif stat.S_IMODE(status.st_mode) & 0o077:
+        yield Check(
+            "warning", about, f"{folder} can be reached by other users. Close it: chmod 700 {folder}."
+        )
+    else:
+        yield Check("ok", about, f"{folder} can be used")
+
+
+def _identity(loaded: Loaded) -> Iterator[Check]:
+    """Whether a start could read what identity is made of; by the very functions that it calls."""
+    from ingestbox.clock import SystemClock
+    from ingestbox.identity.apikeys import static_keys
+    from ingestbox.identity.issuers import Issuers
+
+    auth, issuers = loaded.settings.auth, loaded.settings.issuers
+    names = ", ".join(entry.name for entry in issuers)
+    yield from _tried("static keys", lambda: static_keys(auth.api_keys), str(len(auth.api_keys) or "none"))
+    yield from _tried(
+        "issuers", lambda: Issuers(issuers, SystemClock(), auth.leeway_seconds), names or "none"
+    )
+
+
+def _tls(loaded: Loaded) -> Iterator[Check]:
+    from ingestbox.web.tls import tls_of
+
+    server = loaded.settings.server
+    whole = bool(server.tls_cert and server.tls_key)
+    # The CAs of clients are looked at below: a start also makes itself a certificate, in the data folder.
+    alone = msgspec.structs.replace(server, tls_client_ca="") if whole else server
+    folder = Path(loaded.settings.data)
+    yield from _tried("TLS", lambda: tls_of(alone, folder), server.tls_cert if whole else "none: plain HTTP")
+    if whole and server.tls_client_ca:
+        yield from _tried("client CAs", lambda: _read_authorities(server.tls_client_ca), server.tls_client_ca)
+
+
+def _read_authorities(file: str) -> None:
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_verify_locations(cafile=file)
+    except ssl.SSLError:
+        raise StartupError(f"server.tls_client_ca: {file} holds no certificates (PEM).") from None
+    except OSError as error:
+        raise StartupError(f"server.tls_client_ca: {file} cannot be read: {error.strerror}.") from None
+
+
+def _tried(about: str, start: Callable[[], object], well: str) -> Iterator[Check]:
+    """Does a part of a start; what that would log is a warning here."""
+    heard = _Heard()
+    log = logging.getLogger("ingestbox")
+    log.addHandler(heard)
+    try:
+        start()
+    except StartupError as error:
+        yield Check("error", about, str(error))
+    else:
+        yield from (Check("warning", about, sentence) for sentence in heard.sentences)
+        if not heard.sentences:
+            yield Check("ok", about, well)
+    finally:
+        log.removeHandler(heard)
+
+
+class _Heard(logging.Handler):
+    """Keeps what is logged as a warning or worse."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self.sentences: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.sentences.append(record.getMessage())
+
+
+def _address(loaded: Loaded) -> Iterator[Check]:
+    """Whether the port is free, which it may not be now and yet be when the box starts."""
+    from ingestbox.store.lock import is_held, read_holder
+
+    server = loaded.settings.server
+    where = f"port {server.port} on {server.host}"
+    if is_held(folder := Path(loaded.settings.data)):
+        holder = read_holder(folder)
+        who = f" ({holder.url})" if holder and holder.url else ""
+        yield Check("ok", "address", f"a box runs on the data folder now{who}")
+        return
+    trouble = _trouble(server.host, server.port)
+    if trouble is None:
+        yield Check("ok", "address", f"{where} is free" if server.port else f"a free port on {server.host}")
+    elif isinstance(trouble, OSError) and trouble.errno == errno.EADDRINUSE:
+        yield Check("warning", "address", f"{where} is in use now. See what uses it: ss -ltnp.")
+    else:
+        reason = getattr(trouble, "strerror", None) or trouble
+        yield Check("warning", "address", f"{where} cannot be listened on: {reason}.")
+
+
+def _trouble(host: str, port: int) -> Exception | None:
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        with socket.socket(family, kind, protocol) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(address)
+            probe.listen(1)  # two may bind, but only one may listen
+    except (OSError, UnicodeError) as error:
+        return error
+    return None
+
+
+def _reachable(loaded: Loaded) -> Iterator[Check]:
+    """Whether secrets would travel in the clear."""
+    server = loaded.settings.server
+    if not (is_loopback(server.host) or server.tls_cert or server.trusted_proxies):
+        yield Check(
+            "warning",
+            "address",
+            f"the box listens on {server.host} without TLS: tokens and records can be read on the way. Set "
+            "tls_cert and tls_key, or put a proxy in front and name it in trusted_proxies.",
+        )
+
+
+def _lanes(loaded: Loaded) -> Iterator[Check]:
+    for lane in loaded.settings.lanes:
+        about = f"lane {lane.name}"
+        url = urlsplit(lane.url)
+        if not lane.token:
+            yield Check(
+                "warning", about, "it has no token; an upstream that asks for one refuses everything."
+            )
+        elif url.scheme == "http" and not is_loopback(url.hostname or ""):
+            what = f"its token goes to {url.hostname} in the clear. Use https:// where the upstream has it."
+            yield Check("warning", about, what)
+        else:
+            yield Check("ok", about, str(masked("url", lane.url)))
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a name or address is this machine alone."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

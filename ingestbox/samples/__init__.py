@@ -1,0 +1,77 @@
+"""Sample data: what people would send, English and Vietnamese, and by which call of the API each kind goes.
+
+All of it is made up. A family brings its samples by a file in this folder and an entry in `SAMPLES`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+FOLDER = Path(__file__).parent
+
+
+class Sample(msgspec.Struct, frozen=True):
+    """The samples of one kind of data.
+
+    `file` has a JSON object a line; a body for `path` is `{"<wrap>": [record, …]}`, of `batch` records.
+    `key` is the field that identifies a record. `shown` are the keys of some that are worth a look, found
+    again at `<look>/<key>` once they are analysed, with `fields` to show. `imperfect` is a file of records
+    some of which have faults, for a box that takes the good ones.
+    """
+
+    family: str
+    file: str
+    path: str
+    wrap: str
+    batch: int
+    key: str
+    look: str
+    shown: tuple[str, ...]
+    fields: tuple[str, ...]
+    imperfect: str = ""
+
+
+SAMPLES: tuple[Sample, ...] = (
+    Sample(
+        family="feedback",
+        file="feedback.ndjson",
+        path="/api/data-ingest",
+        wrap="records",
+        batch=10,
+        key="id",
+        look="/api/tickets",
+        shown=("HT-1002", "TL-1011", "TL-1010", "KS-1014", "NH-1005", "BH-1014"),
+        fields=("summary", "sentiment", "score"),
+        imperfect="feedback-imperfect.ndjson",
+    ),
+)
+"""One entry for each family that has samples."""
+
+
+def records(file: str) -> list[dict[str, Any]]:
+    """The records of one of the files in this folder."""
+    lines = (FOLDER / file).read_bytes().splitlines()
+    return [msgspec.json.decode(line, type=dict[str, Any]) for line in lines]
+
+
+def bodies(sample: Sample) -> Iterator[tuple[int, bytes]]:
+    """The samples as bodies for `sample.path`, each with the number of its records."""
+    every = records(sample.file)
+    for start in range(0, len(every), sample.batch):
+        batch = every[start : start + sample.batch]
+        yield len(batch), msgspec.json.encode({sample.wrap: batch})
+
+
+def again(sample: Sample) -> Iterator[bytes]:
+    """Bodies of one record each, without an end: the samples once more, each time under keys of their own."""
+    every = records(sample.file)
+    turn = 2
+    while True:
+        for record in every:
+            renamed = {**record, sample.key: f"{record[sample.key]}-{turn}"}
+            yield msgspec.json.encode({sample.wrap: [renamed]})
+        turn += 1

@@ -1,0 +1,83 @@
+"""How many records wait to be processed, and when that is too many to take more."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Generator
+
+from ingestbox.errors import IngestError
+from ingestbox.store import Store
+
+log = logging.getLogger(__name__)
+
+COUNT_SECONDS = 1.0
+"""A count is good for this long; what is taken in meanwhile is added to it."""
+
+RETRY_SECONDS = 5
+"""`Retry-After`: by then thousands of records are done, and the client need not hurry back."""
+
+
+class Backlog:
+    """The records that wait. Between two counts it is never taken for smaller than it is."""
+
+    def __init__(self, store: Store, limit: int) -> None:
+        """`limit` is `[limits] backlog_records`; 0: there is none."""
+        self._store = store
+        self._limit = limit
+        self._counted = 0
+        self._since = 0  # taken in since that count
+        self._entering = 0  # being written right now
+        self._counted_at = float("-inf")
+        self._counting: asyncio.Task[None] | None = None
+
+    @property
+    def waiting(self) -> int:
+        """About how many wait: at most COUNT_SECONDS old while records come in."""
+        return self._counted + self._since + self._entering
+
+    async def admit(self) -> None:
+        """Raises IngestError `overloaded` (429) while the limit is reached.
+
+        What is admitted at the same moment may lead beyond it, by these requests' own records.
+        """
+        if not self._limit:
+            return
+        first = self._counted_at == float("-inf")
+        if self._counting is None and self._store.clock.monotonic() - self._counted_at >= COUNT_SECONDS:
+            self._counting = asyncio.create_task(self._count(), name="backlog")
+            # Heard or not.
+            self._counting.add_done_callback(lambda done: done.cancelled() or done.exception())
+        if self._counting is not None and (first or self.waiting >= self._limit):
+            await asyncio.shield(self._counting)
+        if self.waiting >= self._limit:
+            raise IngestError(
+                "overloaded",
+                f"{self.waiting:,} records wait to be processed; from {self._limit:,} on no more are taken.",
+                status=429,
+                retry_after=RETRY_SECONDS,
+            )
+
+    @contextlib.contextmanager
+    def entering(self, records: int) -> Generator[None, None, None]:
+        """For the time in which records are written; if that fails they do not count."""
+        self._entering += records
+        try:
+            yield
+            self._since += records
+        finally:
+            self._entering -= records
+
+    async def _count(self) -> None:
+        since = self._since
+        try:
+            rows = await self._store.read("backlog.waiting")
+            self._counted = rows[0][0]
+            # What came during the count may be in it too: the next one puts that right.
+            self._since -= since
+        except IngestError as error:  # the last count stands; a store that cannot be read says so elsewhere
+            log.debug("The backlog cannot be counted: %s", error)
+        finally:
+            self._counted_at = self._store.clock.monotonic()
+            self._counting = None

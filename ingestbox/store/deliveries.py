@@ -1,0 +1,107 @@
+"""Deliveries as the store gives them: what is told upstream, and how far each lane is with it."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from ingestbox.store.pages import page
+from ingestbox.store.readers import ReadTx
+
+State = Literal["pending", "delivered", "parked"]
+
+_BEYOND = (1 << 63) - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """One delivery without its line. `lanes` gives its state in each lane that runs."""
+
+    seq: int
+    op: str
+    workspace: str
+    family: str
+    kind: str
+    object_id: str
+    version: int
+    record_id: int
+    at_ms: int
+    epoch: str
+    lanes: Mapping[str, State]
+
+
+def lane_names(tx: ReadTx) -> list[str]:
+    """The lanes that run."""
+    return [row[0] for row in tx.all("deliveries.lanes")]
+
+
+def one(tx: ReadTx, seq: int, workspace: str | None) -> tuple[Delivery, bytes | None] | None:
+    """The delivery with its line (None when it does not match its checksum), if it is of this workspace."""
+    row = tx.one("deliveries.one", {"seq": seq})
+    if row is None or workspace not in (None, row[2]):
+        return None
+    *facts, line, crc = row
+    (found,) = _with_lanes(tx, [tuple(facts)])
+    return found, line if zlib.crc32(line) == crc else None
+
+
+def listed(
+    tx: ReadTx, workspace: str | None, lane: str | None, state: State | None, below: int, limit: int
+) -> tuple[list[Delivery], int | None]:
+    """A page of deliveries, newest first, under the seq `below`, and the seq to go on under.
+
+    `state` is that in `lane`, which has to be one that runs. Deliveries are read in their order, and those of
+    other workspaces left out: a page may be short.
+    """
+    above = 0
+    if lane is not None and state is not None:
+        cursor = dict(tx.all("deliveries.lanes"))[lane]
+        if state == "pending":
+            above = cursor
+        else:
+            below = min(below, cursor + 1)
+    if state == "parked":
+        rows = tx.each("deliveries.parked", {"lane": lane, "below": below})
+    else:
+        rows = tx.each("deliveries.newest", {"above": above, "below": below})
+    parked = _Parked(tx, lane if state == "delivered" else None)
+
+    def keep(row: tuple[Any, ...]) -> bool:
+        return workspace in (None, row[2]) and not parked.has(row[0])
+
+    found = page(rows, limit, keep)
+    return _with_lanes(tx, found.rows), found.last
+
+
+class _Parked:
+    """What a lane has parked, read in runs as the seqs go down; nothing without a lane."""
+
+    _RUN = 1_000
+
+    def __init__(self, tx: ReadTx, lane: str | None) -> None:
+        self._tx = tx
+        self._lane = lane
+        self._first = _BEYOND
+        self._seqs: frozenset[int] = frozenset()
+
+    def has(self, seq: int) -> bool:
+        if self._lane is None:
+            return False
+        if seq < self._first:
+            self._first = max(seq - self._RUN, 0)
+            span = {"lane": self._lane, "first": self._first, "last": seq}
+            self._seqs = frozenset(row[1] for row in self._tx.all("deliveries.parked_among", span))
+        return seq in self._seqs
+
+
+def _with_lanes(tx: ReadTx, rows: Sequence[tuple[Any, ...]]) -> list[Delivery]:
+    states: dict[int, dict[str, State]] = {row[0]: {} for row in rows}
+    if rows:
+        for lane, cursor in tx.all("deliveries.lanes"):
+            span = {"lane": lane, "first": rows[-1][0], "last": rows[0][0]}
+            parked = {row[1] for row in tx.all("deliveries.parked_among", span)}
+            for seq, lanes in states.items():
+                lanes[lane] = "parked" if seq in parked else "delivered" if seq <= cursor else "pending"
+    return [Delivery(*(*row, states[row[0]])) for row in rows]

@@ -1,0 +1,37 @@
+"""Pages of lists that are read in the order of a key, with a bound on how much is looked at for one page."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from dataclasses import dataclass
+from typing import Any
+
+Row = tuple[Any, ...]
+
+EXAMINED = 10_000
+"""Rows that one page looks at, at most: some 50 ms. A filter that few rows pass gives a short page, from
+whose end the next one goes on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Rows, and the key to go on from; None at the end of the list."""
+
+    rows: list[Row]
+    last: int | None
+
+
+def page(rows: Generator[Row, None, None], limit: int, keep: Callable[[Row], bool] = lambda _: True) -> Page:
+    """Up to `limit` of the rows that `keep` lets pass; their first column is the key."""
+    found: list[Row] = []
+    last: int | None = None
+    try:
+        for number, row in enumerate(rows):
+            if len(found) == limit or number == EXAMINED:
+                return Page(found, last)
+            last = row[0]
+            if keep(row):
+                found.append(row)
+    finally:
+        rows.close()
+    return Page(found, None)

@@ -1,0 +1,101 @@
+"""Records as the store gives them: one with its payload, and lists of a job's in their order."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ingestbox.model import INDEX_BITS, RecordState, checksum, index_of, record_id, records_of
+from ingestbox.store.pages import Page, page
+from ingestbox.store.readers import ReadTx
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One record. `sound` is whether key and payload match their checksum; `mark` names its content and
+    state, and is another one after every change."""
+
+    id: int
+    key: str
+    state: str
+    payload: bytes
+    sound: bool
+    mark: str
+
+
+@dataclass(frozen=True, slots=True)
+class Became:
+    """What a record led to: its newest delivery. `current` is whether the object is still as it says."""
+
+    seq: int
+    kind: str
+    object_id: str
+    version: int
+    current: bool
+
+
+def mark(state: str, crc: int, issue: int) -> str:
+    """Names one content and state; `issue` is the newest issue's id, as one more failure is a change."""
+    return f"{crc:08x}-{state}-{issue}"
+
+
+def one(tx: ReadTx, rid: int) -> Record | None:
+    """The record with this id."""
+    row = tx.one("records.one", {"id": rid})
+    if row is None:
+        return None
+    _, key, state, payload, crc, issue = row
+    return Record(
+        id=rid,
+        key=text(key),
+        state=state,
+        payload=payload,
+        sound=checksum(key, payload) == crc,
+        mark=mark(state, crc, issue),
+    )
+
+
+def became(tx: ReadTx, rid: int) -> Became | None:
+    """What the record led to, if its result was put."""
+    row = tx.one("deliveries.of_record", {"record_id": rid})
+    return None if row is None else Became(row[0], row[1], row[2], row[3], bool(row[4]))
+
+
+def listed(tx: ReadTx, job_id: int, state: str | None, after: int, limit: int) -> Page:
+    """A page of a job's records (id, key, state) after the record id `after`, in order of their index."""
+    span = records_of(job_id)
+    span["first"] = max(span["first"], after + 1)
+    if state == RecordState.ISSUE:
+        return page(tx.each("records.waiting_of_job", span), limit)
+    if state == RecordState.PENDING:
+        row = tx.one("jobs.first_pending", {"id": job_id})
+        span["first"] = max(span["first"], record_id(job_id, row[0] if row else 0))
+    return page(tx.each("records.of_job", span), limit, lambda row: state in (None, row[2]))
+
+
+def issues_of(tx: ReadTx, rids: Sequence[int], limit: int) -> dict[int, list[tuple[Any, ...]]]:
+    """The issues of these records, in ascending order of their ids, by record."""
+    found: dict[int, list[tuple[Any, ...]]] = {rid: [] for rid in rids}
+    if rids:
+        span = {"first": rids[0], "last": rids[-1], "limit": limit}
+        for row in tx.each("issues.of_records", span):
+            if row[1] in found:
+                found[row[1]].append(row)
+    return found
+
+
+def payload(tx: ReadTx, rid: int) -> bytes | None:
+    """The payload alone, or None when it does not match its checksum."""
+    row = tx.one("records.payload", {"id": rid})
+    return row[1] if row is not None and checksum(row[0], row[1]) == row[2] else None
+
+
+def text(key: bytes) -> str:
+    """A key as text, whatever became of it on disk."""
+    return key.decode("utf-8", "replace")
+
+
+def place(rid: int) -> tuple[int, int]:
+    """Job and index that a record's id says."""
+    return rid >> INDEX_BITS, index_of(rid)

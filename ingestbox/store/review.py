@@ -1,0 +1,123 @@
+"""What a person decides about records that wait on an issue: correct, try again, give up.
+
+Each unit is whole: record, issues, job and audit trail change together, so that a crash leaves one state or
+the other, and of two people who decide at once one is first and the other hears of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from ingestbox.model import JobState, RecordState, checksum
+from ingestbox.store import records
+from ingestbox.store.audit import Act
+from ingestbox.store.writer import Tx, weight_of
+
+Action = Literal["discard", "retry"]
+
+ENDED = frozenset({JobState.COMPLETED, JobState.FAILED})
+"""States that a job leaves only when somebody asks for it; a cancelled one stays what it is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Blocked:
+    """Nothing was changed, for this reason (a code of the catalogue)."""
+
+    code: str
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """It is done; `job_id` is to be rung for if records are pending again."""
+
+    job_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class EditRecord:
+    """Replaces a waiting record's content and has it processed again.
+
+    `mark` is the one that was read: a record that changed since is left alone. `before` and `after` are what
+    the audit trail keeps.
+    """
+
+    record_id: int
+    mark: str
+    key: str
+    payload: bytes
+    before: Mapping[str, object]
+    after: Mapping[str, object]
+    act: Act
+
+    @property
+    def weight(self) -> int:
+        """A few rows, and the payload."""
+        return 6 + weight_of(len(self.payload))
+
+    def apply(self, tx: Tx) -> Decided | Blocked:
+        """Writes it. Blocked: record_not_waiting, record_changed, job_cancelled."""
+        row = tx.one("records.mark", {"id": self.record_id})
+        if row is None or row[0] != RecordState.ISSUE:
+            return Blocked("record_not_waiting")
+        if records.mark(*row) != self.mark:
+            return Blocked("record_changed")
+        if not _reopen(tx, self.record_id, "edit", self.act):
+            return Blocked("job_cancelled")
+        crc = checksum(self.key.encode(), self.payload)
+        tx.run(
+            "records.rewrite", {"id": self.record_id, "key": self.key, "payload": self.payload, "crc": crc}
+        )
+        self.act.note(tx, "record.edit", "record", self.record_id, before=self.before, after=self.after)
+        return Decided(records.place(self.record_id)[0])
+
+
+@dataclass(frozen=True, slots=True)
+class ResolveIssues:
+    """Decides about issues, given with their records as (issue id, record id); one outcome each, in order."""
+
+    issues: Sequence[tuple[int, int]]
+    action: Action
+    act: Act
+
+    @property
+    def weight(self) -> int:
+        """Four rows an issue: its own, the record's, the job's and the trail's."""
+        return 4 * len(self.issues)
+
+    def apply(self, tx: Tx) -> list[Decided | Blocked]:
+        """Writes what can be. Blocked: issue_resolved, job_cancelled."""
+        return [self._decide(tx, issue, rid) for issue, rid in self.issues]
+
+    def _decide(self, tx: Tx, issue: int, rid: int) -> Decided | Blocked:
+        row = tx.one("records.mark", {"id": rid})
+        if row is None or row[0] != RecordState.ISSUE or row[2] != issue:
+            return Blocked("issue_resolved")
+        if self.action == "retry":
+            if not _reopen(tx, rid, "retry", self.act):
+                return Blocked("job_cancelled")
+            tx.run("records.settle", {"state": RecordState.PENDING.value, "id": rid})
+        else:
+            tx.run("records.settle", {"state": RecordState.DISCARDED.value, "id": rid})
+            resolve(tx, rid, "discard", self.act.actor, self.act.now_ms)
+            job = {"id": records.place(rid)[0], "pending": 0, "issues": 1, "now": self.act.now_ms}
+            tx.run("jobs.discard", job)
+        after = {"record": str(rid), "action": self.action}
+        self.act.note(tx, f"issue.{self.action}", "issue", issue, after=after)
+        return Decided(records.place(rid)[0])
+
+
+def resolve(tx: Tx, rid: int, resolution: str, actor: str, now_ms: int) -> None:
+    """Closes the open issues of a record."""
+    tx.run("issues.resolve", {"record_id": rid, "resolution": resolution, "actor": actor, "now": now_ms})
+
+
+def _reopen(tx: Tx, rid: int, resolution: str, act: Act) -> bool:
+    """Counts a waiting record as pending and queues its job; False for a job that was cancelled."""
+    job_id, index = records.place(rid)
+    counts = {"id": job_id, "index": index, "records": 1, "issues": 1, "now": act.now_ms}
+    if tx.run("jobs.reopen", counts) != 1:
+        return False
+    resolve(tx, rid, resolution, act.actor, act.now_ms)
+    return True

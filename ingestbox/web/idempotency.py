@@ -1,0 +1,30 @@
+"""Idempotency-Key: what a request that carries one is known by (contract: common, Requests)."""
+
+from __future__ import annotations
+
+import hashlib
+
+from ingestbox.errors import IngestError
+from ingestbox.family import Ask
+from ingestbox.store.intake import Key
+
+MAX_KEY_CHARACTERS = 255
+
+
+def key_of(ask: Ask, content: bytes | None = None) -> Key | None:
+    """The request's key: scoped by caller and route, and bound to what was asked; None without one.
+
+    `content` stands for the body, where that holds a password: a plain digest of it must not be stored.
+    Raises IngestError `idempotency_key_invalid`.
+    """
+    given = ask.headers.get("idempotency-key")
+    if given is None:
+        return None
+    if not 1 <= len(given) <= MAX_KEY_CHARACTERS:
+        raise IngestError("idempotency_key_invalid")
+    digest = hashlib.sha256()
+    for part in (ask.method, ask.url_path, ask.query_string):
+        digest.update(part.encode() + b"\n")
+    digest.update(ask.body if content is None else content)
+    scope = "\n".join((ask.caller.workspace, ask.caller.subject, ask.method, ask.route_path))
+    return Key(scope, given, digest.digest())

@@ -1,0 +1,122 @@
+"""`/openapi.json`, and the pages that show it: `/docs` (Swagger UI) and `/redoc`. Nothing leaves the box."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from ingestbox.config import Limits, Rates
+from ingestbox.family import Answer, Parameter, Reply, Route
+from ingestbox.web.binding import BoundRoute, Request
+from ingestbox.web.openapi.assets import Assets, Content
+from ingestbox.web.openapi.document import build
+
+HTML = "text/html"
+
+POLICY = {
+    "default-src": "'none'",
+    "script-src": "'self'",
+    "style-src": "'self' 'unsafe-inline'",  # both pages make style elements of their own
+    "img-src": "'self' data:",
+    "connect-src": "'self'",
+    "worker-src": "blob:",  # Redoc's search
+    "base-uri": "'none'",
+    "form-action": "'none'",
+    "frame-ancestors": "'none'",
+}
+"""What the pages may load, and where from (Content Security Policy, level 3)."""
+
+_PAGE_HEADERS = (
+    ("Content-Security-Policy", "; ".join(f"{name} {value}" for name, value in POLICY.items())),
+    ("Referrer-Policy", "no-referrer"),
+)
+
+_UNCHANGED = Answer(None, 304, "It is the one that If-None-Match names.", HTML)
+_MATCH = (Parameter("If-None-Match", "The ETag of what the client has.", str, "header"),)
+
+
+class Documentation:
+    """The document of these routes and of its own, made once."""
+
+    def __init__(self, routes: Sequence[BoundRoute], *, limits: Limits, rates: Rates, prefix: str) -> None:
+        """Raises KeyError or TypeError for a route whose documentation names what there is not."""
+        self._assets = Assets()
+        self._pages: dict[str, Content] = {}
+        self.routes = [BoundRoute(route, public=True) for route in self._routes()]
+        made = build([*routes, *self.routes], limits=limits, rates=rates, prefix=prefix)
+        self.document = msgspec.json.encode(made)
+        self._document = Content.of(self.document, "application/json")
+
+    def _routes(self) -> tuple[Route, ...]:
+        return (
+            Route(
+                "GET",
+                "/openapi.json",
+                self.openapi,
+                "This document",
+                description="OpenAPI 3.1, made from the routes and the types of what they take and send.",
+                parameters=_MATCH,
+                answers=(Answer(dict[str, Any], description="The document."), _UNCHANGED),
+            ),
+            Route(
+                "GET",
+                "/docs",
+                self.docs,
+                "The documentation as a page to try calls from",
+                description="Swagger UI; it works offline.",
+                parameters=_MATCH,
+                answers=(Answer(None, description="The page.", media_type=HTML), _UNCHANGED),
+            ),
+            Route(
+                "GET",
+                "/redoc",
+                self.redoc,
+                "The documentation as a page to read",
+                description="Redoc; it works offline.",
+                parameters=_MATCH,
+                answers=(Answer(None, description="The page.", media_type=HTML), _UNCHANGED),
+            ),
+            Route(
+                "GET",
+                "/docs/assets/{name}",
+                self.asset,
+                "A script, style or image of these pages",
+                parameters=(
+                    Parameter("name", "Which file.", str, "path"),
+                    Parameter(
+                        "v", "The version, as the pages name it: with it the file may be kept for good."
+                    ),
+                    *_MATCH,
+                ),
+                answers=(
+                    Answer(None, description="The file.", media_type="text/javascript"),
+                    Answer(None, description="The file.", media_type="text/css"),
+                    Answer(None, description="The file.", media_type="image/png"),
+                    _UNCHANGED,
+                ),
+            ),
+        )
+
+    async def openapi(self, ask: Request) -> Reply:
+        """GET /openapi.json."""
+        return self._document.reply(ask.headers, "no-cache")
+
+    async def docs(self, ask: Request) -> Reply:
+        """GET /docs."""
+        return self._page("docs.html", ask)
+
+    async def redoc(self, ask: Request) -> Reply:
+        """GET /redoc."""
+        return self._page("redoc.html", ask)
+
+    async def asset(self, ask: Request) -> Reply:
+        """GET /docs/assets/{name}."""
+        return self._assets.reply(ask.path["name"], ask.query.get("v"), ask.headers)
+
+    def _page(self, name: str, ask: Request) -> Reply:
+        page = self._pages.get(name)
+        if page is None:
+            page = self._pages[name] = self._assets.page(name)
+        return page.reply(ask.headers, "no-cache", *_PAGE_HEADERS)

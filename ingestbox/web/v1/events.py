@@ -1,0 +1,118 @@
+"""`/v1/jobs/{id}/events`: a job's progress as Server-Sent Events, until it ends."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, MutableMapping
+from typing import Any
+
+import msgspec
+from sse_starlette.event import ServerSentEvent
+from sse_starlette.sse import EventSourceResponse, SendTimeoutError
+
+from ingestbox.errors import IngestError
+from ingestbox.family import Answer, Parameter, Reply, Route
+from ingestbox.model import Job, JobState
+from ingestbox.store import jobs
+from ingestbox.web.binding import Request
+from ingestbox.web.bodies import Receive
+from ingestbox.web.progress import MOST_WATCHERS, Watcher
+from ingestbox.web.streams import Send, Streamed
+from ingestbox.web.v1 import lists
+from ingestbox.web.v1.jobs import body_of
+from ingestbox.web.v1.parts import Parts
+from ingestbox.web.v1.sight import JOB_ID, job_of
+
+log = logging.getLogger("ingestbox.web")
+
+APART_SECONDS = 0.25
+"""Events of one stream are at least this far apart; what changes in between is one event."""
+
+LOOK_SECONDS = 5.0
+"""Without being told of a change the job is looked at again after this long."""
+
+PING_SECONDS = 15
+SEND_SECONDS = 30.0
+"""A client that takes nothing for this long is given up."""
+
+RETRY_SECONDS = 5
+
+_encode = msgspec.json.Encoder().encode
+
+
+class Events:
+    """Streams of a job's progress."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._store = parts.store
+        self._progress = parts.progress
+
+    def routes(self) -> tuple[Route, ...]:
+        """What web binds."""
+        return (
+            Route(
+                "GET",
+                "/v1/jobs/{id}/events",
+                self.stream,
+                "A job's progress as it happens",
+                description="Server-Sent Events. Each event's data is the job as GET /v1/jobs/{id} gives it: "
+                "`job` first, `progress` after each change (at most four a second), `end` when the job is "
+                "completed, failed or cancelled; then the stream closes. Every event is whole: a client that "
+                "comes back with Last-Event-ID has missed nothing, since it gets the job as it is.",
+                parameters=(
+                    JOB_ID,
+                    Parameter("Last-Event-ID", "Taken, and not needed.", place="header"),
+                    lists.ALL,
+                ),
+                answers=(Answer(None, description="Events.", media_type="text/event-stream"),),
+                errors=("bad_parameter", "job_not_found", "overloaded"),
+            ),
+        )
+
+    async def stream(self, ask: Request) -> Reply:
+        """GET /v1/jobs/{id}/events."""
+        job = await job_of(self._store, ask)
+        if self._progress.full:
+            raise IngestError(
+                "overloaded", f"{MOST_WATCHERS} streams of events are open.", retry_after=RETRY_SECONDS
+            )
+
+        async def app(scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
+            with self._progress.watching(job.id) as watcher:
+                response = EventSourceResponse(
+                    self._events(job.id, watcher), ping=PING_SECONDS, send_timeout=SEND_SECONDS, sep="\n"
+                )
+                try:
+                    await response(scope, receive, send)
+                except SendTimeoutError:
+                    log.info("A stream's client takes nothing.", extra={"job_id": job.public_id})
+
+        return Streamed(app=app)
+
+    async def _events(self, job_id: int, watcher: Watcher) -> AsyncIterator[ServerSentEvent]:
+        """The job whenever it has changed; ends with the job, or with the box."""
+        shown: Job | None = None
+        while not watcher.closed:
+            job = await self._store.read_with(lambda tx: jobs.by_id(tx, job_id, None))
+            if job is None:
+                return
+            if job != shown:
+                yield _event("job" if shown is None else "progress", job)
+                shown = job
+                if ended(job):
+                    yield _event("end", job)
+                    return
+                await asyncio.sleep(APART_SECONDS)
+            await watcher.wait(LOOK_SECONDS)
+
+
+def ended(job: Job) -> bool:
+    """Whether nothing more happens to the job by itself."""
+    if job.state is JobState.CANCELLED:
+        return job.processed == job.total
+    return job.state in (JobState.COMPLETED, JobState.FAILED)
+
+
+def _event(name: str, job: Job) -> ServerSentEvent:
+    return ServerSentEvent(_encode(body_of(job)).decode(), event=name, id=f"{job.updated_ms}-{job.processed}")

@@ -1,0 +1,138 @@
+"""Correcting one record: what was read, the patch on it, the family's word on the outcome, and the write."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from ingestbox import strictjson
+from ingestbox.errors import IngestError
+from ingestbox.family import Family
+from ingestbox.model import Job, RecordState
+from ingestbox.store import ReadTx, jobs, records
+from ingestbox.store.records import Record
+from ingestbox.store.review import Blocked, EditRecord
+from ingestbox.web import mergepatch
+from ingestbox.web.binding import Request
+from ingestbox.web.v1.audit import act
+from ingestbox.web.v1.parts import Parts
+
+SHOWN_MEMBERS = 20
+SHOWN_CHARACTERS = 200
+"""What the audit trail keeps of a correction: members that changed, and so much of each. It is never altered
+again, so it is no place for whole records."""
+
+_TAG = re.compile(r'(?:W/)?"[^"]*"')
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A record in sight, with its job, as they were read together."""
+
+    record: Record
+    job: Job
+
+    @property
+    def etag(self) -> str:
+        """Names the record's content and state (RFC 9110, 8.8.3)."""
+        return f'"{self.record.mark}"'
+
+
+class Repair:
+    """Finds records, and corrects them."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        self._store = parts.store
+
+    async def find(self, rid: int, workspace: str | None) -> Found:
+        """The record, if its job is in sight. Raises IngestError `not_found`."""
+
+        def read(tx: ReadTx) -> Found | None:
+            job = jobs.by_id(tx, records.place(rid)[0], workspace)
+            record = records.one(tx, rid) if job is not None else None
+            return None if job is None or record is None else Found(record, job)
+
+        found = await self._store.read_with(read)
+        if found is None:
+            raise IngestError("not_found", f"There is no record {rid}.")
+        return found
+
+    async def edit(self, ask: Request, found: Found, patch: bytes) -> None:
+        """Applies a merge patch to the record, and has it processed again.
+
+        Raises IngestError: precondition_failed, record_not_waiting, record_changed, job_cancelled, damaged,
+        malformed_json, validation_failed with every fault of the corrected record.
+        """
+        record, job = found.record, found.job
+        check_match(ask.headers, found)
+        if record.state != RecordState.ISSUE:
+            raise IngestError("record_not_waiting", f"The record is {record.state}: it waits on no issue.")
+        if not record.sound:
+            raise IngestError("damaged", f"The stored record {record.id} does not match its checksum.")
+        strictjson.decode(patch)
+        checked = self._family(job).check(mergepatch.merge(record.payload, patch))
+        if checked.faults:
+            raise IngestError(
+                "validation_failed",
+                f"The corrected record is not valid: {checked.faults[0].message}.",
+                faults=checked.faults,
+            )
+        before, after = _changed(record.payload, checked.payload)
+        by = act(ask, self._store.clock.now_ms()).within(job.workspace)
+        outcome = await self._store.write(
+            EditRecord(record.id, record.mark, checked.key, checked.payload, before, after, by)
+        )
+        if isinstance(outcome, Blocked):
+            raced = outcome.code in ("record_changed", "record_not_waiting") and "if-match" in ask.headers
+            raise IngestError("precondition_failed" if raced else outcome.code)
+        self._parts.progress.changed(outcome.job_id)
+        self._parts.ring(outcome.job_id)
+
+    def check_fit(self, found: Found) -> None:
+        """Raises IngestError unless the record can be processed as it is: damaged, validation_failed."""
+        record = found.record
+        if not record.sound:
+            raise IngestError("damaged", f"The stored record {record.id} does not match its checksum.")
+        faults = self._family(found.job).check(record.payload).faults
+        if faults:
+            raise IngestError(
+                "validation_failed",
+                f"The record has to be corrected first: {faults[0].message}.",
+                faults=faults,
+            )
+
+    def _family(self, job: Job) -> Family:
+        family = self._parts.families.get(job.family)
+        if family is None:
+            raise IngestError("internal", f"This program has no family `{job.family}`.")
+        return family
+
+
+def check_match(headers: Mapping[str, str], found: Found) -> None:
+    """Raises IngestError `precondition_failed` unless If-Match is absent or names what was read.
+
+    A weak tag never matches (RFC 9110, 13.1.1).
+    """
+    given = headers.get("if-match")
+    if given is not None and given.strip() != "*" and found.etag not in _TAG.findall(given):
+        raise IngestError("precondition_failed")
+
+
+def _changed(before: bytes, after: bytes) -> tuple[dict[str, object], dict[str, object]]:
+    """The members that differ, shortened, as they were and as they are."""
+    old, new = mergepatch.members_of(before), mergepatch.members_of(after)
+    names = [name for name in {**old, **new} if old.get(name) != new.get(name)]
+    shown = names[:SHOWN_MEMBERS]
+    sides = tuple(
+        {name[:SHOWN_CHARACTERS]: _short(bytes(side[name])) for name in shown if name in side}
+        for side in (old, new)
+    )
+    return sides[0], sides[1]
+
+
+def _short(text: bytes) -> object:
+    if len(text) <= SHOWN_CHARACTERS:
+        return strictjson.decode(text)
+    return text[:SHOWN_CHARACTERS].decode("utf-8", "ignore") + "…"

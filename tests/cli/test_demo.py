@@ -1,0 +1,270 @@
+"""`ingestbox demo`: everything arrives, and whatever ends it, nothing stays behind."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pty
+import re
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx2
+import pytest
+
+from ingestbox import samples
+from tests.cli.support import environment
+from tests.harness import PATIENCE, until
+
+TOTAL = sum(len(samples.records(sample.file)) for sample in samples.SAMPLES)
+DONE = re.compile(rf"received +{TOTAL}  analysed +{TOTAL}  forwarded +{TOTAL}  on central +{TOTAL}")
+ADDRESS = re.compile(r"^  (edge|central) +(http://127\.0\.0\.1:\d+)", re.MULTILINE)
+
+
+class Demo:
+    """A demo whose temporary files are below `folder`, and what it has printed so far."""
+
+    def __init__(self, folder: Path, *arguments: str, env: dict[str, str] | None = None) -> None:
+        self.temporary = folder / "tmp"
+        self.temporary.mkdir(exist_ok=True)
+        self.log = folder / "out"
+        with self.log.open("wb") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "ingestbox", "demo", *arguments],
+                cwd=folder,
+                env=environment({"TMPDIR": str(self.temporary), **(env or {})}),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+
+    @property
+    def out(self) -> str:
+        return self.log.read_text("utf-8", "replace")
+
+    def printed(self, words: str) -> None:
+        def there() -> bool:
+            assert self.process.poll() is None or words in self.out, self.out
+            return words in self.out
+
+        until(there, f"the demo says {words!r}")
+
+    def ended(self) -> int:
+        return self.process.wait(PATIENCE)
+
+    def boxes(self) -> list[int]:
+        """Processes that work below the demo's temporary folder."""
+        found = []
+        for path in Path("/proc").glob("[0-9]*/cmdline"):
+            with contextlib.suppress(OSError):
+                if str(self.temporary).encode() in path.read_bytes():
+                    found.append(int(path.parent.name))
+        return found
+
+    def box(self, name: str) -> int:
+        (pid,) = (
+            pid for pid in self.boxes() if f"/{name}\0".encode() in Path(f"/proc/{pid}/cmdline").read_bytes()
+        )
+        return pid
+
+    def assert_nothing_is_left(self) -> None:
+        until(lambda: not self.boxes(), "no process is left")
+        assert list(self.temporary.iterdir()) == []
+
+    def close(self) -> None:
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait(PATIENCE)
+        for pid in self.boxes():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+
+
+@pytest.fixture
+def demos(tmp_path: Path) -> Iterator[list[Demo]]:
+    started: list[Demo] = []
+    yield started
+    for each in started:
+        each.close()
+
+
+def start(demos: list[Demo], folder: Path, *arguments: str, **options: dict[str, str]) -> Demo:
+    demos.append(Demo(folder, *arguments, **options))
+    return demos[-1]
+
+
+def test_once_everything_arrives_and_is_shown(demos: list[Demo], tmp_path: Path) -> None:
+    # Settings that would make other boxes of the demo's.
+    hostile = {"INGESTBOX_SERVER_PORT": "1", "INGESTBOX_DATA": "/nowhere", "LOG_LEVEL": "CRITICAL"}
+    demo = start(demos, tmp_path, "--once", env=hostile)
+    assert demo.ended() == 0, demo.out
+    assert DONE.search(demo.out), demo.out
+    for sample in samples.SAMPLES:
+        assert f"POST {sample.path}" in demo.out
+        for key in sample.shown:
+            assert re.search(rf"^  {key} .*(positive|negative|neutral)", demo.out, re.MULTILINE), demo.out
+    assert "Kỳ nghỉ tuyệt vời" in demo.out
+    assert "\x1b" not in demo.out
+    demo.assert_nothing_is_left()
+
+
+def test_until_ctrl_c_both_boxes_can_be_looked_at(demos: list[Demo], tmp_path: Path) -> None:
+    demo = start(demos, tmp_path)
+    demo.printed("lane running")
+    addresses = dict(ADDRESS.findall(demo.out))
+    keys = dict(re.findall(r"^  (\w+)_KEY=(ibk_\S+)$", demo.out, re.MULTILINE))
+    for name in ("edge", "central"):
+        assert httpx2.get(f"{addresses[name]}/docs", trust_env=False).status_code == 200
+        headers = {"X-API-Key": keys[name.upper()]}
+        for sample in samples.SAMPLES:
+            answer = httpx2.get(f"{addresses[name]}{sample.look}", headers=headers, trust_env=False)
+            assert answer.json()["total"] >= TOTAL
+
+        def more(name: str = name, headers: dict[str, str] = headers) -> bool:
+            found = httpx2.get(f"{addresses[name]}/api/tickets", headers=headers, trust_env=False).json()
+            return bool(found["total"] > TOTAL)
+
+        until(more, f"one more record comes to the {name} box")
+    (folder,) = demo.temporary.iterdir()
+    assert folder.stat().st_mode & 0o777 == 0o700
+    assert all(path.stat().st_mode & 0o077 == 0 for path in folder.iterdir() if path.suffix == ".toml")
+
+    os.killpg(demo.process.pid, signal.SIGINT)  # as a terminal does
+    assert demo.ended() == 0
+    assert demo.out.rstrip().endswith("Start a box of your own with: ingestbox serve")
+    assert "Traceback" not in demo.out
+    demo.assert_nothing_is_left()
+
+
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)]
+)
+def test_a_signal_in_the_middle_leaves_nothing(
+    demos: list[Demo], tmp_path: Path, number: signal.Signals, code: int
+) -> None:
+    demo = start(demos, tmp_path)
+    demo.printed("  received ")
+    demo.process.send_signal(number)
+    demo.process.send_signal(number)  # a boot-loader passes on what the terminal has sent to both
+    assert demo.ended() == code, demo.out
+    assert "Traceback" not in demo.out
+    demo.assert_nothing_is_left()
+
+
+def test_a_signal_before_the_first_box_listens_leaves_nothing(demos: list[Demo], tmp_path: Path) -> None:
+    demo = start(demos, tmp_path)
+    demo.printed("An edge box and a central box")
+    demo.process.send_signal(signal.SIGINT)
+    assert demo.ended() == 130, demo.out
+    demo.assert_nothing_is_left()
+
+
+def test_killed_it_takes_its_boxes_along_and_the_next_one_clears_up(
+    demos: list[Demo], tmp_path: Path
+) -> None:
+    demo = start(demos, tmp_path)
+    demo.printed("  received ")
+    os.kill(demo.box("central"), signal.SIGSTOP)  # also one that stands still
+    demo.process.kill()
+    demo.ended()
+    until(lambda: not demo.boxes(), "no process is left")
+    (left,) = demo.temporary.iterdir()
+    running = start(demos, tmp_path)
+    running.printed("  received ")
+    assert not left.exists()
+    (other,) = running.temporary.iterdir()
+    last = start(demos, tmp_path, "--once")
+    assert last.ended() == 0, last.out
+    assert list(running.temporary.iterdir()) == [other]  # a demo that runs is left alone
+    assert running.process.poll() is None
+
+
+@pytest.mark.parametrize("name", ["edge", "central"])
+def test_a_box_that_dies_ends_the_demo_with_the_end_of_its_log(
+    demos: list[Demo], tmp_path: Path, name: str
+) -> None:
+    demo = start(demos, tmp_path)
+    demo.printed("  received ")
+    os.kill(demo.box(name), signal.SIGKILL)
+    assert demo.ended() == 1
+    assert f"Error: The {name} box ended (SIGKILL). The end of its log:" in demo.out
+    assert "listens on" in demo.out
+    assert "Traceback" not in demo.out
+    demo.assert_nothing_is_left()
+
+
+def test_a_central_box_that_stands_still_is_waited_for(demos: list[Demo], tmp_path: Path) -> None:
+    demo = start(demos, tmp_path)
+    demo.printed("lane running")
+    os.kill(demo.box("central"), signal.SIGSTOP)
+    demo.printed("lane retrying")
+    os.kill(demo.box("central"), signal.SIGCONT)
+    until(lambda: demo.out.rpartition("lane retrying")[2].count("lane running"), "the lane goes on")
+    os.kill(demo.box("central"), signal.SIGSTOP)
+    demo.process.send_signal(signal.SIGTERM)
+    assert demo.ended() == 0, demo.out
+    demo.assert_nothing_is_left()
+
+
+def test_a_port_in_use_is_said_by_the_box_that_wanted_it(demos: list[Demo], tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        demo = start(demos, tmp_path, "--once", "--port", str(port - 1))
+        assert demo.ended() == 1
+    assert f"port {port} on 127.0.0.1 is in use" in demo.out
+    assert "The central box did not start" in demo.out
+    demo.assert_nothing_is_left()
+
+
+def test_what_is_kept_stays_where_it_was_asked_for(demos: list[Demo], tmp_path: Path) -> None:
+    demo = start(demos, tmp_path, "--once", "--keep", "kept")
+    assert demo.ended() == 0, demo.out
+    kept = tmp_path / "kept"
+    assert {"central", "edge", "central.log", "edge.log"} <= {path.name for path in kept.iterdir()}
+    assert kept.stat().st_mode & 0o777 == 0o700
+    assert list(demo.temporary.iterdir()) == []
+    again = start(demos, tmp_path, "--once", "--keep", "kept")
+    assert again.ended() == 1
+    assert "is not empty" in again.out
+
+
+def test_on_a_terminal_there_are_bars_and_colours_unless_unwanted(tmp_path: Path) -> None:
+    shown = on_terminal(tmp_path, {"TERM": "xterm-256color", "COLUMNS": "80", "LINES": "50"})
+    assert "━" in shown
+    assert "\x1b[32m" in shown
+    assert f"{TOTAL}/{TOTAL}" in shown
+    plain = on_terminal(tmp_path, {"TERM": "xterm-256color", "NO_COLOR": "1"})
+    assert not re.search(r"\x1b\[[0-9;]*3[0-9]", plain)
+
+
+def on_terminal(folder: Path, env: dict[str, str]) -> str:
+    """What `demo --once` writes to a terminal."""
+    master, terminal = pty.openpty()
+    parts: list[bytes] = []
+
+    def read() -> None:
+        with contextlib.suppress(OSError):  # EIO: the other side is closed
+            while part := os.read(master, 65_536):
+                parts.append(part)
+
+    with subprocess.Popen(
+        [sys.executable, "-m", "ingestbox", "demo", "--once"],
+        cwd=folder,
+        env=environment(env),
+        stdin=terminal,
+        stdout=terminal,
+        stderr=terminal,
+    ) as process:
+        os.close(terminal)
+        reader = threading.Thread(target=read)
+        reader.start()
+        assert process.wait(PATIENCE) == 0, b"".join(parts)
+    reader.join(PATIENCE)
+    os.close(master)
+    return b"".join(parts).decode()

@@ -1,0 +1,623 @@
+"""Keys that an issuer publishes, from servers that are slow, down, empty, rotated, or talk nonsense."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import threading
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import httpx2
+import pytest
+
+from ingestbox.config import Issuer
+from ingestbox.errors import StartupError
+from ingestbox.identity.fetch import MAX_BYTES, Fetcher
+from ingestbox.identity.issuers import IssuerState
+from ingestbox.identity.jwk import key_of, key_set, pem_keys
+from tests.identity.issuing import (
+    LOCAL,
+    NOW,
+    KeyServer,
+    Party,
+    Published,
+    b64,
+    ec_key,
+    ed_key,
+    jwk,
+    key_server,
+    pem,
+    rsa_key,
+    whole,
+)
+from tests.web.support import STATIC_KEY, Live, serve
+
+ISS = "https://rs.example/"
+ONE = Party(ISS, "RS256", rsa_key(), "one")
+TWO = Party(ISS, "RS256", rsa_key(1), "two")
+FIRST = jwk(rsa_key(), kid="one", use="sig", alg="RS256")
+SECOND = jwk(rsa_key(1), kid="two", use="sig", alg="RS256")
+
+
+def issuer(server: KeyServer, name: str = "rs", **changes: Any) -> Issuer:
+    given = {"issuer": ISS, "audience": ["box"], "jwks_url": server.url, "roles": {"ingest": ["ingest"]}}
+    return Issuer(name=name, **{**given, **changes})
+
+
+async def ask(live: Live, client: httpx2.AsyncClient, token: str) -> httpx2.Response:
+    return await client.get("/api/echo", headers={"Authorization": f"Bearer {token}"})
+
+
+async def status(live: Live, client: httpx2.AsyncClient, token: str) -> int:
+    return (await ask(live, client, token)).status_code
+
+
+async def eventually(condition: Callable[[], bool | Awaitable[bool]]) -> None:
+    """Waits until it is true, for 20 s at the most."""
+    async with asyncio.timeout(20):
+        while True:
+            found = condition()
+            if found if isinstance(found, bool) else await found:
+                return
+            await asyncio.sleep(0.005)
+
+
+def state(live: Live) -> IssuerState:
+    (found,) = live.guard.issuer_states()
+    return found
+
+
+def test_keys_are_fetched_once_and_kept() -> None:
+    async def test(live: Live) -> None:
+        async with live.client() as client:
+            for number in range(5):
+                assert await status(live, client, ONE.token(sub=f"user {number}")) == 200
+            assert server.paths == ["/jwks.json"]
+            reply = await ask(live, client, ONE.token())
+            assert reply.json() == {
+                "subject": "rs:ann",
+                "workspace": "default",
+                "roles": ["ingest"],
+                "path": {},
+                "query": {},
+            }
+            assert state(live).ok
+
+    with key_server(FIRST) as server:
+        serve(test, issuers=[issuer(server)])
+
+
+def test_fifty_requests_at_once_wait_for_one_fetch_and_nobody_else_waits() -> None:
+    hold = threading.Event()
+
+    async def test(live: Live) -> None:
+        async with live.client(timeout=30, limits=httpx2.Limits(max_connections=100)) as client:
+            waiting = [
+                asyncio.create_task(ask(live, client, ONE.token(sub=f"user {number}")))
+                for number in range(50)
+            ]
+            await asyncio.to_thread(server.arrived.wait, 10)
+            # The issuer does not answer; whoever does not need it is served meanwhile.
+            for token in (LOCAL.token(), LOCAL.token(sub="bob")):
+                assert await status(live, client, token) == 200
+            assert (await client.get("/api/echo", headers={"X-API-Key": STATIC_KEY})).status_code == 200
+            assert await status(live, client, ONE.token(exp=NOW - 60)) == 401  # needs no keys
+            assert not any(each.done() for each in waiting)
+            hold.set()
+            assert {(await each).status_code for each in waiting} == {200}
+            assert server.asked == 1
+
+    with key_server(FIRST) as server:
+        server.answer.hold = hold
+        serve(test, issuers=[issuer(server)])
+
+
+def test_a_start_does_not_wait_for_an_issuer_and_warms_up_behind_it() -> None:
+    hold = threading.Event()
+
+    async def test(live: Live) -> None:
+        live.guard.start()
+        await asyncio.to_thread(server.arrived.wait, 10)
+        async with live.client(timeout=30) as client:
+            assert await status(live, client, LOCAL.token()) == 200
+            hold.set()
+            assert await status(live, client, ONE.token()) == 200  # joins the fetch that is under way
+        assert server.asked == 1
+
+    with key_server(FIRST) as server:
+        server.answer.hold = hold
+        serve(test, issuers=[issuer(server)])
+
+
+def test_down_at_the_start_is_503_with_retry_after_until_the_issuer_is_up() -> None:
+    async def test(live: Live) -> None:
+        async with live.client() as client:
+            reply = await ask(live, client, ONE.token())
+            assert (reply.status_code, reply.headers["retry-after"]) == (503, "1")
+            assert reply.json()["code"] == "issuer_unavailable"
+            assert "www-authenticate" not in reply.headers
+            found = state(live)
+            assert (found.ok, found.since_ms) == (False, live.clock.ms)
+            assert "no connection" in found.detail and "cannot be checked" in found.detail
+            server.up()
+            assert await status(live, client, ONE.token()) == 503  # not asked again so soon
+            assert server.asked == 0
+            live.clock.ms += 1_000
+            assert await status(live, client, ONE.token()) == 200
+            assert state(live).ok and state(live).since_ms == live.clock.ms
+
+    with key_server(FIRST) as server:
+        server.down()
+        serve(test, issuers=[issuer(server)])
+
+
+def test_pauses_grow_while_the_issuer_is_down() -> None:
+    async def test(live: Live) -> None:
+        async with live.client() as client:
+            pauses = []
+            for _ in range(9):
+                reply = await ask(live, client, ONE.token())
+                pauses.append(int(reply.headers["retry-after"]))
+                live.clock.ms += pauses[-1] * 1000
+            assert pauses == [1, 2, 4, 8, 16, 32, 60, 60, 60]
+            assert server.asked == 9
+
+    with key_server() as server:
+        server.answer = Published(status=500)
+        serve(test, issuers=[issuer(server)])
+
+
+def test_down_later_old_keys_are_served_and_it_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
+    async def test(live: Live) -> None:
+        async with live.client() as client:
+            assert await status(live, client, ONE.token()) == 200
+            server.down()
+            for hour in range(72):
+                live.clock.ms += 3_600_000
+                now = live.clock.ms // 1000
+                token = ONE.token(sub=f"hour {hour}", iat=now, exp=now + 60)
+                assert await status(live, client, token) == 200
+                # The fetch in the background is over before the next hour.
+                await eventually(lambda: not state(live).ok)
+            assert "keys fetched before are used" in state(live).detail
+            now = live.clock.ms // 1000
+            reply = await ask(live, client, TWO.token(iat=now, exp=now + 60))
+            assert reply.status_code == 503  # its key may be a new one
+            server.up()
+            live.clock.ms += 61_000
+            now = live.clock.ms // 1000
+            assert await status(live, client, ONE.token(iat=now, exp=now + 60)) == 200
+            await eventually(lambda: state(live).ok)
+
+    with key_server(FIRST) as server, caplog.at_level(logging.INFO, "ingestbox.identity"):
+        serve(test, issuers=[issuer(server)])
+    said = [record.getMessage() for record in caplog.records if record.name.startswith("ingestbox.identity")]
+    assert len(said) == 2
+    assert said[0].startswith("Issuer rs: its keys cannot be fetched: no connection; the keys fetched before")
+    assert said[1] == "Issuer rs: its keys are here again."
+
+
+def test_rotated_the_new_key_is_found_at_once_and_the_old_one_ends() -> None:
+    async def test(live: Live) -> None:
+        async with live.client() as client:
+            old = ONE.token()
+            assert await status(live, client, old) == 200
+            server.answer = Published([FIRST, SECOND])
+            assert await status(live, client, TWO.token()) == 200
+            assert await status(live, client, ONE.token(sub="bob")) == 200
+            server.answer = Published([SECOND])
+            live.clock.ms += 600_000  # the cache's time is over; the next request has the keys fetched
+
+            async def ended() -> bool:
+                return await status(live, client, old) == 401  # though it was remembered
+
+            await eventually(ended)
+            assert await status(live, client, ONE.token(sub="carol")) == 401
+            assert await status(live, client, TWO.token(sub="carol")) == 200
+
+    with key_server(FIRST) as server:
+        serve(test, issuers=[issuer(server)])
+
+
+def test_rotated_in_the_background_a_remembered_token_ends_without_any_other_request() -> None:
+    async def test(live: Live) -> None:
+        live.guard.start()
+        async with live.client() as client:
+            token = ONE.token()
+            assert await status(live, client, token) == 200
+            server.answer = Published([SECOND])
+            asked = server.asked
+            live.clock.ms += 600_000
+            assert await status(live, client, token) == 200  # at most one: it sets off the fetch
+            await eventually(lambda: server.asked > asked)
+            await eventually(lambda: _is(live, client, token, 401))
+
+    async def _is(live: Live, client: httpx2.AsyncClient, token: str, wanted: int) -> bool:
+        return await status(live, client, token) == wanted
+
+    with key_server(FIRST) as server:
+        serve(test, issuers=[issuer(server)])
+
+
+def test_the_same_name_for_another_key_ends_what_the_first_signed() -> None:
+    async def test(live: Live) -> None:
+        async with live.client() as client:
+            token = ONE.token()
+            assert await status(live, client, token) == 200
+            server.answer = Published([jwk(rsa_key(1), kid="one")])
+            live.clock.ms += 600_000
+
+            async def ended() -> bool:
+                return await status(live, client, token) == 401
+
+            await eventually(ended)
+            assert await status(live, client, Party(ISS, "RS256", rsa_key(1), "one").token()) == 200
+
+    with key_server(FIRST) as server:
+        serve(test, issuers=[issuer(server)])
+
+
+def test_empty_nobody_is_let_in_and_it_shows() -> None:
+    async def test(live: Live) -> None:
+        async with live.client() as client:
+            assert await status(live, client, ONE.token()) == 401
+            assert not state(live).ok and "publishes no key for RS256" in state(live).detail
+            server.answer = Published([FIRST])
+            live.clock.ms += 30_000  # the unknown name is forgotten
+            assert await status(live, client, ONE.token()) == 200
+            server.answer = Published([])
+            live.clock.ms += 600_000
+
+            async def ended() -> bool:
+                return await status(live, client, ONE.token()) == 401
+
+            await eventually(ended)
+
+    with key_server() as server:
+        serve(test, issuers=[issuer(server)])
+
+
+def test_a_storm_of_unknown_names_is_refused_with_a_bounded_number_of_fetches() -> None:
+    async def test(live: Live) -> None:
+        limits = httpx2.Limits(max_connections=20)
+        async with live.client(limits=limits, timeout=30) as client:
+            assert await status(live, client, ONE.token()) == 200
+            for seconds in range(6):
+                tokens = [ONE.token(head={"kid": f"storm-{seconds}-{number}"}) for number in range(100)]
+                assert {
+                    (await each).status_code
+                    for each in [asyncio.create_task(ask(live, client, t)) for t in tokens]
+                } == {401}
+                assert await status(live, client, ONE.token(sub=f"user {seconds}")) == 200
+                live.clock.ms += 10_000
+            # One for the keys, three at once, then one every ten seconds.
+            assert 4 <= server.asked <= 1 + 3 + 5
+            # Amid the storm a rotation is still seen: the next fetch brings the new key.
+            server.answer = Published([FIRST, SECOND])
+            assert await status(live, client, TWO.token()) == 200
+
+    with key_server(FIRST) as server:
+        serve(test, issuers=[issuer(server)])
+
+
+def test_one_unknown_name_is_asked_for_once_in_thirty_seconds() -> None:
+    async def test(live: Live) -> None:
+        async with live.client() as client:
+            assert await status(live, client, ONE.token()) == 200
+            for seconds in (0, 1, 28):
+                live.clock.ms += seconds * 1000
+                for _ in range(3):
+                    assert await status(live, client, TWO.token()) == 401
+            assert server.asked == 2
+            live.clock.ms += 1_000
+            server.answer = Published([FIRST, SECOND])
+            assert await status(live, client, TWO.token()) == 200
+            assert server.asked == 3
+
+    with key_server(FIRST) as server:
+        serve(test, issuers=[issuer(server)])
+
+
+def test_a_fetch_begun_before_a_request_does_not_speak_for_keys_published_since() -> None:
+    hold = threading.Event()
+
+    async def test(live: Live) -> None:
+        async with live.client(timeout=30) as client:
+            early = asyncio.create_task(ask(live, client, ONE.token()))
+            await asyncio.to_thread(server.arrived.wait, 10)
+            late = asyncio.create_task(ask(live, client, TWO.token()))
+            assert await status(live, client, LOCAL.token()) == 200  # by now the late one waits too
+            was, server.answer = server.answer, Published([FIRST, SECOND])
+            assert was.keys == [FIRST]
+            hold.set()
+            assert ((await early).status_code, (await late).status_code) == (200, 200)
+
+    with key_server(FIRST) as server:
+        server.answer.hold = hold
+        serve(test, issuers=[issuer(server)])
+
+
+def nonsense() -> dict[str, Published]:
+    many = [FIRST, *({"kty": "oct", "kid": str(number)} for number in range(100))]
+    twice = b'{"keys":[],' + json.dumps({"keys": [FIRST]}).encode()[1:]
+    good = json.dumps({"keys": [FIRST]}).encode()
+    return {
+        "no JSON": Published(body=b"<html>Sign in</html>"),
+        "nothing": Published(body=b""),
+        "a list": Published(body=json.dumps([FIRST]).encode()),
+        "no keys": Published(body=b"{}"),
+        "keys that are no list": Published(body=json.dumps({"keys": FIRST}).encode()),
+        "keys twice": Published(body=twice),
+        "bad UTF-8": Published(body=good[:-1] + b',"x":"\xff"}'),
+        "nested deep": Published(body=b'{"keys":' + b"[" * 100_000),
+        "too many keys": Published(many),
+        "10 MB": Published(body=good + b" " * 10_000_000),
+        "one byte too many": Published(body=good + b" " * (MAX_BYTES + 1 - len(good))),
+        "a redirect": Published(status=302, headers={"Location": "/elsewhere"}, body=good),
+        "a permanent redirect": Published(status=308, headers={"Location": "/elsewhere"}, body=good),
+        "not found": Published(status=404, body=good),
+        "an error": Published(status=500, body=good),
+        "another success": Published(status=206, body=good),
+        "compressed": Published(headers={"Content-Encoding": "gzip"}, body=good),
+        "cut off": Published(cut=True),
+    }
+
+
+@pytest.mark.parametrize("name", nonsense())
+def test_nonsense_is_no_answer_and_does_not_replace_what_was_there(name: str) -> None:
+    async def test(live: Live) -> None:
+        async with live.client(timeout=30) as client:
+            server.answer = nonsense()[name]
+            assert await status(live, client, ONE.token()) == 503
+            assert set(server.paths) == {"/jwks.json"}
+            assert not state(live).ok
+            server.answer = Published([FIRST])
+            live.clock.ms += 1_000
+            assert await status(live, client, ONE.token()) == 200
+            server.answer = nonsense()[name]
+            live.clock.ms += 600_000
+            for number in range(3):
+                assert await status(live, client, ONE.token(sub=f"user {number}")) == 200
+                await eventually(lambda: not state(live).ok)
+
+    with key_server() as server:
+        serve(test, issuers=[issuer(server)])
+
+
+def test_a_server_that_drips_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ingestbox.identity.fetch.TOTAL_SECONDS", 0.2)
+
+    async def drip(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n")
+        try:
+            while True:
+                writer.write(b" ")
+                await writer.drain()
+                await asyncio.sleep(0.01)
+        except OSError:
+            pass
+        finally:
+            writer.close()
+
+    async def main() -> None:
+        dripping = await asyncio.start_server(drip, "127.0.0.1", 0)
+        port = dripping.sockets[0].getsockname()[1]
+        fetcher = Fetcher("here", f"http://127.0.0.1:{port}/", ca="", allow_http=False)
+        with pytest.raises(Exception, match="no answer in time"):
+            await fetcher.get()
+        await fetcher.close()
+        dripping.close()
+        await dripping.wait_closed()
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize(
+    ("says", "seconds"),
+    [
+        ("max-age=1200", 1200),
+        ("public, MAX-AGE=1200, must-revalidate", 1200),
+        ('max-age="1200"', 1200),
+        ("max-age=1", 60),
+        ("no-store, max-age=0", 60),
+        ("max-age=99999999", 3600),
+        ("s-maxage=1200", 600),
+        ("max-age=x", 600),
+        ("", 600),
+    ],
+)
+def test_how_long_keys_are_kept_is_what_the_server_says_within_bounds(says: str, seconds: int) -> None:
+    async def test(live: Live) -> None:
+        async with live.client() as client:
+            assert await status(live, client, ONE.token()) == 200
+            live.clock.ms += (seconds - 1) * 1000
+            assert await status(live, client, ONE.token(sub="bob")) == 200
+            assert server.asked == 1
+            live.clock.ms += 1_000
+            assert await status(live, client, ONE.token(sub="carol", exp=NOW + 9_000)) == 200
+            await eventually(lambda: server.asked == 2)
+
+    with key_server(FIRST) as server:
+        server.answer.headers = {"Cache-Control": says} if says else {}
+        serve(test, issuers=[issuer(server)])
+
+
+def test_names_on_either_side_may_be_missing_where_one_key_alone_fits() -> None:
+    rsa, ecc = jwk(rsa_key()), jwk(ec_key())
+    nameless = Party(ISS, "RS256", rsa_key())
+    curve = Party(ISS, "ES256", ec_key())
+    second = Party(ISS, "RS256", rsa_key(1))
+
+    async def test(live: Live) -> None:
+        async with live.client() as client:
+
+            async def with_keys(*keys: dict[str, Any]) -> None:
+                server.answer, asked = Published(list(keys)), server.asked
+                live.clock.ms += 600_000
+                await status(live, client, ONE.token())
+                await eventually(lambda: server.asked > asked)
+                await eventually(lambda: f"{len(keys)} keys" in state(live).detail)
+
+            def later(party: Party, **changes: Any) -> str:
+                now = live.clock.ms // 1000
+                return party.token(iat=now, exp=now + 60, **changes)
+
+            await with_keys(rsa, ecc)
+            assert await status(live, client, later(nameless)) == 200
+            assert await status(live, client, later(curve)) == 200
+            assert await status(live, client, later(ONE)) == 200  # its name is not among them, but it fits
+            assert await status(live, client, later(second)) == 401
+            await with_keys(FIRST, ecc)
+            assert await status(live, client, later(nameless)) == 200
+            await with_keys(FIRST, SECOND)
+            assert await status(live, client, later(nameless)) == 401  # which of the two is not said
+            assert await status(live, client, later(ONE)) == 200
+            await with_keys(rsa, jwk(rsa_key(1)))
+            assert await status(live, client, later(ONE)) == 401
+            await with_keys(jwk(rsa_key(1), kid="one"), FIRST)
+            assert await status(live, client, later(ONE)) == 200  # two of one name: each is tried
+            assert await status(live, client, later(Party(ISS, "RS256", rsa_key(1), "one"))) == 200
+            assert await status(live, client, later(Party(ISS, "RS256", rsa_key(2), "one"))) == 401
+
+    with key_server(rsa, ecc) as server:
+        serve(test, issuers=[issuer(server, algorithms=["RS256", "ES256"])])
+
+
+def test_two_issuers_behind_one_address_share_its_keys() -> None:
+    async def test(live: Live) -> None:
+        async with live.client() as client:
+            for iss, name in ((ISS, "rs"), ("https://other/", "other")):
+                reply = await ask(live, client, ONE.token(iss=iss))
+                assert reply.json()["subject"] == f"{name}:ann"
+        assert server.asked == 1
+
+    with key_server(FIRST) as server:
+        serve(test, issuers=[issuer(server), issuer(server, "other", issuer="https://other/")])
+
+
+def members(**changes: Any) -> dict[str, Any]:
+    return jwk(rsa_key(), **{"kid": "one", **changes})
+
+
+def on_curve(**changes: Any) -> dict[str, Any]:
+    return jwk(ec_key(), **{"kid": "one", **changes})
+
+
+@pytest.mark.parametrize(
+    ("key", "algorithms"),
+    [
+        (members(), {"RS256", "RS384", "RS512"}),
+        (members(alg="RS384"), {"RS384"}),
+        (members(use="sig", key_ops=["verify"]), {"RS256", "RS384", "RS512"}),
+        (on_curve(), {"ES256"}),
+        (jwk(ec_key(0, "P-384")), {"ES384"}),
+        (jwk(ed_key()), {"EdDSA"}),
+        (jwk(ed_key(), alg="EdDSA", x5c=["x"], x5t="y", other=1), {"EdDSA"}),
+    ],
+)
+def test_a_key_verifies_what_its_type_and_its_members_allow(
+    key: dict[str, Any], algorithms: set[str]
+) -> None:
+    made = key_of(key)
+    assert made is not None and made.algorithms == algorithms
+
+
+POINT = ec_key().public_key().public_numbers()
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        members(use="enc"),
+        members(use=None),
+        members(use=["sig"]),
+        members(key_ops=["encrypt"]),
+        members(key_ops=[]),
+        members(key_ops="verify"),
+        members(alg="RSA-OAEP"),
+        members(alg="HS256"),
+        members(alg="ES256"),
+        members(alg="none"),
+        members(alg=None),
+        members(kty="EC"),
+        members(kty="oct"),
+        members(kty=...),
+        members(kid=7),
+        members(kid=""),
+        members(n=...),
+        members(n=7),
+        members(n=jwk(rsa_key())["n"] + "="),
+        members(n="AQAB"),
+        members(n=b64(b"\xff" * 4_096)),
+        members(e="AA"),
+        members(e="Ag"),
+        members(d="AQAB"),
+        jwk(rsa_key(14, 1024)),
+        on_curve(crv="P-384"),
+        on_curve(crv="secp256k1"),
+        on_curve(crv=...),
+        on_curve(alg="ES384"),
+        on_curve(x=b64(whole(POINT.x + 1).rjust(32, b"\0"))),
+        on_curve(y=b64(b"\0" + POINT.y.to_bytes(32))),
+        on_curve(x=b64(b"\0" * 32), y=b64(b"\0" * 32)),
+        on_curve(d="AQAB"),
+        jwk(ec_key(0, "P-521")),
+        jwk(ed_key(), crv="X25519"),
+        jwk(ed_key(), crv="Ed448"),
+        jwk(ed_key(), x=b64(b"\1" * 31)),
+        jwk(ed_key(), alg="ES256"),
+        {"kty": "oct", "k": b64(b"k" * 32), "alg": "HS256", "kid": "one"},
+        {},
+        None,
+        "key",
+        ["kty", "RSA"],
+    ],
+)
+def test_a_key_that_is_not_for_this_is_left_out(key: Any) -> None:
+    assert key_of(key) is None
+    assert key_set(json.dumps({"keys": [key, FIRST]}).encode()).names >= {"one"}
+    assert len(key_set(json.dumps({"keys": [key, FIRST]}).encode()).keys) == 1
+
+
+def test_a_pem_may_hold_several_keys_and_text_around_them() -> None:
+    text = f"Ours, of 2026:\n{pem(rsa_key()).decode()}\n{pem(ed_key()).decode()}"
+    assert [min(key.algorithms) for key in pem_keys(text)] == ["RS256", "EdDSA"]
+    same = key_of(jwk(rsa_key()))
+    assert same is not None and pem_keys(text)[0].identity == same.identity
+
+
+@pytest.mark.parametrize(
+    ("url", "says"),
+    [
+        ("ftp://issuer.example/keys", "has to be https"),
+        ("issuer.example/keys", "has to be https"),
+        ("https:///keys", "has to be https"),
+        ("https://user:word@issuer.example/keys", "has to be https"),
+        ("https://issuer.example/keys#x", "has to be https"),
+        ("http://issuer.example/keys", "in the clear"),
+        ("http://10.0.0.1/keys", "in the clear"),
+        ("http://127.0.0.1.evil.example/keys", "in the clear"),
+        ("http://[::ffff:10.0.0.1]/keys", "in the clear"),
+        ("https://[::1/keys", "is not a URL"),
+    ],
+)
+def test_an_address_that_is_not_safe_to_ask_stops_the_start(url: str, says: str) -> None:
+    with pytest.raises(StartupError, match=says):
+        Fetcher("here", url, ca="", allow_http=False)
+
+
+def test_addresses_that_may_be_asked() -> None:
+    async def main() -> None:
+        for url, allow in (
+            ("http://localhost:8080/keys", False),
+            ("http://127.0.0.9/keys", False),
+            ("http://[::1]:1/keys", False),
+            ("http://issuer.example/keys", True),
+        ):
+            await Fetcher("here", url, ca="", allow_http=allow).close()
+
+    asyncio.run(main())
+    with pytest.raises(StartupError, match="jwks_ca /nowhere cannot be read"):
+        Fetcher("here", "https://issuer.example/", ca="/nowhere", allow_http=False)

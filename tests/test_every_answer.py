@@ -1,0 +1,142 @@
+"""Every route called once on a real box: what it answers is what its documentation says."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import httpx2
+import msgspec
+import pytest
+
+from ingestbox.web.binding import BoundRoute
+from tests.harness import BoxProcess, post_tickets, ticket, wait_job
+from tests.table import described, faults, name_of, operation_of, resolved
+
+ROUTES, DOCUMENT = described()
+
+EMAIL, PASSWORD = "ann@example.com", "correct horse battery staple"  # those of the example for logging in
+
+LINES = {
+    "Ingestbox-Box": "b7a778904a20a36bb",
+    "Ingestbox-Epoch": "e1f0c2d4a6",
+    "Ingestbox-After": "1041",
+    "Ingestbox-Seq": "1042-1042",
+}
+"""The header fields that place the example of a batch from another box."""
+
+REFUSED = {"POST /v1/jobs/{id}/cancel"}
+"""Answered with an error here: the job is at its end."""
+
+LAST = ("PATCH", "DELETE")
+
+
+class Scene:
+    """A box with something of everything in it, and where that is to be found."""
+
+    def __init__(self, client: httpx2.Client) -> None:
+        self.client = client
+        records = [ticket(1), {"id": "T-2"}, {"id": "T-3"}, ticket(4)]
+        self.job = post_tickets(client, records, params={"mode": "partial"})["job_id"]
+        wait_job(client, self.job)
+        self.waiting = [each["record"] for each in self.list("/v1/issues", "issues")]
+        self.keys = [self.made("/v1/keys", name=f"k{n}", roles=["ingest"]) for n in range(2)]
+        self.users = [
+            self.made("/v1/users", email=email, roles=["analyst"], password=PASSWORD)
+            for email in (EMAIL, "ben@example.com")
+        ]
+
+    def list(self, path: str, name: str) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = self.client.get(path).raise_for_status().json()[name]
+        return found
+
+    def made(self, path: str, **body: object) -> str:
+        found: str = self.client.post(path, json=body).raise_for_status().json()["id"]
+        return found
+
+    def path(self, bound: BoundRoute) -> str:
+        """The route's path, filled so that it leads somewhere."""
+        path, ending = bound.route.path, bound.route.method == "DELETE"
+        values = {
+            "/api/job/": self.job,
+            "/api/tickets/": "T-1",
+            "/docs/assets/": "docs.js",
+            "/v1/deliveries/": "1",
+            "/v1/issues/": self.list("/v1/issues", "issues")[0]["id"] if "/v1/issues/{" in path else "",
+            "/v1/jobs/": self.job,
+            "/v1/keys/": self.keys[ending],
+            "/v1/records/": self.waiting[-1],
+            "/v1/users/": self.users[ending],
+        }
+        return re.sub(r"\{[^}]*\}", lambda found: values[path[: found.start()]], path)
+
+    def call(self, bound: BoundRoute) -> httpx2.Response:
+        """The call that the documentation shows."""
+        route, options = bound.route, dict[str, Any]()
+        if isinstance(route.example, str):
+            content = route.example.encode()
+            digest = base64.b64encode(hashlib.sha256(content).digest()).decode()
+            options["content"] = content
+            options["headers"] = {**LINES, "Content-Digest": f"sha-256=:{digest}:"}
+            options["headers"]["Content-Type"] = route.media_types[0]
+        elif route.example is not None:
+            example = route.example
+            if name_of(bound) == "POST /v1/users":
+                example = {**example, "email": "cid@example.com"}
+            options["json"] = example
+        return self.client.request(route.method, self.path(bound), **options)
+
+
+@pytest.fixture(scope="module")
+def scene(box: BoxProcess) -> Iterator[Scene]:
+    with box.client() as client:
+        yield Scene(client)
+
+
+def order(bound: BoundRoute) -> tuple[bool, bool, str]:
+    """What ends something comes late; what ends the tokens of all last."""
+    return "/rotate" in bound.route.path, bound.route.method in LAST, bound.route.path
+
+
+def check(reply: httpx2.Response, bound: BoundRoute) -> None:
+    """Status, headers, type and body of an answer, against the document and the declared type."""
+    route = bound.route
+    responses = operation_of(bound, DOCUMENT)["responses"]
+    assert str(reply.status_code) in responses, reply.text
+    response = resolved(responses[str(reply.status_code)], DOCUMENT)
+    for name, header in response["headers"].items():
+        header = resolved(header, DOCUMENT)
+        given = reply.headers.get(name)
+        assert given is not None or not header.get("required"), name
+        if given is not None:
+            value = int(given) if header["schema"].get("type") == "integer" else given
+            assert faults(value, header["schema"], DOCUMENT) == [], name
+    if not reply.content:
+        assert "content" not in response
+        return
+    media_type = reply.headers["content-type"].partition(";")[0]
+    declared = {each.partition(";")[0]: media for each, media in response["content"].items()}
+    assert media_type in declared
+    if not media_type.endswith("json"):
+        return
+    assert faults(reply.json(), declared[media_type]["schema"], DOCUMENT) == []
+    kinds = [
+        answer.type
+        for answer in route.answers
+        if (answer.status, answer.media_type) == (reply.status_code, media_type)
+    ]
+    for kind in kinds:
+        read = msgspec.json.decode(reply.content, type=kind, strict=True)
+        again = json.loads(msgspec.json.encode(read))
+        assert again == reply.json(), "a member that its type does not have"
+
+
+@pytest.mark.parametrize("bound", sorted(ROUTES, key=order), ids=name_of)
+def test_it_answers_as_documented(scene: Scene, bound: BoundRoute) -> None:
+    reply = scene.call(bound)
+    check(reply, bound)
+    assert reply.is_success is (name_of(bound) not in REFUSED), reply.text

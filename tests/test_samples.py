@@ -1,0 +1,93 @@
+"""The sample data: sound, varied, and taken by the families they are for."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from ingestbox import families, samples
+from ingestbox.samples import SAMPLES, Sample
+from tests.harness import BoxProcess, wait_job
+
+VIETNAMESE = re.compile(r"[ăâđêôơưĂÂĐÊÔƠƯạảấầẩẫậắằẳẵặẹẻẽếềểễệỉịọỏốồổỗộớờởỡợụủứừửữựỳỵỷỹ]")
+COMMENT = re.compile(r"\d\d/[A-Z][a-z]{2}/\d\d \d\d:\d\d [AP]M;[^;]+;.+")
+
+
+@pytest.fixture(params=SAMPLES, ids=[sample.file for sample in SAMPLES])
+def sample(request: pytest.FixtureRequest) -> Sample:
+    found: Sample = request.param
+    return found
+
+
+def test_every_file_has_its_entry_and_every_entry_its_family() -> None:
+    files = {path.name for path in samples.FOLDER.iterdir() if path.suffix not in (".py", "")}
+    assert files == {name for each in SAMPLES for name in (each.file, each.imperfect) if name}
+    assert {each.family for each in SAMPLES} == set(families.FAMILIES)
+
+
+def test_samples_are_not_one_record_over_and_over(sample: Sample) -> None:
+    records = samples.records(sample.file)
+    assert 100 <= len(records) <= 300
+    keys = [record[sample.key] for record in records]
+    assert len(set(keys)) == len(keys)
+    assert set(sample.shown) <= set(keys)
+    texts = {msgspec.json.encode({**record, sample.key: ""}) for record in records}
+    assert len(texts) == len(records)
+
+
+def test_feedback_is_half_english_half_vietnamese() -> None:
+    records = samples.records("feedback.ndjson")
+    vietnamese = [each for each in records if VIETNAMESE.search(each["summary"] + each["description"])]
+    assert 0.4 < len(vietnamese) / len(records) < 0.6
+    comments = [comment for each in records for comment in each.get("comments", ())]
+    assert len(comments) > 60
+    assert all(COMMENT.fullmatch(comment) for comment in comments)
+    for field in ("company", "product", "channel", "created_at"):
+        assert len({record[field] for record in records}) > 5
+
+
+def test_the_families_own_call_takes_every_sample(box: BoxProcess, sample: Sample) -> None:
+    with box.client(workspace=f"samples-{sample.family}") as client:
+        for _, body in samples.bodies(sample):
+            answer = client.post(sample.path, content=body, headers={"Content-Type": "application/json"})
+            assert answer.status_code == 200, answer.text
+            job = wait_job(client, answer.json()["job_id"])
+            assert (job["status"], job["errors"]) == ("completed", [])
+        for key in sample.shown:
+            found: dict[str, Any] = client.get(f"{sample.look}/{key}").raise_for_status().json()
+            assert set(sample.fields) <= set(found)
+
+
+def test_of_the_imperfect_ones_the_good_are_taken(box: BoxProcess) -> None:
+    body = {"records": samples.records("feedback-imperfect.ndjson")}
+    with box.client(workspace="imperfect") as client:
+        assert client.post("/api/data-ingest", json=body).status_code == 422
+        answer = client.post("/api/data-ingest?mode=partial", json=body)
+        assert answer.status_code == 200
+        outcomes = [each["outcome"] for each in answer.json()["outcomes"]]
+    assert outcomes == ["accepted", "rejected", "rejected", "rejected", "accepted", "rejected"]
+
+
+def test_bodies_hold_every_record_once_and_those_that_come_again_have_new_keys(sample: Sample) -> None:
+    records = samples.records(sample.file)
+    sent: list[Any] = []
+    for count, body in samples.bodies(sample):
+        batch = msgspec.json.decode(body)[sample.wrap]
+        assert len(batch) == count <= sample.batch
+        sent += batch
+    assert sent == records
+    twice = itertools.islice(samples.again(sample), 2 * len(records))
+    keys = [each[sample.key] for body in twice for each in msgspec.json.decode(body)[sample.wrap]]
+    assert len(set(keys) | {record[sample.key] for record in records}) == 3 * len(records)
+
+
+def test_the_files_are_part_of_the_package() -> None:
+    root = Path(samples.__file__).parents[2]
+    declared = (root / "pyproject.toml").read_text("utf-8")
+    kinds = {path.suffix for path in samples.FOLDER.iterdir() if path.is_file()} - {".py"}
+    assert all(f'"*{kind}"' in declared for kind in kinds)
