@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import click
 
-from benchmarks import accept, analysis, endtoend, forwarding, growth, latency, memory
+from benchmarks import accept, analysis, endtoend, forwarding, growth, latency, memory, overload
 from benchmarks.report import ROUNDS, Options, Row, Unavailable, as_json, as_table
 
 BENCHMARKS: dict[str, Callable[[Options], list[Row]]] = {
@@ -23,6 +23,7 @@ BENCHMARKS: dict[str, Callable[[Options], list[Row]]] = {
     "forwarding": forwarding.measure,
     "backlog": memory.backlog,
     "memory": memory.idle,
+    "overload": overload.measure,
 }
 
 

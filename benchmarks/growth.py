@@ -1,5 +1,5 @@
-"""What a record costs as the store grows: end to end with 10 times the records already there, and with
---full 100 times."""
+"""What a record, a page of a list, the box's numbers and a scrape of its metrics cost as the store grows:
+with 10 times the records already there, and with --full 100 times."""
 
 from __future__ import annotations
 
@@ -14,33 +14,40 @@ SIZES, FULL_SIZES = (10, 100), (10, 100, 1_000)
 BATCHES = 5
 """Of 1,000, in a measured round."""
 LISTS = 50
+PAGES = (
+    ("a page of 50 tickets", "/api/tickets?limit=50"),
+    ("the box's numbers", "/v1/stats?all=true"),
+    ("a scrape of the metrics", "/metrics"),
+)
 
 
 def measure(options: Options) -> list[Row]:
-    """Microseconds a record, and milliseconds a page of a list, against those of the smallest store."""
+    """Microseconds a record, and milliseconds a page, against those of the smallest store."""
     costs: list[list[float]] = []
-    pages: list[list[float]] = []
+    pages: list[list[list[float]]] = []
     sizes = FULL_SIZES if options.full else SIZES
     with boxes.fresh() as box:
         to = boxes.target(box)
         there = 0
         for size in sizes:
             _fill(to, there, size)
-            cost, page = [], []
+            cost: list[float] = []
+            page: list[list[float]] = [[] for _ in PAGES]
             for number in range(options.rounds):
                 rate = endtoend.records_per_second(to, BATCHES, round_=1_000 + number + 10 * size)
                 cost.append(1_000_000 / rate)
-                page.append(_page(to))
+                for times, (_, path) in zip(page, PAGES, strict=True):
+                    times.append(_page(to, path))
             costs.append(cost)
             pages.append(page)
             there = size + options.rounds * BATCHES
     rows = []
     for size, cost, page in zip(sizes[1:], costs[1:], pages[1:], strict=True):
         grown = f"{size},000 records in the store ({size // sizes[0]} ×)"
-        for name, unit, rounds, floor in (
-            ("end to end", "µs/record", cost, costs[0]),
-            ("a page of 50 tickets", "ms", page, pages[0]),
-        ):
+        read = [
+            (name, "ms", times, first) for (name, _), times, first in zip(PAGES, page, pages[0], strict=True)
+        ]
+        for name, unit, rounds, floor in (("end to end", "µs/record", cost, costs[0]), *read):
             rows.append(
                 Row(
                     name=f"{name} with {grown}",
@@ -63,7 +70,7 @@ def _fill(to: Target, first: int, upto: int) -> None:
     boxes.wait_jobs(to, load.run(spec).jobs)
 
 
-def _page(to: Target) -> float:
+def _page(to: Target, path: str) -> float:
     """The median of a round's pages, in milliseconds."""
-    report = load.run(Spec(target=to, requests=LISTS, batch=0, path="/api/tickets?limit=50"))
+    report = load.run(Spec(target=to, requests=LISTS, batch=0, path=path))
     return 1_000 * median(report.latencies)

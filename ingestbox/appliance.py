@@ -203,8 +203,7 @@ class Appliance:
             sweep_seconds=settings.work.sweep_seconds,
         )
         backlog = Backlog(store, settings.limits.backlog_records)
-        buckets = Buckets(clock)
-        policies = Policies(buckets, settings.server, settings.rates, backlog.admit)
+        policies = Policies(Buckets(clock), settings.server, settings.rates, backlog.admit)
         box = StoreBox(store, bell.ring, backlog, metrics.received)
         keys, users = StoredKeys(store), StoredUsers(store)
         stack.push_async_callback(_note_uses, keys, users)  # what was used since the last half minute

@@ -132,7 +132,7 @@ class Job(msgspec.Struct, frozen=True):
     started_ms: int | None
     completed_ms: int | None
     updated_ms: int
-    discarded: int = 0
+    discarded: int
 
 
 class Item(msgspec.Struct, frozen=True, array_like=True):

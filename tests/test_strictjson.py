@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 from ingestbox import strictjson
@@ -90,13 +92,38 @@ def test_many_containers_side_by_side_are_not_deep() -> None:
 
 
 def test_containers_without_measure_are_refused_before_they_are_made() -> None:
+    most = strictjson.MAX_CONTAINERS
+    nested = b"[[],[]]"
     with pytest.raises(IngestError) as caught:
-        strictjson.decode(b"[" + b"[]," * strictjson.MAX_CONTAINERS + b"1]")
+        strictjson.decode(b"[" + b",".join([nested] * (most // 3)) + b",[]]")
     assert caught.value.code == "malformed_json"
     assert "too many lists and objects" in caught.value.detail
-    strictjson.decode(b"[" + b"[]," * (strictjson.MAX_CONTAINERS - 1) + b"1]")
+    strictjson.decode(b"[" + b",".join([nested] * (most // 3)) + b"]")
 
 
-@pytest.mark.parametrize("text", [b"[{" * 200_000, rb"\"[" * 200_000, rb"\\[" * 200_000])
+def member(number: int) -> bytes:
+    return b'"%d":%d' % (number, number)
+
+
+@pytest.mark.parametrize(
+    ("opening", "each", "closing"),
+    [(b"{", member, b"}"), (b"[", lambda _: b"1", b"]"), (b"[", lambda _: b'"a"', b"]")],
+    ids=["members", "numbers", "texts"],
+)
+def test_members_and_elements_without_measure_are_refused_before_they_are_made(
+    opening: bytes, each: Callable[[int], bytes], closing: bytes
+) -> None:
+    most = strictjson.MAX_VALUES
+    strictjson.decode(opening + b",".join(each(n) for n in range(most)) + closing)
+    for many in (most + 1, 20 * most):
+        with pytest.raises(IngestError) as caught:
+            strictjson.decode(opening + b",".join(each(n) for n in range(many)) + closing)
+        assert caught.value.code == "malformed_json"
+        assert "too many members and elements" in caught.value.detail
+
+
+@pytest.mark.parametrize(
+    "text", [b", " * 200_000, rb"\"," * 600_000, b"[{" * 200_000, rb"\"[" * 200_000, rb"\\[" * 200_000]
+)
 def test_brackets_in_a_text_are_no_containers(text: bytes) -> None:
     strictjson.decode(b'{"text":"' + text + b'"}')

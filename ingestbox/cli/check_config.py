@@ -11,7 +11,7 @@ import click
 import msgspec
 
 from ingestbox.cli.options import data_options, json_option
-from ingestbox.cli.output import print_json
+from ingestbox.cli.output import print_json, print_marked
 
 if TYPE_CHECKING:
     from ingestbox.cli.preflight import Check
@@ -61,7 +61,7 @@ def command(data: str | None, config: Path | None, as_json: bool) -> int:
             print_json({"ok": False, "file": None, "settings": [], "errors": error.faults, "checks": []})
         else:
             for fault in error.faults:
-                click.echo(f"{_mark('error')} {fault}", err=True)
+                print_marked(_mark("error"), fault, err=True)
             click.echo(_verdict(len(error.faults), 0), err=True)
         return 1
     checks = look(loaded)
@@ -127,7 +127,7 @@ def _show(loaded: Loaded, checks: list[Check]) -> None:
             click.echo(click.style(line, bold=True) + gap + click.style(each.place, fg="cyan"))
     click.echo()
     for check in checks:
-        click.echo(f"{_mark(check.level)} {check.about}: {check.message}")
+        print_marked(_mark(check.level), f"{check.about}: {check.message}")
     click.echo()
 
 

@@ -31,8 +31,12 @@ from ingestbox.errors import StartupError
 INTERRUPTED = 130
 """Exit code after Ctrl-C: 128 and the number of SIGINT."""
 
+SENTENCE = 200
+"""Characters of a command's first sentence that fit into the list of commands, on several lines."""
+
 EXAMPLES = """\b
 Examples:
+  ingestbox demo
   ingestbox serve
   ingestbox token create --user me --role admin
   ingestbox send tickets.ndjson --wait
@@ -48,6 +52,14 @@ class Ordered(click.Group):
         """The names, in order."""
         return list(self.commands)
 
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The commands, each with its whole first sentence."""
+        listed = [(name, self.commands[name]) for name in self.list_commands(ctx)]
+        with formatter.section("Commands"):
+            formatter.write_dl(
+                [(name, each.get_short_help_str(SENTENCE)) for name, each in listed if not each.hidden]
+            )
+
 
 @click.group(
     cls=Ordered,
@@ -58,8 +70,8 @@ class Ordered(click.Group):
 def cli() -> None:
     """Take records in, never lose one, analyse them, and forward them when the upstream can be reached.
 
-    One box works on one data folder (--data, INGESTBOX_DATA, or ./ingestbox-data). Commands talk to the box
-    that runs on the folder, and open the folder themselves when none does.
+    One box works on one data folder: ./ingestbox-data, unless --data or INGESTBOX_DATA names another.
+    Commands talk to the box that runs on the folder, and open the folder themselves when none does.
     """
     if os.environ.get("NO_COLOR"):
         click.get_current_context().color = False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pwd
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -48,7 +49,7 @@ def data_options(function: F) -> F:
     )(function)
     return click.option(
         "--data",
-        type=click.Path(file_okay=False),
+        type=click.Path(file_okay=False, readable=False),
         help="The box's data folder; or INGESTBOX_DATA.  [default: ./ingestbox-data]",
     )(function)
 
@@ -87,4 +88,32 @@ def settings_of(data: str | None, config: Path | None) -> Settings:
     loaded = configuration.load(environ=os.environ, file=config, data=data)
     for warning in loaded.warnings:
         click.echo(f"Warning: {warning}", err=True)
+    _refuse_others_folder(Path(loaded.settings.data))
     return loaded.settings
+
+
+def _refuse_others_folder(folder: Path) -> None:
+    """Says so when the data folder is another user's: every later message would be beside the point."""
+    try:
+        owner = folder.stat().st_uid
+    except PermissionError:
+        raise click.ClickException(
+            f"The data folder {folder} lies where {_user(os.geteuid())} may not look. Run the command as the "
+            "user of the box, or name another folder with --data."
+        ) from None
+    except OSError:
+        return  # not there, which each command has its own words for
+    if not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
+        name = _user(owner)
+        raise click.ClickException(
+            f"The data folder {folder} belongs to {name}, and {_user(os.geteuid())} may not use it. Run the "
+            f"command as its owner: sudo -u {name} ingestbox …"
+        )
+
+
+def _user(number: int) -> str:
+    """A user's name, or `#` and the number, which sudo takes, too."""
+    try:
+        return pwd.getpwuid(number).pw_name
+    except KeyError:
+        return f"#{number}"

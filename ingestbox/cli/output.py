@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
+import textwrap
 from collections.abc import Sequence
 
 import click
@@ -25,6 +27,16 @@ def print_table(heads: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
         _rich(heads, texts, right)
     else:
         _plain(heads, texts, right)
+
+
+def print_marked(mark: str, text: str, *, err: bool = False) -> None:
+    """A sentence behind a mark, such as `ok`; on a terminal its lines begin below each other."""
+    if (sys.stderr if err else sys.stdout).isatty():
+        indent = " " * (len(click.unstyle(mark)) + 1)
+        width = max(40, shutil.get_terminal_size().columns) - len(indent)
+        lines = textwrap.wrap(text, width, break_long_words=False, break_on_hyphens=False)
+        text = f"\n{indent}".join(lines)
+    click.echo(f"{mark} {text}", err=err)
 
 
 def cell(value: object) -> str:

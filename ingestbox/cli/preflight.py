@@ -119,7 +119,7 @@ def _tls(loaded: Loaded) -> Iterator[Check]:
     # The CAs of clients are looked at below: a start also makes itself a certificate, in the data folder.
     alone = msgspec.structs.replace(server, tls_client_ca="") if whole else server
     folder = Path(loaded.settings.data)
-    yield from _tried("TLS", lambda: tls_of(alone, folder), server.tls_cert if whole else "none: plain HTTP")
+    yield from _tried("TLS", lambda: tls_of(alone, folder), server.tls_cert if whole else "not used")
     if whole and server.tls_client_ca:
         yield from _tried("client CAs", lambda: _read_authorities(server.tls_client_ca), server.tls_client_ca)
 

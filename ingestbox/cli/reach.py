@@ -19,6 +19,7 @@ import httpx2
 import msgspec
 
 from ingestbox import families, logs
+from ingestbox.cli import reasons
 from ingestbox.clock import SystemClock
 from ingestbox.config import Settings
 from ingestbox.family import MAX_LIMIT
@@ -190,7 +191,7 @@ def complaint(response: httpx2.Response) -> str:
 
 def reason(error: httpx2.TransportError) -> str:
     """Why a request got no answer, as a phrase."""
-    return (str(error) or type(error).__name__).rstrip(".")
+    return reasons.phrase(error)
 
 
 def _client(folder: Path, workspace: str, **options: Any) -> httpx2.AsyncClient:

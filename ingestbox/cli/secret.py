@@ -51,7 +51,8 @@ def rotate(data: str | None, config: Path | None, keep: int | None, end_now: boo
     if not answer["old"]:
         click.echo("Every token made before has ended. Make new ones: ingestbox token create.")
     else:
-        click.echo("Tokens made before are good until they end by themselves.")
+        latest = max(each["until"] for each in answer["old"])
+        click.echo(f"Tokens made before are good until they end by themselves, or until {latest[:10]}.")
 
 
 def _ask(data: str | None, config: Path | None, body: object) -> Any:

@@ -32,7 +32,7 @@ class Faults:
         self._origins = origins
 
     def of(self, tree: Mapping[str, object]) -> list[str]:
-        """Every fault, in the order of the settings."""
+        """Every fault, in the order in which the values were given."""
         return list(self._struct(tree, Settings, ()))
 
     def sentence(self, path: Path, what: str) -> str:
@@ -78,17 +78,23 @@ class Faults:
     def _value(self, value: object, hint: Any, path: Path) -> Iterator[str]:
         plain = get_args(hint)[0] if get_origin(hint) is Annotated else hint
         item = get_args(plain)[0] if get_origin(plain) is list else None
+        name = path[-1]
+        written = self.origin(path)
+        as_json = written is not None and written.kind == "environment"
         if _is_struct(plain):
             if isinstance(value, Mapping):
                 yield from self._struct(value, plain, path)
+            elif isinstance(name, int):
+                what = "an object in JSON" if as_json else "a section"
+                yield self.sentence(path, f"expected {what}, not {shown('', value)}.")
             else:
-                name = path[-1]
                 yield self.sentence(path, f"is a section: write [{name}], and its keys below it.")
         elif item is not None and isinstance(value, list):
             for number, each in enumerate(value):
                 yield from self._value(each, item, (*path, number))
         elif item is not None and _is_struct(item):
-            yield self.sentence(path, f"is a list of sections: write [[{path[-1]}]], and its keys below it.")
+            what = f"is a list of sections: write [[{name}]], and its keys below it."
+            yield self.sentence(path, "expected a list of objects in JSON." if as_json else what)
         else:
             yield from self._leaf(value, hint, path)
 
@@ -116,9 +122,7 @@ class Faults:
             return f"{begin}unknown section `{key}`.{near}"
         within = f" in {_where(path)}" if path else ""
         homes = [name for name, section in sections().items() if key in section.__struct_fields__]
-        hint = suggestion(key, names)
-        if not hint and len(homes) == 1:
-            hint = f" It belongs below [{homes[0]}]."
+        hint = f" It belongs below [{'] or ['.join(homes)}]." if homes else suggestion(key, names)
         return f"{begin}unknown key `{key}`{within}.{hint or f' Known keys: {listed(names)}.'}"
 
 

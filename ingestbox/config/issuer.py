@@ -40,7 +40,11 @@ class Issuer(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
         str, Meta(description="Cognito: the region, if it is not the start of `user_pool_id`.")
     ] = ""
     user_pool_id: Annotated[
-        str, Meta(description="Cognito: the user pool, such as `eu-west-1_AbCdEfGhI`.")
+        str,
+        Meta(
+            description="Cognito: the user pool, such as `eu-west-1_AbCdEfGhI`. The variables "
+            "COGNITO_USER_POOL_ID, COGNITO_CLIENT_ID and COGNITO_REGION alone make an issuer too."
+        ),
     ] = ""
     client_id: Annotated[
         str,

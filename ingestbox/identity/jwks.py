@@ -200,6 +200,9 @@ class Jwks:
             self._failed(str(error))
         except ValueError as error:
             self._failed(f"the answer is no JWK set ({error})")
+        except Exception:
+            log.exception("Fetching an issuer's keys failed in a way that was not foreseen.")
+            self._failed("an error of the box itself, which is in its log")
         else:
             self._took(published, DEFAULT_SECONDS if fetched.max_age is None else fetched.max_age)
         self._landed.set()

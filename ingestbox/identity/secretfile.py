@@ -99,14 +99,24 @@ def load_secrets(folder: Path) -> Secrets:
     return Secrets(current, tuple(each for each in kept.retired if each.secret != current))
 
 
-def rotate(folder: Path, now_ms: int, keep_seconds: int | None = None) -> Secrets:
-    """Makes a new secret. What older ones signed is good until it ends by itself, or for `keep_seconds` at
-    the most; 0 ends it now. Returns what counts from now on.
+class Rotation(msgspec.Struct, frozen=True):
+    """A rotation that is prepared: what counts while the files are written, and after.
+
+    Programs read the new secret from its file, and sign with it, as soon as it is there; until then with the
+    old one. So while it is written both are good.
+    """
+
+    during: Secrets
+    after: Secrets
+
+
+def prepare(folder: Path, now_ms: int, keep_seconds: int | None = None) -> Rotation:
+    """A new secret, not yet written. What older ones signed is good until it ends by itself, or for
+    `keep_seconds` at the most; 0 ends it now.
 
     An old secret is dropped when nothing it signed can be good: when the longest token that the box makes
-    has ended, counted from the moment it was replaced. Both files are written whole or not at all, the old
-    secrets first, so that a crash in between changes nothing. The caller sees to it that only one rotates.
-    Raises IngestError too_many_secrets, secret_unwritable; StartupError as `load_secrets`.
+    has ended, counted from the moment it was replaced. Raises IngestError too_many_secrets; StartupError as
+    `load_secrets`.
     """
     before = load_secrets(folder)
     longest = LONGEST_SECONDS if keep_seconds is None else min(keep_seconds, LONGEST_SECONDS)
@@ -120,13 +130,20 @@ def rotate(folder: Path, now_ms: int, keep_seconds: int | None = None) -> Secret
     if len(kept) > MAX_RETIRED:
         raise IngestError("too_many_secrets")
     secret = secrets.token_urlsafe(32).encode()
+    still = Retired(before.current, now_ms, now_ms + LONGEST_SECONDS * 1000)
+    return Rotation(Secrets(secret, (still, *before.retired)), Secrets(secret, kept))
+
+
+def commit(folder: Path, rotation: Rotation) -> None:
+    """Writes both files, each whole or not at all; the old secrets first, so that a crash in between changes
+    nothing. The caller sees to it that only one rotates. Raises IngestError `secret_unwritable`."""
+    kept = _Kept(list(rotation.after.retired))
     try:
-        _replace(folder / RETIRED_NAME, msgspec.json.encode(_Kept(list(kept))) + b"\n")
-        _replace(folder / NAME, secret + b"\n")
+        _replace(folder / RETIRED_NAME, msgspec.json.encode(kept) + b"\n")
+        _replace(folder / NAME, rotation.after.current + b"\n")
     except OSError as error:
         log.error("The secret could not be rotated: %s.", error)
         raise IngestError("secret_unwritable") from None
-    return Secrets(secret, kept)
 
 
 def _read(path: Path) -> bytes:

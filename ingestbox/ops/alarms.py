@@ -35,8 +35,8 @@ RAISE_LOOKS = 2
 CLEAR_LOOKS = 6
 """So many find it good before the alarm is over: what comes and goes every few seconds is one alarm."""
 
-SAVE_SECONDS = 2.0
-"""How long an alarm waits to be stored before it goes on without."""
+STORE_SECONDS = 2.0
+"""How long alarms wait for the store before they go on without it."""
 
 FIRST_SECONDS = 1.0
 """The first pause after a post that failed; it doubles, with full jitter, to five minutes."""
@@ -156,8 +156,9 @@ class Alarms:
     async def _load(self) -> None:
         """What is raised and waits according to the store; what changed before it could be read wins."""
         try:
-            raised, notices = await alarms.load(self._store)
-        except IngestError:
+            async with asyncio.timeout(STORE_SECONDS):
+                raised, notices = await alarms.load(self._store)
+        except (IngestError, TimeoutError):
             return  # the store's state is a condition itself; the next look tries again
         self._loaded = True
         for each in raised:
@@ -173,7 +174,7 @@ class Alarms:
                 return
             self._dirty = False
             try:
-                async with asyncio.timeout(SAVE_SECONDS):
+                async with asyncio.timeout(STORE_SECONDS):
                     await self._store.write(SaveAlarms(self.raised, tuple(self._outbox)))
             except (IngestError, TimeoutError):
                 self._dirty = True  # the next look tries again

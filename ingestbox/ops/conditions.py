@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
@@ -16,6 +17,9 @@ from ingestbox.store.health import size
 
 SOFT_MARK = 0.8
 """The share of `store.max_mb` from which the box warns (contract: forwarding, Limits)."""
+
+READ_SECONDS = 2.0
+"""How long a look waits for the store to say how large it is."""
 
 _NAMES = {
     "store": "store_unwritable",
@@ -80,10 +84,11 @@ class BoxConditions:
 
     async def _size(self) -> Condition:
         try:
-            used = (await self._store.read_with(size)).used
-        except IngestError as error:
-            # Not known: that the store cannot be read is told as a condition of its own.
-            return Condition("store_large", True, error.detail)
+            async with asyncio.timeout(READ_SECONDS):
+                used = (await self._store.read_with(size)).used
+        except (IngestError, TimeoutError):
+            # Not known; a store that does not answer has a condition of its own.
+            return Condition("store_large", True, "its size cannot be read")
         share = used / self._max_bytes
         detail = f"{used // MIB} MB of {self._max_bytes // MIB} MB are used; past that intake is refused"
         return Condition("store_large", share < SOFT_MARK, detail)

@@ -126,7 +126,10 @@ async def _clock(store: Store, running: Running | None) -> Finding:
         return Finding("clock", False, f"the store's times cannot be read: {error.detail}", error.remedy)
     if newest > now + AHEAD_MS:
         return Finding(
-            "clock", False, f"it shows {iso(now)}, but the store was written to at {iso(newest)}", remedy
+            "clock",
+            False,
+            f"it shows {iso(now)}, but the store was written to at {iso(newest)}",
+            f"{remedy} If it is right now, it was ahead before: the next job that is processed ends this.",
         )
     if running is not None and not running.steady:
         return Finding(

@@ -20,7 +20,8 @@ async def open_store(settings: Settings) -> AsyncIterator[Store]:
     folder = Path(settings.data)
     if not (folder / DATABASE).exists():
         raise StartupError(
-            f"There is no store in {folder}. Name the data folder with --data, or start a box."
+            f"There is no store in {folder}. Name the data folder with --data, or start a box with: "
+            f"ingestbox serve --data {folder}"
         )
     async with AsyncExitStack() as stack:
         lock = DataLock.take(folder)

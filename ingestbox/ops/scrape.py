@@ -7,6 +7,7 @@ whatever the store holds.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 import shutil
@@ -16,6 +17,7 @@ from pathlib import Path
 
 from prometheus_client.core import Metric
 
+from ingestbox.errors import IngestError
 from ingestbox.forward import LaneState
 from ingestbox.metrics import counter, gauge
 from ingestbox.model import JobState
@@ -28,6 +30,9 @@ from ingestbox.store.lanes import LaneStatus
 from ingestbox.store.tallies import Tallies
 from ingestbox.web.server import HttpServer
 from ingestbox.workqueue import Bell
+
+READ_SECONDS = 2.0
+"""How long a scrape waits for the store: Prometheus gives up after 10 s, and takes nothing then."""
 
 LANE_STATES = ("running", "retrying", "paused")
 UNFINISHED = frozenset({JobState.QUEUED.value, JobState.RUNNING.value})
@@ -47,16 +52,21 @@ class Parts:
 
 
 async def gather(parts: Parts) -> list[Metric]:
-    """Every number, now. Raises IngestError `store_unavailable`."""
+    """Every number, now. Those of a store that cannot be read are left out: the others matter the more."""
     store = parts.store
-    size, found = await store.read_with(lambda tx: (health.size(tx), tallies.read(tx, None)))
-    rows = await lanes.overview(store)
     now = store.clock.now_ms()
+    stored: list[Metric] = []
+    with contextlib.suppress(IngestError, TimeoutError):
+        async with asyncio.timeout(READ_SECONDS):
+            size, found = await store.read_with(lambda tx: (health.size(tx), tallies.read(tx, None)))
+            rows = await lanes.overview(store)
+            stored = [*_work(found, now), *_sums(rows, parts.lanes(), now), *_size(store, size)]
     return [
+        gauge("store_readable", "0 while the store cannot be read.", float(bool(stored))),
+        *stored,
         *_process(parts),
-        *_work(found, now),
-        *_lanes(rows, parts.lanes(), now),
-        *_store(store, size),
+        *_writer(store),
+        *_states(parts.lanes()),
         gauge(
             "issuer_up",
             "1 while an issuer's keys can be had.",
@@ -127,20 +137,19 @@ def _work(found: Tallies, now_ms: int) -> Iterable[Metric]:
     yield gauge("objects", "Objects in the store.", objects, "family", "kind", "origin")
 
 
-def _lanes(rows: Sequence[LaneStatus], states: Sequence[LaneState], now_ms: int) -> Iterable[Metric]:
-    present = {state.name: state for state in states}
-    shown = [row for row in rows if row.name in present]
+def _states(lanes: Sequence[LaneState]) -> Iterable[Metric]:
     yield gauge(
         "lane_state",
         "1 for the state that a lane is in.",
-        {
-            (name, state): float(present[name].state == state)
-            for name in sorted(present)
-            for state in LANE_STATES
-        },
+        {(lane.name, state): float(lane.state == state) for lane in lanes for state in LANE_STATES},
         "lane",
         "state",
     )
+
+
+def _sums(rows: Sequence[LaneStatus], states: Sequence[LaneState], now_ms: int) -> Iterable[Metric]:
+    configured = {state.name for state in states}
+    shown = [row for row in rows if row.name in configured]
 
     def each(name: str, text: str, value: Callable[[LaneStatus], float]) -> Metric:
         return gauge(name, text, {(row.name,): value(row) for row in shown}, "lane")
@@ -162,17 +171,19 @@ def _lanes(rows: Sequence[LaneStatus], states: Sequence[LaneState], now_ms: int)
     )
 
 
-def _store(store: Store, size: Size) -> Iterable[Metric]:
-    stats = store.stats
+def _size(store: Store, size: Size) -> Iterable[Metric]:
     yield gauge("store_bytes", "Size of the database.", size.total)
     yield gauge("store_free_bytes", "Part of it in free pages, which are used again.", size.free)
     yield gauge("store_wal_bytes", "Size of the write-ahead log.", store.wal_bytes())
+
+
+def _writer(store: Store) -> Iterable[Metric]:
     yield gauge(
         "disk_free_bytes", "Free space on the data folder's disk.", shutil.disk_usage(store.path.parent).free
     )
     yield gauge("store_writable", "0 after a write that failed.", float(store.trouble is None))
     yield gauge("writer_waiting", "Units of work that wait for a transaction.", store.waiting)
-    yield counter("writer_failed_groups", "Transactions that failed.", stats.failed_groups)
+    yield counter("writer_failed_groups", "Transactions that failed.", store.stats.failed_groups)
 
 
 def _age(since_ms: int | None, now_ms: int) -> float:

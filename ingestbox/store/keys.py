@@ -26,7 +26,7 @@ class KeyLine(msgspec.Struct, frozen=True):
     roles: list[str]
     workspace: str
     created_by: str
-    created_at: str | None
+    created_at: str
     expires_at: str | None
     used_at: str | None
     revoked_at: str | None
@@ -139,7 +139,7 @@ def _line(key_id: int, name: str, roles: str, workspace: str, created_by: str, *
         roles=roles.split(),
         workspace=workspace,
         created_by=created_by,
-        created_at=created,
+        created_at=created or "",
         expires_at=expires,
         used_at=used,
         revoked_at=revoked,

@@ -35,8 +35,8 @@ class UserLine(msgspec.Struct, frozen=True):
     workspace: str
     disabled: bool
     created_by: str
-    created_at: str | None
-    updated_at: str | None
+    created_at: str
+    updated_at: str
     login_at: str | None
     disabled_at: str | None
 
@@ -225,8 +225,8 @@ def _line(user_id: int, email: str, roles: str, workspace: str, created_by: str,
         workspace=workspace,
         disabled=disabled is not None,
         created_by=created_by,
-        created_at=created,
-        updated_at=updated,
+        created_at=created or "",
+        updated_at=updated or "",
         login_at=login,
         disabled_at=disabled,
     )

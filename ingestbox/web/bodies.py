@@ -70,7 +70,12 @@ class Body:
         hold.since = loop.time()
         try:
             async with asyncio.timeout(stall) as patience:
-                hold.revoke = lambda: patience.expired() or patience.reschedule(loop.time())
+
+                def hurry() -> None:
+                    if not patience.expired():
+                        patience.reschedule(loop.time())
+
+                hold.revoke = hurry
                 while not self.finished:
                     data = await self._next()
                     wire += len(data)

@@ -9,9 +9,9 @@ from __future__ import annotations
 import asyncio
 import enum
 import logging
-import os
 import resource
 from collections.abc import Callable
+from pathlib import Path
 from typing import Protocol
 
 from ingestbox.config import Limits
@@ -38,7 +38,10 @@ HEAD_GIVES_WAY = 0.25
 BODY_GIVES_WAY = 2.0
 WRITE_GIVES_WAY = 2.0
 """Seconds after which, when a new connection finds no room, one of this kind goes: without a request; with
-an unfinished head; without SLOW_BODY_BYTES of a body; without a byte of the answer taken."""
+an unfinished head; without headway of a body; without a byte of the answer taken."""
+
+SLOW_BODY_BYTES = 2_048
+"""A body that brings less than this in a second makes no headway."""
 
 HURRY_SECONDS = 0.1
 """The same for all but the idle, when nobody has been so slow: clients that come back as often as they are
@@ -93,7 +96,7 @@ class Connection(Protocol):
 
     @property
     def received(self) -> int:
-        """Bytes of bodies so far."""
+        """Bytes of the last body so far."""
 
     def time_out(self) -> None:
         """Answers 408 and closes."""
@@ -160,6 +163,7 @@ class Connections:
         """Ends looking after them."""
         if self._timer is not None:
             self._timer.cancel()
+        self._tell()
 
     def add(self, connection: Connection) -> None:
         """A connection was accepted."""
@@ -169,7 +173,9 @@ class Connections:
         """A connection was accepted to be told that there is no room."""
         self.refused += 1
         if len(self._refusals) >= MOST_REFUSALS:
-            next(iter(self._refusals)).abort()
+            oldest = next(iter(self._refusals))
+            del self._refusals[oldest]
+            oldest.abort()
         self._refusals[connection] = None
 
     def discard(self, connection: Connection) -> None:
@@ -193,7 +199,9 @@ class Connections:
         if now < self._fruitless_until:
             return False
         slow = [(*_slowness(each, now), each) for each in self._open]
-        victims = [each for each in slow if each[0] >= 1] or [each for each in slow if each[1] >= HURRY_SECONDS]
+        victims = [each for each in slow if each[0] >= 1] or [
+            each for each in slow if each[1] >= HURRY_SECONDS
+        ]
         victims.sort(key=lambda each: each[:2], reverse=True)
         del victims[max(1, self.most // VICTIMS_PART) :]
         for *_, each in victims:
@@ -216,6 +224,7 @@ class Connections:
     def _sweep(self, due: float) -> None:
         loop = asyncio.get_running_loop()
         now = loop.time()
+        self._timer = loop.call_later(self._every, self._sweep, now + self._every)
         # After the process was held up, what clients have sent lies unread: they get another turn.
         if now - due < HELD_UP_SECONDS:
             for each in list(self._open):
@@ -223,7 +232,6 @@ class Connections:
         if self._waiting:
             self._wake()
         self._tell()
-        self._timer = loop.call_later(self._every, self._sweep, now + self._every)
 
     def _look_at(self, each: Connection, now: float) -> None:
         track, limits = each.track, self._limits
@@ -278,7 +286,9 @@ def _slowness(each: Connection, now: float) -> tuple[int, float]:
         return (_IDLE_FIRST, age) if age >= IDLE_GIVES_WAY else (0, _NOT_SLOW)
     if each.phase is Phase.ASKED and each.lacking:
         seconds = now - max(each.track.moved_at, each.since)
-        return (_OTHERS if seconds >= BODY_GIVES_WAY else 0), seconds
+        if seconds >= BODY_GIVES_WAY:
+            return _OTHERS, seconds
+        return 0, (age if each.received < age * SLOW_BODY_BYTES else _NOT_SLOW)
     if each.phase in (Phase.OPENING, Phase.HEAD):
         return (_HEADS_NEXT if age >= HEAD_GIVES_WAY else 0), age
     return 0, _NOT_SLOW
@@ -314,6 +324,6 @@ def most_connections(wanted: int) -> int:
 
 def _in_use() -> int:
     try:
-        return len(os.listdir("/proc/self/fd"))
+        return sum(1 for _ in Path("/proc/self/fd").iterdir())
     except OSError:
         return IN_USE

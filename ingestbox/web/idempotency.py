@@ -7,6 +7,7 @@ import hashlib
 from ingestbox.errors import IngestError
 from ingestbox.family import Ask
 from ingestbox.store.intake import Key
+from ingestbox.web.headers import REPEATED
 
 MAX_KEY_CHARACTERS = 255
 
@@ -15,11 +16,14 @@ def key_of(ask: Ask, content: bytes | None = None) -> Key | None:
     """The request's key: scoped by caller and route, and bound to what was asked; None without one.
 
     `content` stands for the body, where that holds a password: a plain digest of it must not be stored.
-    Raises IngestError `idempotency_key_invalid`.
+    Raises IngestError `idempotency_key_invalid`, also for two keys: neither is the one that was meant.
     """
     given = ask.headers.get("idempotency-key")
     if given is None:
         return None
+    if REPEATED in given:
+        raise IngestError("idempotency_key_invalid", "Idempotency-Key was sent more than once.")
+    given = _text(given).strip()
     if not 1 <= len(given) <= MAX_KEY_CHARACTERS:
         raise IngestError("idempotency_key_invalid")
     digest = hashlib.sha256()
@@ -28,3 +32,11 @@ def key_of(ask: Ask, content: bytes | None = None) -> Key | None:
     digest.update(ask.body if content is None else content)
     scope = "\n".join((ask.caller.workspace, ask.caller.subject, ask.method, ask.route_path))
     return Key(scope, given, digest.digest())
+
+
+def _text(value: str) -> str:
+    """A header's value in the characters that its sender had: UTF-8, where it is."""
+    try:
+        return value.encode("latin-1").decode("utf-8")
+    except UnicodeDecodeError:
+        return value

@@ -80,11 +80,14 @@ class Listener:
 
     def _accept(self) -> None:
         connections = self._connections
-        for _ in range(ACCEPTED_AT_ONCE):
-            if connections.full and connections.make_room():
-                self._pause()  # they are gone in a moment
-                connections.when_room(self._resume)
-                return
+        for number in range(ACCEPTED_AT_ONCE):
+            if connections.full:
+                if number:
+                    return  # is there another at all? Nobody has to go for one that does not come
+                if connections.make_room():
+                    self._pause()  # they are gone in a moment
+                    connections.when_room(self._resume)
+                    return
             try:
                 accepted, _ = self._socket.accept()
             except (BlockingIOError, InterruptedError, ConnectionAbortedError):

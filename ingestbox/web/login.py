@@ -9,7 +9,7 @@ import contextlib
 import hashlib
 import logging
 from collections.abc import Callable, Mapping
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 from urllib.parse import parse_qsl
 
 import msgspec
@@ -46,6 +46,9 @@ class Credentials(msgspec.Struct):
     password: Annotated[str, Meta(description="The user's password.")]
     email: Annotated[str | UnsetType, Meta(description="The user's e-mail address.")] = UNSET
     username: Annotated[str | UnsetType, Meta(description="The same, as the OAuth 2 form calls it.")] = UNSET
+
+
+NAMED: dict[str, Any] = {"anyOf": [{"required": ["email"]}, {"required": ["username"]}]}
 
 
 class Session(msgspec.Struct, frozen=True):
@@ -101,7 +104,7 @@ class Login:
             f"{self._per_minute} a minute for each address and for each e-mail."
             if self._per_minute
             else "As JSON, or as the form of OAuth 2's password grant.",
-            body=Credentials,
+            body=Annotated[Credentials, Meta(extra_json_schema=NAMED)],
             example={"email": "ann@example.com", "password": "correct horse battery staple"},
             answers=(Answer(Session),),
             errors=("validation_failed", "login_failed", "rate_limited", "overloaded", "store_unavailable"),

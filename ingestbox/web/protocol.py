@@ -15,10 +15,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import fcntl
 import http
 import logging
 import re
 import socket
+import struct
+import termios
 from typing import Any
 
 import httptools
@@ -43,6 +46,8 @@ RETRY_SECONDS = 2
 
 GIVE_WAY_SECONDS = 0.1
 """What a client gets to take its 503 when its connection has to make room."""
+
+_INT = struct.Struct("i")
 
 _HOST = re.compile(rb"(?:[A-Za-z0-9._~!$&'()*+,;=%-]*|\[[0-9A-Fa-f:.]+\])(?::[0-9]*)?")
 
@@ -154,8 +159,13 @@ class Http(HttpToolsProtocol):
 
     @property
     def unsent(self) -> int:
-        """How many do."""
-        return self.transport.get_write_buffer_size()
+        """How many do, those in the system's buffer counted: it takes more of them only in lumps."""
+        waiting = self.transport.get_write_buffer_size()
+        plain = self.transport.get_extra_info("socket")
+        with contextlib.suppress(OSError, AttributeError, ValueError):  # closed in the meantime
+            (held,) = _INT.unpack(fcntl.ioctl(plain.fileno(), termios.TIOCOUTQ, bytes(_INT.size)))
+            return waiting + int(held)
+        return waiting
 
     @property
     def lacking(self) -> bool:
@@ -223,7 +233,7 @@ class Http(HttpToolsProtocol):
             self._check_host()
             self._in_head = False
             if self.phase is not Phase.LEAVING:
-                self.phase, self.since = Phase.ASKED, self.loop.time()
+                self.phase, self.since, self.received = Phase.ASKED, self.loop.time(), 0
             super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
@@ -284,7 +294,8 @@ class Http(HttpToolsProtocol):
         self._end(error)
 
     def _end(self, error: IngestError, *, linger: bool = True) -> None:
-        """Answers with the error, unless an answer has begun, and closes once the client had time to read it."""
+        """Answers with the error, unless an answer has begun, and closes; with `linger` the client gets time
+        to read it."""
         self._broken = True
         self.phase, self.since = Phase.LEAVING, self.loop.time()
         cycle = self._answering

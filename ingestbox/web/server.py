@@ -28,7 +28,7 @@ BACKLOG = 2_048
 
 CANCEL_SECONDS = 2.0
 CANCEL_PART = 4
-"""At the end of `stop_seconds` requests get this long, or one part in so many if that is less, to answer 503."""
+"""The end of `stop_seconds`, for requests to answer 503: this long, or one part in so many if less."""
 
 TICK_SECONDS = 0.2
 """What uvicorn may take to notice that it is to stop, and to look again."""

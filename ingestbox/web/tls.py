@@ -74,7 +74,7 @@ class Tls:
         marks: list[tuple[int, int, int] | None] = []
         for name in (settings.tls_cert, settings.tls_key, settings.tls_client_ca):
             try:
-                found = os.stat(name)
+                found = Path(name).stat()
                 marks.append((found.st_ino, found.st_size, found.st_mtime_ns))
             except OSError:
                 marks.append(None)
@@ -116,7 +116,9 @@ def tls_of(settings: Server, folder: Path) -> Tls | None:
         given, missing = ("tls_cert", "tls_key") if settings.tls_cert else ("tls_key", "tls_cert")
         raise StartupError(f"server.{given} is set, but not server.{missing}: TLS needs both.")
     if settings.tls_client_ca:
-        raise StartupError("server.tls_client_ca is set, but not server.tls_cert and tls_key: TLS needs both.")
+        raise StartupError(
+            "server.tls_client_ca is set, but not server.tls_cert and tls_key: TLS needs both."
+        )
     return None
 
 

@@ -295,6 +295,8 @@ def tls_files(folder: Path, name: str, *, days: int) -> tuple[Path, Path]:
 
 def test_issuers_that_a_start_would_refuse_are_errors(tmp_path: Path) -> None:
     text = '[[issuers]]\nname = "a"\nissuer = "https://a.example/"\njwks_url = "https://a.example/k"\n'
-    assert levels(check(tmp_path, text + 'audience = ["x"]\ndefault_roles = ["uploader"]\n', "--json"), "issuers") == ["ok"]
+    assert levels(
+        check(tmp_path, text + 'audience = ["x"]\ndefault_roles = ["uploader"]\n', "--json"), "issuers"
+    ) == ["ok"]
     ran = check(tmp_path, text.replace('"a"\n', '"local"\n', 1), "--json")
     assert (ran.code, levels(ran, "issuers")) == (1, ["error"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pty
+import pwd
 import signal
 import stat
 import subprocess
@@ -12,9 +13,13 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import click
 import pytest
 
 from ingestbox import __version__
+from ingestbox.cli.commands import cli
+from ingestbox.cli.options import settings_of
+from ingestbox.model import Role
 from ingestbox.store import DATABASE
 from tests.cli.support import Answer, Ran, Upstream, environment, ingestbox
 from tests.harness import BoxProcess, running, until
@@ -46,17 +51,31 @@ def failed_without_trace(ran: Ran, code: int) -> None:
     assert "Traceback" not in ran.err
 
 
-COMMANDS = "serve, token, token create, key, key create, key list, key revoke, send, status, doctor, version"
+def every_command(group: click.Group = cli, above: str = "") -> Iterator[tuple[str, click.Command]]:
+    for name, command in group.commands.items():
+        yield f"{above}{name}", command
+        if isinstance(command, click.Group):
+            yield from every_command(command, f"{above}{name} ")
 
 
-@pytest.mark.parametrize("command", ["", *COMMANDS.split(", ")])
+EVERY = dict(every_command())
+
+
+@pytest.mark.parametrize("command", ["", *EVERY])
 def test_every_command_has_help_with_examples(command: str, tmp_path: Path) -> None:
     ran = ingestbox(*command.split(), "--help", cwd=tmp_path)
     assert ran.code == 0
     assert ran.out.startswith("Usage: ingestbox")
-    if command not in ("token", "key"):
+    if not isinstance(EVERY.get(command), click.Group):
         assert "Example" in ran.out
         assert f"\n  ingestbox {command}".rstrip() in ran.out.replace("    ingestbox", "  ingestbox")
+
+
+def test_the_list_of_commands_cuts_no_sentence_short(tmp_path: Path) -> None:
+    listed = ingestbox("--help", cwd=tmp_path).out.partition("Commands:\n")[2].partition("\n\n")[0]
+    assert "..." not in listed
+    named = [line.split()[0] for line in listed.splitlines() if not line.startswith("   ")]
+    assert named == [name for name in EVERY if " " not in name]
 
 
 def test_version_says_which_sqlite_runs(tmp_path: Path) -> None:
@@ -256,6 +275,35 @@ def test_the_doctor_reports_a_store_that_does_not_open(own_box: BoxProcess, tmp_
     assert wrong["check"] == "store"
     assert "damaged" in wrong["message"]
     failed_without_trace(ingestbox("status", "--data", own_box.data, cwd=tmp_path), 1)
+
+
+def test_what_a_box_at_an_address_says_is_passed_on_with_what_to_do(box: BoxProcess, tmp_path: Path) -> None:
+    (tmp_path / "records.ndjson").write_text('{"id":1,"summary":"x"}\n')
+
+    def send(url: str, token: str) -> str:
+        ran = ingestbox(
+            *("send", "records.ndjson", "--patience", "0", "--url", url, "--token", token), cwd=tmp_path
+        )
+        failed_without_trace(ran, 1)
+        return ran.err
+
+    assert "ingestbox key create --name NAME --role ingest" in send(box.url, "wrong")
+    assert "needs one of the roles" in send(box.url, box.token(Role.FORWARDER))
+    assert "http://host:8000" in send(f"{box.url}/elsewhere", box.token())
+    assert "nothing listens there" in send("http://127.0.0.1:1", "x")
+    assert "its name is not known here" in send("http://box.invalid", "x")
+    assert "it does not speak TLS there" in send(box.url.replace("http:", "https:"), "x")
+
+
+def test_a_folder_that_is_another_users_is_named_with_its_owner(
+    stopped: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Root may use every folder, so that the kernel's answer is made up here."""
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    with pytest.raises(click.ClickException) as caught:
+        settings_of(str(stopped), None)
+    owner = pwd.getpwuid(stopped.stat().st_uid).pw_name
+    assert f"sudo -u {owner} ingestbox" in caught.value.message
 
 
 def test_two_boxes_cannot_have_one_folder(box: BoxProcess, tmp_path: Path) -> None:

@@ -7,7 +7,8 @@ import contextlib
 import socket
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
+from typing import Any, Self
 from urllib.parse import urlsplit
 
 import httpx2
@@ -72,7 +73,7 @@ class SlowClients:
         self.opened = Counter[str]()
         self._thread = threading.Thread(target=lambda: uvloop.run(self._main()))
 
-    def __enter__(self) -> SlowClients:
+    def __enter__(self) -> Self:
         self._thread.start()
         return self
 
@@ -88,7 +89,7 @@ class SlowClients:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _client(
-        self, kind: Callable[[asyncio.StreamReader, asyncio.StreamWriter, str], asyncio.Future[None]]
+        self, kind: Callable[[asyncio.StreamReader, asyncio.StreamWriter, str], Coroutine[Any, Any, None]]
     ) -> None:
         while True:
             with contextlib.suppress(OSError):
@@ -163,4 +164,3 @@ def test_a_good_client_is_served_among_slow_ones(narrow_box: BoxProcess) -> None
     assert "connections are taken at once, not the 1000" in narrow_box.log.read_text()
     with narrow_box.client() as client:  # and when they are gone, nothing is left of them
         post_tickets(client, [ticket(1)])
-    print(seen, slow.opened)

@@ -6,8 +6,9 @@ import base64
 import contextlib
 import hmac
 import json
+import ssl
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -23,7 +24,11 @@ from tests.web.support import SECRET
 NOW = 1_800_000_000
 """Unix seconds of the clock that tests hold."""
 
-HASHES = {"256": hashes.SHA256, "384": hashes.SHA384, "512": hashes.SHA512}
+HASHES: dict[str, Callable[[], hashes.HashAlgorithm]] = {
+    "256": hashes.SHA256,
+    "384": hashes.SHA384,
+    "512": hashes.SHA512,
+}
 
 PrivateKey = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey
 
@@ -171,7 +176,8 @@ class Published:
 class KeyServer:
     """A JWKS server on loopback; `answer` may be changed at any time, `paths` are what was asked for."""
 
-    def __init__(self, *keys: dict[str, Any]) -> None:
+    def __init__(self, *keys: dict[str, Any], tls: ssl.SSLContext | None = None) -> None:
+        self._tls = tls
         self.answer = Published(list(keys))
         self.paths: list[str] = []
         self.arrived = threading.Event()
@@ -181,7 +187,8 @@ class KeyServer:
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self._port}/jwks.json"
+        scheme = "https" if self._tls else "http"
+        return f"{scheme}://127.0.0.1:{self._port}/jwks.json"
 
     @property
     def asked(self) -> int:
@@ -215,6 +222,8 @@ class KeyServer:
 
         self._server = ThreadingHTTPServer(("127.0.0.1", self._port), Handler)
         self._server.daemon_threads = False
+        if self._tls is not None:
+            self._server.socket = self._tls.wrap_socket(self._server.socket, server_side=True)
         self._port = self._server.server_port
         threading.Thread(target=self._server.serve_forever, args=(0.01,), name="jwks").start()
 
@@ -229,9 +238,9 @@ class KeyServer:
 
 
 @contextlib.contextmanager
-def key_server(*keys: dict[str, Any]) -> Iterator[KeyServer]:
+def key_server(*keys: dict[str, Any], tls: ssl.SSLContext | None = None) -> Iterator[KeyServer]:
     """A server for the time of a block."""
-    server = KeyServer(*keys)
+    server = KeyServer(*keys, tls=tls)
     try:
         yield server
     finally:

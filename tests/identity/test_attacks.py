@@ -156,12 +156,12 @@ def algorithm_tricks(party: Party) -> Iterator[tuple[str, str]]:
             token = signed(rsa_key(), party.header(alg=algorithm), party.claims())
             yield f"{algorithm} by the right key", token
     if isinstance(party.key, ec.EllipticCurvePrivateKey):
-        text = f"{head}.{body}"
-        der = party.key.sign(text.encode(), ec.ECDSA(hashes.SHA256()))
-        yield "an ES256 signature in DER", f"{text}.{b64(der)}"
+        unsigned = f"{head}.{body}"
+        der = party.key.sign(unsigned.encode(), ec.ECDSA(hashes.SHA256()))
+        yield "an ES256 signature in DER", f"{unsigned}.{b64(der)}"
         for name, r, s in (("zeros", 0, 0), ("a zero s", 1, 0), ("ones", 1, 1)):
-            yield f"an ES256 signature of {name}", f"{text}.{b64(r.to_bytes(32) + s.to_bytes(32))}"
-        yield "a signature longer than P-256 has", f"{text}.{b64(b'1' * 96)}"
+            yield f"an ES256 signature of {name}", f"{unsigned}.{b64(r.to_bytes(32) + s.to_bytes(32))}"
+        yield "a signature longer than P-256 has", f"{unsigned}.{b64(b'1' * 96)}"
 
 
 KIDS: list[Any] = [

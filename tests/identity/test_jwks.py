@@ -3,34 +3,37 @@
 from __future__ import annotations
 
 import asyncio
+import datetime
+import ipaddress
 import json
 import logging
+import ssl
 import threading
+import time
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Any
 
 import httpx2
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from ingestbox.config import Issuer
-from ingestbox.errors import StartupError
 from ingestbox.identity.fetch import MAX_BYTES, Fetcher
 from ingestbox.identity.issuers import IssuerState
-from ingestbox.identity.jwk import key_of, key_set, pem_keys
+from tests.harness import running, until
 from tests.identity.issuing import (
     LOCAL,
     NOW,
     KeyServer,
     Party,
     Published,
-    b64,
     ec_key,
-    ed_key,
     jwk,
     key_server,
-    pem,
     rsa_key,
-    whole,
 )
 from tests.web.support import STATIC_KEY, Live, serve
 
@@ -339,6 +342,27 @@ def test_a_fetch_begun_before_a_request_does_not_speak_for_keys_published_since(
         serve(test, issuers=[issuer(server)])
 
 
+def test_nor_does_one_that_another_unknown_name_began() -> None:
+    hold = threading.Event()
+
+    async def test(live: Live) -> None:
+        async with live.client(timeout=30) as client:
+            assert await status(live, client, ONE.token()) == 200
+            server.answer = Published([FIRST], hold=hold)
+            server.arrived.clear()
+            stranger = asyncio.create_task(ask(live, client, ONE.token(head={"kid": "stranger"})))
+            await asyncio.to_thread(server.arrived.wait, 10)
+            server.answer = Published([FIRST, SECOND])
+            late = asyncio.create_task(ask(live, client, TWO.token()))
+            assert await status(live, client, LOCAL.token()) == 200  # by now the late one waits too
+            hold.set()
+            assert ((await stranger).status_code, (await late).status_code) == (401, 200)
+            assert server.asked == 3
+
+    with key_server(FIRST) as server:
+        serve(test, issuers=[issuer(server)])
+
+
 def nonsense() -> dict[str, Published]:
     many = [FIRST, *({"kty": "oct", "kid": str(number)} for number in range(100))]
     twice = b'{"keys":[],' + json.dumps({"keys": [FIRST]}).encode()[1:]
@@ -434,6 +458,8 @@ def test_how_long_keys_are_kept_is_what_the_server_says_within_bounds(says: str,
             assert await status(live, client, ONE.token()) == 200
             live.clock.ms += (seconds - 1) * 1000
             assert await status(live, client, ONE.token(sub="bob")) == 200
+            for _ in range(10):  # a fetch that had begun would be seen by now
+                assert await status(live, client, LOCAL.token()) == 200
             assert server.asked == 1
             live.clock.ms += 1_000
             assert await status(live, client, ONE.token(sub="carol", exp=NOW + 9_000)) == 200
@@ -497,127 +523,86 @@ def test_two_issuers_behind_one_address_share_its_keys() -> None:
         serve(test, issuers=[issuer(server), issuer(server, "other", issuer="https://other/")])
 
 
-def members(**changes: Any) -> dict[str, Any]:
-    return jwk(rsa_key(), **{"kid": "one", **changes})
+CONFIG = """
+[[issuers]]
+name = "rs"
+issuer = "https://rs.example/"
+audience = ["box"]
+jwks_url = "{url}"
+default_roles = ["admin"]
+
+[[issuers]]
+name = "gone"
+issuer = "https://gone.example/"
+audience = ["box"]
+jwks_url = "http://127.0.0.1:9/jwks.json"
+default_roles = ["admin"]
+"""
 
 
-def on_curve(**changes: Any) -> dict[str, Any]:
-    return jwk(ec_key(), **{"kid": "one", **changes})
+def test_a_box_starts_with_its_issuers_down_and_lets_people_in_when_they_are_up(tmp_path: Path) -> None:
+    now = int(time.time())
+
+    def call(party: Party) -> tuple[int, str, bool]:
+        token = party.token(iat=now, exp=now + 600, aud="box")
+        with httpx2.Client(
+            headers={"Authorization": f"Bearer {token}"}, trust_env=False, verify=False
+        ) as client:
+            reply = client.get(f"{box.url}/v1/audit")
+            return reply.status_code, str(reply.json().get("code", "")), "retry-after" in reply.headers
+
+    with key_server(FIRST) as server:
+        server.down()
+        with running(tmp_path / "box", config=CONFIG.format(url=server.url)) as box:
+            assert call(ONE) == (503, "issuer_unavailable", True)
+            with box.client() as client:
+                assert client.get("/v1/audit").status_code == 200
+            server.up()
+            until(lambda: call(ONE) == (200, "", False), "the issuer's people are let in")
+            assert call(Party("https://gone.example/", "RS256", rsa_key(), "one"))[0] == 503
+            assert call(TWO) == (401, "token_invalid", False)
+            server.down()
+            assert call(ONE)[0] == 200
+            assert box.stop() == 0
+        assert "Issuer rs: its keys are here again" in box.log.read_text()
 
 
-@pytest.mark.parametrize(
-    ("key", "algorithms"),
-    [
-        (members(), {"RS256", "RS384", "RS512"}),
-        (members(alg="RS384"), {"RS384"}),
-        (members(use="sig", key_ops=["verify"]), {"RS256", "RS384", "RS512"}),
-        (on_curve(), {"ES256"}),
-        (jwk(ec_key(0, "P-384")), {"ES384"}),
-        (jwk(ed_key()), {"EdDSA"}),
-        (jwk(ed_key(), alg="EdDSA", x5c=["x"], x5t="y", other=1), {"EdDSA"}),
-    ],
-)
-def test_a_key_verifies_what_its_type_and_its_members_allow(
-    key: dict[str, Any], algorithms: set[str]
-) -> None:
-    made = key_of(key)
-    assert made is not None and made.algorithms == algorithms
+def certificate(folder: Path) -> tuple[ssl.SSLContext, Path]:
+    """What a server on loopback shows that nobody public vouches for, and the file of its CA."""
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "127.0.0.1")])
+    start = datetime.datetime.now(datetime.UTC) - datetime.timedelta(hours=1)
+    address = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))])
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(ec_key(9).public_key())
+        .serial_number(1)
+        .not_valid_before(start)
+        .not_valid_after(start + datetime.timedelta(days=1))
+        .add_extension(address, critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(ec_key(9).public_key()), critical=False)
+        .sign(ec_key(9), hashes.SHA256())
+    )
+    key = ec_key(9).private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    (folder / "ca.pem").write_bytes(made.public_bytes(Encoding.PEM))
+    (folder / "key.pem").write_bytes(key)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(folder / "ca.pem", folder / "key.pem")
+    return context, folder / "ca.pem"
 
 
-POINT = ec_key().public_key().public_numbers()
+def test_keys_come_over_https_from_a_server_that_its_ca_vouches_for(tmp_path: Path) -> None:
+    context, ca = certificate(tmp_path)
 
+    async def test(live: Live) -> None:
+        async with live.client(timeout=30) as client:
+            assert await status(live, client, ONE.token()) == 200
+            assert await status(live, client, ONE.token(iss="https://strict.example/")) == 503
+            assert [each.ok for each in live.guard.issuer_states()] == [True, False]
 
-@pytest.mark.parametrize(
-    "key",
-    [
-        members(use="enc"),
-        members(use=None),
-        members(use=["sig"]),
-        members(key_ops=["encrypt"]),
-        members(key_ops=[]),
-        members(key_ops="verify"),
-        members(alg="RSA-OAEP"),
-        members(alg="HS256"),
-        members(alg="ES256"),
-        members(alg="none"),
-        members(alg=None),
-        members(kty="EC"),
-        members(kty="oct"),
-        members(kty=...),
-        members(kid=7),
-        members(kid=""),
-        members(n=...),
-        members(n=7),
-        members(n=jwk(rsa_key())["n"] + "="),
-        members(n="AQAB"),
-        members(n=b64(b"\xff" * 4_096)),
-        members(e="AA"),
-        members(e="Ag"),
-        members(d="AQAB"),
-        jwk(rsa_key(14, 1024)),
-        on_curve(crv="P-384"),
-        on_curve(crv="secp256k1"),
-        on_curve(crv=...),
-        on_curve(alg="ES384"),
-        on_curve(x=b64(whole(POINT.x + 1).rjust(32, b"\0"))),
-        on_curve(y=b64(b"\0" + POINT.y.to_bytes(32))),
-        on_curve(x=b64(b"\0" * 32), y=b64(b"\0" * 32)),
-        on_curve(d="AQAB"),
-        jwk(ec_key(0, "P-521")),
-        jwk(ed_key(), crv="X25519"),
-        jwk(ed_key(), crv="Ed448"),
-        jwk(ed_key(), x=b64(b"\1" * 31)),
-        jwk(ed_key(), alg="ES256"),
-        {"kty": "oct", "k": b64(b"k" * 32), "alg": "HS256", "kid": "one"},
-        {},
-        None,
-        "key",
-        ["kty", "RSA"],
-    ],
-)
-def test_a_key_that_is_not_for_this_is_left_out(key: Any) -> None:
-    assert key_of(key) is None
-    assert key_set(json.dumps({"keys": [key, FIRST]}).encode()).names >= {"one"}
-    assert len(key_set(json.dumps({"keys": [key, FIRST]}).encode()).keys) == 1
-
-
-def test_a_pem_may_hold_several_keys_and_text_around_them() -> None:
-    text = f"Ours, of 2026:\n{pem(rsa_key()).decode()}\n{pem(ed_key()).decode()}"
-    assert [min(key.algorithms) for key in pem_keys(text)] == ["RS256", "EdDSA"]
-    same = key_of(jwk(rsa_key()))
-    assert same is not None and pem_keys(text)[0].identity == same.identity
-
-
-@pytest.mark.parametrize(
-    ("url", "says"),
-    [
-        ("ftp://issuer.example/keys", "has to be https"),
-        ("issuer.example/keys", "has to be https"),
-        ("https:///keys", "has to be https"),
-        ("https://user:word@issuer.example/keys", "has to be https"),
-        ("https://issuer.example/keys#x", "has to be https"),
-        ("http://issuer.example/keys", "in the clear"),
-        ("http://10.0.0.1/keys", "in the clear"),
-        ("http://127.0.0.1.evil.example/keys", "in the clear"),
-        ("http://[::ffff:10.0.0.1]/keys", "in the clear"),
-        ("https://[::1/keys", "is not a URL"),
-    ],
-)
-def test_an_address_that_is_not_safe_to_ask_stops_the_start(url: str, says: str) -> None:
-    with pytest.raises(StartupError, match=says):
-        Fetcher("here", url, ca="", allow_http=False)
-
-
-def test_addresses_that_may_be_asked() -> None:
-    async def main() -> None:
-        for url, allow in (
-            ("http://localhost:8080/keys", False),
-            ("http://127.0.0.9/keys", False),
-            ("http://[::1]:1/keys", False),
-            ("http://issuer.example/keys", True),
-        ):
-            await Fetcher("here", url, ca="", allow_http=allow).close()
-
-    asyncio.run(main())
-    with pytest.raises(StartupError, match="jwks_ca /nowhere cannot be read"):
-        Fetcher("here", "https://issuer.example/", ca="/nowhere", allow_http=False)
+    with key_server(FIRST, tls=context) as server:
+        strict = issuer(server, "strict", issuer="https://strict.example/", jwks_url=f"{server.url}?")
+        serve(test, issuers=[issuer(server, jwks_ca=str(ca)), strict])
+        assert server.paths == ["/jwks.json"]

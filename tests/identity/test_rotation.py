@@ -23,9 +23,10 @@ from ingestbox.identity.secretfile import (
     MAX_RETIRED,
     RETIRED_NAME,
     Secrets,
+    commit,
     load_secret,
     load_secrets,
-    rotate,
+    prepare,
 )
 from ingestbox.identity.tokens import mint
 from ingestbox.model import Role
@@ -54,9 +55,10 @@ class Gate:
         return mint(secret, subject="ann", roles=[Role.ADMIN], ttl_seconds=ttl, clock=self.clock)
 
     def rotate(self, keep_seconds: int | None = None) -> Secrets:
-        made = rotate(self.folder, self.clock.now_ms(), keep_seconds)
-        self.guard.use_secrets(made)
-        return made
+        made = prepare(self.folder, self.clock.now_ms(), keep_seconds)
+        commit(self.folder, made)
+        self.guard.use_secrets(made.after)
+        return made.after
 
     def found(self, token: str) -> str:
         try:
@@ -116,6 +118,18 @@ def test_ended_now_nothing_signed_before_is_good_also_while_remembered(gate: Gat
         assert each.found(gate.token()) == "local:ann"
 
 
+def test_while_the_files_are_written_both_secrets_are_good(gate: Gate) -> None:
+    old = gate.token()
+    made = prepare(gate.folder, gate.clock.now_ms(), 0)
+    gate.guard.use_secrets(made.during)
+    assert gate.found(old) == "local:ann"
+    assert gate.found(gate.token()) == "local:ann"  # a command that read the old file just now
+    commit(gate.folder, made)
+    assert gate.found(gate.token()) == "local:ann"  # one that reads the new file just now
+    gate.guard.use_secrets(made.after)
+    assert gate.found(old) == "token_invalid"
+
+
 def test_kept_for_a_time_older_secrets_end_with_it(gate: Gate) -> None:
     first = gate.token(300 * DAY)
     gate.rotate()
@@ -170,14 +184,23 @@ def test_a_rotation_cut_short_anywhere_leaves_one_secret_whole(
     before = gate.token()
     left = [step]
 
-    def cut(*_: object) -> None:
+    def cut() -> None:
         left[0] -= 1
         if left[0] < 0:
             raise KeyboardInterrupt
 
     real_sync, real_replace = os.fsync, Path.replace
-    monkeypatch.setattr(os, "fsync", lambda fd: (cut(), real_sync(fd))[1])
-    monkeypatch.setattr(Path, "replace", lambda path, target: (cut(), real_replace(path, target))[1])
+
+    def sync(descriptor: int) -> None:
+        cut()
+        real_sync(descriptor)
+
+    def replace(path: Path, target: Path) -> Path:
+        cut()
+        return real_replace(path, target)
+
+    monkeypatch.setattr(os, "fsync", sync)
+    monkeypatch.setattr(Path, "replace", replace)
     try:
         gate.rotate()
         cut_short = False
@@ -258,9 +281,9 @@ def test_a_running_box_takes_a_new_secret_at_once(own_box: BoxProcess) -> None:
     assert get(own_box, old) == 200
     ran = command(own_box, "secret", "rotate")
     assert ran.code == 0, ran.err
-    assert ran.out == (
-        "A new secret signs tokens from now on.\nTokens made before are good until they end by themselves.\n"
-    )
+    first_line, second_line = ran.out.splitlines()
+    assert first_line == "A new secret signs tokens from now on."
+    assert second_line.startswith("Tokens made before are good until they end by themselves, or until 20")
     assert load_secret(own_box.data) != old_secret
     new = own_box.token()
     assert get(own_box, old) == get(own_box, new) == 200
@@ -313,13 +336,14 @@ def test_a_rotation_is_for_administrators_and_says_what_is_wrong_with_a_call(own
     with own_box.client(Role.EDITOR) as client:
         assert client.post("/v1/secret/rotate", json={}).status_code == 403
     with own_box.client(Role.ADMIN) as client:
-        for body in (
+        wrong: list[object] = [
             {"keep_seconds": -1},
             {"keep_seconds": LONGEST_SECONDS + 1},
             {"keep": 1},
             [],
             {"keep_seconds": "1"},
-        ):
+        ]
+        for body in wrong:
             reply = client.post("/v1/secret/rotate", json=body)
             assert (reply.status_code, reply.json()["code"]) == (422, "validation_failed"), body
     assert load_secret(own_box.data) == secret
@@ -358,15 +382,17 @@ def test_commands_and_clients_go_on_across_rotations(own_box: BoxProcess) -> Non
                 replies.append(client.post("/api/data-ingest", json=body).status_code)
                 number += 1
 
+    def goes_on() -> None:
+        seen = len(replies)
+        until(lambda: len(replies) > seen + 5, "the client goes on")
+
     sender = threading.Thread(target=send)
     sender.start()
     try:
         for options in ([], ["--end-now"], ["--keep", "1d"], ["--end-now"]):
-            seen = len(replies)
-            until(lambda seen=seen: len(replies) > seen + 5, "the client goes on")
+            goes_on()
             assert command(own_box, "secret", "rotate", *options).code == 0
-        seen = len(replies)
-        until(lambda: len(replies) > seen + 5, "the client goes on")
+        goes_on()
     finally:
         done.set()
         sender.join()
@@ -394,7 +420,7 @@ def test_a_token_minted_for_a_command_is_made_anew_at_half_time(
         assert seen[0] == seen[1]
         assert client.get("http://box/").status_code == 401  # the secret is the same: nothing to try
         assert len(seen) == 3
-        rotate(tmp_path, SystemClock().now_ms())
+        commit(tmp_path, prepare(tmp_path, SystemClock().now_ms()))
         clock.ms += 30_000
         client.get("http://box/")
         assert seen[3] != seen[0]

@@ -167,8 +167,20 @@ def test_addresses_are_normalised_also_those_of_a_site(given: str, wanted: str) 
 
 @pytest.mark.parametrize(
     "given",
-    ["", "ann", "@example.com", "ann@", "a b@example.com", "ann@example.com\n", "Ann <ann@example.com>", "a@b..c"]
-    + ["x" * 300 + "@example.com", "ann@[127.0.0.1]", "ann@exa_mple.com", "ann@example.com@example.com"],
+    [
+        "",
+        "ann",
+        "@example.com",
+        "ann@",
+        "a b@example.com",
+        "ann@example.com\n",
+        "Ann <ann@example.com>",
+        "a@b..c",
+        "x" * 300 + "@example.com",
+        "ann@[127.0.0.1]",
+        "ann@exa_mple.com",
+        "ann@example.com@example.com",
+    ],
 )
 def test_what_is_no_address_is_refused_with_a_sentence(given: str) -> None:
     with pytest.raises(ValueError, match=r"\.$"):
@@ -227,7 +239,11 @@ def test_users_are_found_by_id_and_however_their_address_is_written(tmp_path: Pa
         assert isinstance(made, Made)
         found = await users.find(int(made.what.id))
         assert found is not None
-        assert (found.email, found.roles, found.workspace) == ("Ann@example.com", ["admin", "analyst"], "default")
+        assert (found.email, found.roles, found.workspace) == (
+            "Ann@example.com",
+            ["admin", "analyst"],
+            "default",
+        )
         assert (found.generation, found.disabled) == (1, False)
         for spelt in ("ann@EXAMPLE.com", "ANN@example.com"):
             login = await users.find_login(spelt)
@@ -240,7 +256,9 @@ def test_users_are_found_by_id_and_however_their_address_is_written(tmp_path: Pa
     with_store(tmp_path, body)
 
 
-def test_noted_logins_are_kept_while_the_store_refuses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_noted_logins_are_kept_while_the_store_refuses(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async def body(store: Store) -> None:
         users = StoredUsers(store)
         made = await store.write(create("ann@example.com"))

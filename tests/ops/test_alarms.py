@@ -190,6 +190,7 @@ def test_a_restart_neither_repeats_an_alarm_nor_forgets_one(tmp_path: Path) -> N
             await box.turn_bad(LANE)
             await box.turn_bad("disk_low", "3 MB free")
             await until(lambda: len(hook.taken) == 2, "both alarms arrive")
+            await until_async(lambda: nothing_waits(box.store), "the store knows that they were taken")
             since = box.alarms.raised[0].since_ms
         clock.advance(600)
         async with boxed(tmp_path, hook.url, clock=clock) as box:
@@ -199,6 +200,7 @@ def test_a_restart_neither_repeats_an_alarm_nor_forgets_one(tmp_path: Path) -> N
             assert [(each.name, each.since_ms) for each in box.alarms.raised] == [(LANE, since)]
             await until(lambda: len(hook.taken) == 3, "the end of one arrives")
             assert hook.news[2] == ("alarm.cleared", "disk_low")
+            await until_async(lambda: nothing_waits(box.store), "the store knows that it was taken")
         async with boxed(tmp_path, hook.url, clock=clock) as box:
             box.known.discard(LANE)  # the lane was taken out of the configuration
             await box.looks(CLEAR_LOOKS)
@@ -213,7 +215,8 @@ def test_a_restart_neither_repeats_an_alarm_nor_forgets_one(tmp_path: Path) -> N
 def test_failures_are_tried_again_with_the_same_id_until_taken(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    failing = [Answer(500), Answer(404), Answer(302, {"Location": "/elsewhere"}), Answer(429), Answer(100)]
+    moved = Answer(307, {"Location": "/elsewhere"})
+    failing = [Answer(500), Answer(500), Answer(404), moved, Answer(429), Answer(200)]
 
     async def test(hook: Receiver) -> None:
         async with boxed(tmp_path, hook.url) as box:
@@ -226,7 +229,6 @@ def test_failures_are_tried_again_with_the_same_id_until_taken(
             assert len({post.headers["webhook-timestamp"] for post in hook.posts}) > 1
             await until_async(lambda: nothing_waits(box.store), "the store knows that it was taken")
 
-    failing[-1] = Answer(200)
     with receiver(lambda number: failing[number]) as hook:
         run(test(hook))
     assert len(lines(caplog, "Alarms cannot be posted; it is tried again.")) == 4  # one for each reason

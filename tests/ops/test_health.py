@@ -21,7 +21,7 @@ ALARMS = """
 [alarms]
 webhook_url = "{url}"
 webhook_secret = "{secret}"
-check_seconds = 0.05
+check_seconds = 0.2
 """
 
 LANE = """
@@ -190,7 +190,7 @@ def test_a_store_near_its_cap_warns_before_it_refuses(own_box: BoxProcess, hook:
         numbers = iter(range(10_000))
 
         def fuller() -> bool:
-            records = [ticket(next(numbers), description=words)]
+            records = [ticket(next(numbers), description=words) for _ in range(10)]
             client.post("/api/data-ingest", json={"records": records})
             return "store_large" in raised(client)
 

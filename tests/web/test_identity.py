@@ -6,8 +6,10 @@ import asyncio
 import base64
 import hmac
 import json
+from pathlib import Path
 from typing import Any
 
+import httpx2
 import jwt
 import pytest
 
@@ -16,6 +18,7 @@ from ingestbox.identity.apikeys import KeyRecord, key_digest, new_key, static_ke
 from ingestbox.identity.guard import Guard
 from ingestbox.identity.tokens import mint
 from ingestbox.model import Caller, Role
+from tests.harness import running
 from tests.web.support import SECRET, STATIC_KEY, HeldClock, Keys, Live, serve
 
 
@@ -93,7 +96,12 @@ def test_a_minted_token_is_its_subject_with_roles_and_workspace(gate: Gate) -> N
 
 @pytest.mark.parametrize("bad", ["", "x" * 256, "line\nbreak", "nul\0"])
 def test_a_subject_or_workspace_that_cannot_be_stored_is_not_minted(gate: Gate, bad: str) -> None:
-    for names in ({"subject": bad}, {"subject": "ann", "workspace": bad}):
+    wrong: tuple[dict[str, Any], ...] = (
+        {"subject": bad},
+        {"subject": "ann", "workspace": bad},
+        *([{"subject": "ann", "email": bad}] if bad else []),
+    )
+    for names in wrong:
         with pytest.raises(ValueError, match="printable"):
             mint(SECRET, **names, roles=[], ttl_seconds=60, clock=gate.clock)
 
@@ -301,6 +309,42 @@ def test_more_tokens_than_are_remembered_still_work(gate: Gate, monkeypatch: pyt
     for _ in range(2):
         found = [small.caller(authorization=f"Bearer {token}").subject for token in tokens]
         assert found == [f"local:s{n}" for n in range(10)]
+
+
+def test_a_credential_that_is_sent_twice_is_refused_though_each_is_good() -> None:
+    async def test(live: Live) -> None:
+        token = live.token()
+        async with live.client() as client:
+            for name, values in (
+                ("X-API-Key", [STATIC_KEY, STATIC_KEY]),
+                ("X-API-Key", [STATIC_KEY, new_key()]),
+                ("Authorization", [f"Bearer {token}", f"Bearer {token}"]),
+                ("Authorization", [f"Bearer {STATIC_KEY}", f"Bearer {token}"]),
+            ):
+                reply = await client.get("/api/echo", headers=[(name, value) for value in values])
+                assert (reply.status_code, reply.json()["code"]) == (401, "token_invalid"), values
+            reply = await client.get("/api/echo", headers={"X-API-Key": STATIC_KEY})
+            assert reply.status_code == 200
+        assert len(live.asked) == 1
+
+    serve(test)
+
+
+def test_static_keys_come_from_the_environment_or_a_file(tmp_path: Path) -> None:
+    first, second = "k" * 40, "l" * 40
+    file = tmp_path / "keys"
+    file.write_text(f"{first}:admin\n\n{second}:ingest:south\n")
+    given = (
+        {"INGESTBOX_AUTH_API_KEYS": f"{first}:admin,{second}:ingest:south"},
+        {"INGESTBOX_AUTH_API_KEYS_FILE": str(file)},
+    )
+    for number, environ in enumerate(given):
+        with running(tmp_path / f"box{number}", environ=environ) as box:
+            for key, status in ((first, 200), (second, 403), ("m" * 40, 401)):
+                headers = {"X-API-Key": key}
+                with httpx2.Client(base_url=box.url, headers=headers, trust_env=False) as client:
+                    reply = client.get("/v1/audit")
+                    assert reply.status_code == status, reply.text
 
 
 def test_static_keys_have_roles_and_workspace(gate: Gate) -> None:

@@ -72,9 +72,17 @@ def test_the_bodies_that_clients_send(admin: httpx2.Client, public: httpx2.Clien
         "both": lambda: public.post(LOGIN, json={"email": email, "username": "x", "password": GOOD}),
         "form": lambda: public.post(
             LOGIN,
-            data={"grant_type": "password", "username": email, "password": GOOD, "scope": "", "client_id": ""},
+            data={
+                "grant_type": "password",
+                "username": email,
+                "password": GOOD,
+                "scope": "",
+                "client_id": "",
+            },
         ),
-        "no type": lambda: public.post(LOGIN, content=json.dumps({"email": email, "password": GOOD}).encode()),
+        "no type": lambda: public.post(
+            LOGIN, content=json.dumps({"email": email, "password": GOOD}).encode()
+        ),
         "extra": lambda: public.post(LOGIN, json={"email": email, "password": GOOD, "remember": True}),
     }[form]()
     assert answer.status_code == 200, answer.text
@@ -129,6 +137,7 @@ def test_a_failure_does_not_say_what_was_wrong(
     assert "A login failed: disabled." in log
     assert "stranger-7c1" not in log
     assert GOOD not in log
+    assert f'ingestbox_refused_total{{code="login_failed"}} {len(answers)}.0' in public.get("/metrics").text
 
 
 @pytest.mark.parametrize(
@@ -186,6 +195,7 @@ def test_locking_out_and_removing_end_the_sessions_at_once(
 ) -> None:
     user_id = add(admin, "leaving@example.com")
     session = log_in(public, "leaving@example.com")
+    assert public.get("/api/jobs", headers=session).status_code == 200
     admin.patch(f"/v1/users/{user_id}", json={"disabled": True})
     assert public.get("/api/jobs", headers=session).status_code == 401
     admin.patch(f"/v1/users/{user_id}", json={"disabled": False})
@@ -197,6 +207,24 @@ def test_locking_out_and_removing_end_the_sessions_at_once(
     # Somebody else with the same address is somebody else.
     assert add(admin, "leaving@example.com") != user_id
     assert public.get("/api/jobs", headers=session).status_code == 401
+
+
+def test_sessions_follow_the_secret(own_box: BoxProcess) -> None:
+    own_box.configure(UNLIMITED)
+    own_box.start()
+    with own_box.client() as client:
+        add(client, "ann@example.com")
+        before = log_in(client, "ann@example.com")
+        assert client.post("/v1/secret/rotate", json={}).status_code == 200
+        after = log_in(client, "ann@example.com")
+        for session in (before, after):
+            assert client.get("/api/jobs", headers=session).status_code == 200
+        assert client.post("/v1/secret/rotate", json={"keep_seconds": 0}, headers=after).status_code == 403
+    with own_box.client() as client:
+        assert client.post("/v1/secret/rotate", json={"keep_seconds": 0}).status_code == 200
+        for session in (before, after):
+            assert client.get("/api/jobs", headers=session).status_code == 401
+        assert client.get("/api/jobs", headers=log_in(client, "ann@example.com")).status_code == 200
 
 
 def test_other_roles_count_at_once(admin: httpx2.Client, public: httpx2.Client) -> None:
@@ -298,7 +326,10 @@ def test_attempts_are_counted_for_each_address_and_for_each_e_mail(own_box: BoxP
         seen = [attempt(f"2001:db8:1:2::{number}", f"b{number}@example.com") for number in range(1, 5)]
         assert [each.status_code for each in seen] == [401, 401, 401, 429]
         # A body that says nothing counts too, before it is looked at.
-        assert client.post(LOGIN, content=b"{", headers={"X-Forwarded-For": "2001:db8:1:2::9"}).status_code == 429
+        assert (
+            client.post(LOGIN, content=b"{", headers={"X-Forwarded-For": "2001:db8:1:2::9"}).status_code
+            == 429
+        )
 
 
 def rows(database: Path, sql: str, *values: object) -> list[tuple[Any, ...]]:

@@ -42,6 +42,15 @@ def test_a_prefix_that_looks_like_the_boxs_own_paths_hides_none_of_them() -> Non
     serve(test, prefix="/api")
 
 
+def test_what_is_there_both_ways_is_taken_as_below_the_prefix() -> None:
+    async def test(live: Live) -> None:
+        async with live.client(headers=live.bearer) as client:
+            assert (await client.get("/api/any/v1/lines")).text == "1\n2\n"
+            assert (await client.get("/api/any/else")).json()["path"] == {"name": "else"}
+
+    serve(test, prefix="/api/any")
+
+
 def test_a_location_is_below_the_prefix() -> None:
     async def configured(live: Live) -> None:
         async with live.client(headers=live.bearer) as client:
@@ -116,6 +125,31 @@ def test_an_encoded_slash_is_a_character_of_its_segment() -> None:
         assert all("\udc2f" not in ask.url_path for ask in live.asked)
 
     serve(test, prefix="/ingest")
+
+
+@pytest.mark.parametrize("method", ["GET", "OPTIONS", "POST"])
+@pytest.mark.parametrize(
+    "target",
+    [
+        "*",
+        "/%",
+        "/%zz",
+        "/api/thing/%ff%fe",
+        "/api/thing/%ed%b0%af",
+        "/%2f%2F",
+        "http://evil.example/api/echo",
+    ],
+)
+def test_no_target_however_odd_is_a_failure_of_the_box(method: str, target: str) -> None:
+    async def test(live: Live) -> None:
+        for _ in range(2):
+            reader, writer = await live.connect()
+            writer.write(live.head(f"{method} {target}", "Content-Length: 0"))
+            head = await reader.readuntil(b"\r\n\r\n")
+            assert head[9:12] in (b"200", b"204", b"400", b"404", b"405"), head
+            writer.close()
+
+    serve(test, prefix="/ingest", cors_origins=["*"])
 
 
 def test_what_is_below_a_prefix() -> None:

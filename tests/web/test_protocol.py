@@ -45,6 +45,39 @@ def test_what_is_no_request_is_a_problem_with_an_id(sent: bytes, caplog: pytest.
         serve(test)
 
 
+@pytest.mark.parametrize(
+    ("version", "fields", "status"),
+    [
+        ("1.1", "", 400),
+        ("1.1", "Host: box\r\nHost: box\r\n", 400),
+        ("1.1", "Host: box\r\nhost: other\r\n", 400),
+        ("1.1", "Host: box, other\r\n", 400),
+        ("1.1", "Host: box/path\r\n", 400),
+        ("1.1", "Host: user@box\r\n", 400),
+        ("1.1", "Host: [::1\r\n", 400),
+        ("1.1", "Host:\r\n", 200),
+        ("1.1", "Host: Box_1.example:8000\r\n", 200),
+        ("1.1", "Host: [::1]:8000\r\n", 200),
+        ("1.0", "", 200),
+        ("1.0", "Host: box\r\nHost: box\r\n", 400),
+    ],
+)
+def test_a_request_has_one_host(version: str, fields: str, status: int) -> None:
+    """RFC 9112, 3.2; a proxy and the box might each believe another one."""
+
+    async def test(live: Live) -> None:
+        reader, writer = await live.connect()
+        writer.write(f"GET /healthz HTTP/{version}\r\n{fields}\r\n".encode())
+        answer = await read_answer(reader)
+        assert answer.status == status
+        if status == 400:
+            assert answer.body["code"] == "malformed_request" and "Host" in answer.body["detail"]
+            assert await rest(reader) == b""
+        writer.transport.abort()
+
+    serve(test)
+
+
 def padded(live: Live, size: int, *, fields: int) -> bytes:
     """A request whose target and header fields have about so many bytes."""
     each = "x" * (size // fields - 20)

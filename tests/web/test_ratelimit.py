@@ -93,6 +93,18 @@ def test_the_number_of_buckets_is_bounded_and_full_ones_go_first() -> None:
     assert len(buckets) < 80, "those that have filled up are forgotten when there is need of room"
 
 
+def test_a_bucket_in_use_outlives_those_that_are_not() -> None:
+    buckets = Buckets(HeldClock(), most=100)
+    busy, idle = [f"busy {n}" for n in range(40)], [f"idle {n}" for n in range(60)]
+    for key in (*busy, *idle):
+        buckets.take(key, 1, 0.0)
+    for key in busy:
+        assert buckets.take(key, 1, 61.0).allowed
+    for number in range(60):
+        buckets.take(f"new {number}", 1, 62.0)
+    assert not any(buckets.take(key, 1, 63.0).allowed for key in busy)
+
+
 def test_a_long_key_is_not_kept_whole_and_is_still_its_own() -> None:
     buckets = Buckets(HeldClock())
     long = "k" * 10_000

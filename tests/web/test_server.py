@@ -166,6 +166,44 @@ def test_a_request_that_outlasts_the_stop_is_told_to_come_again() -> None:
     serve(test, stop_seconds=0.3)
 
 
+@pytest.mark.parametrize("drips", ["body", "head", "unread body", "nothing is read"])
+def test_a_stop_keeps_to_its_time_whatever_clients_do(drips: str) -> None:
+    """It once took two seconds more, for a client that went on sending."""
+    sends = {
+        "body": ("POST /api/echo", "Content-Length: 10000000"),
+        "unread body": ("POST /v1/nowhere", "Content-Length: 60000000"),
+        "head": ("GET /v1/slow",),
+        "nothing is read": ("GET /v1/slow",),
+    }
+
+    async def main() -> float:
+        live = Live.quiet(Server(port=0, stop_seconds=2.0))
+        await live.server.start()
+        _, writer = await live.connect()
+        head = live.head(*sends[drips])
+        writer.write(head[:-2] if drips == "head" else head)
+        if drips == "nothing is read":
+            writer.write(live.head("GET /api/echo?long=" + "x" * 40_000) * 200)
+            await live.entered.wait()
+        dripping = asyncio.create_task(drip(writer))
+        await asyncio.sleep(0.2)
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        live.door.drain()
+        await live.server.stop()
+        took = loop.time() - began
+        dripping.cancel()
+        writer.transport.abort()
+        return took
+
+    async def drip(writer: asyncio.StreamWriter) -> None:
+        while not writer.transport.is_closing():
+            writer.write(b"x")
+            await asyncio.sleep(0.02)
+
+    assert run(main()) < 2.5
+
+
 @pytest.fixture
 def process() -> Iterator[subprocess.Popen[str]]:
     """A program that serves until a signal, and prints its address and how it ended."""

@@ -28,6 +28,7 @@ from ingestbox.errors import StartupError
 from ingestbox.store.lock import read_holder
 from ingestbox.web.server import HttpServer, run
 from ingestbox.web.tls import COMMAND_FILE, tls_of
+from tests.forward.support import until as until_async
 from tests.harness import BoxProcess, post_tickets, ticket, until
 from tests.web.support import Live, read_answer
 
@@ -63,9 +64,7 @@ class Paper:
         return self.certificate.public_bytes(serialization.Encoding.PEM).decode()
 
     def key_pem(self, password: bytes | None = None) -> str:
-        locked = (
-            serialization.BestAvailableEncryption(password) if password else serialization.NoEncryption()
-        )
+        locked = serialization.BestAvailableEncryption(password) if password else serialization.NoEncryption()
         return self.key.private_bytes(
             serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, locked
         ).decode()
@@ -197,16 +196,10 @@ def test_a_handshake_counts_as_part_of_the_head(files: Files) -> None:
             assert ended.result() == b""
         for each in (silent_writer, dripping_writer, writer):
             each.close()
-        await until_none_open(live)
+        await until_async(lambda: not live.server.connections, "all are closed")
         await live.server.stop()
 
     run(main())
-
-
-async def until_none_open(live: Live) -> None:
-    async with asyncio.timeout(10):
-        while live.server.connections:
-            await asyncio.sleep(0.01)
 
 
 def status(box: BoxProcess) -> subprocess.CompletedProcess[str]:
@@ -286,9 +279,7 @@ def test_a_stop_does_not_wait_for_handshakes(files: Files) -> None:
         await live.server.start()
         _, writer = await live.connect()
         plain = socket.create_connection(("127.0.0.1", live.port))
-        async with asyncio.timeout(10):
-            while len(live.server.connections or ()) < 2:
-                await asyncio.sleep(0.01)
+        await until_async(lambda: len(live.server.connections or ()) == 2, "both are known")
         async with asyncio.timeout(20):
             await live.server.stop()
         plain.close()

@@ -54,7 +54,7 @@ class DemoBox:
     async def start(self, sections: dict[str, dict[str, object]], port: int) -> None:
         """Starts the box with these settings, and makes itself a key. Raises BoxFailed."""
         settings: dict[str, dict[str, object]] = {
-            "server": {"port": port},
+            "server": {"port": port, "stop_seconds": STOP_SECONDS - 2},
             "log": {"format": "simple"},
             "work": {"children": 1},
             **sections,

@@ -28,7 +28,7 @@ PATIENCE_SECONDS = 90.0
 """How long nothing may move before the demo gives up."""
 
 # A lane that notices soon that its upstream has gone or is back; at a site it waits longer.
-QUICK = {"timeout_seconds": 3.0, "backoff_seconds": 0.5, "probe_seconds": 2.0}
+QUICK = {"timeout_seconds": 2.0, "backoff_seconds": 0.5, "probe_seconds": 1.0}
 
 
 class Tour:

@@ -33,6 +33,14 @@ TRY_AGAIN = frozenset({408, 409, 425, 429})
 REFUSED = frozenset({400, 413, 422})
 """The fault is the batch's own; other batches may be good."""
 
+NEXT = {
+    401: " Get a key where the box is: ingestbox key create --name NAME --role ingest; and give it in "
+    "INGESTBOX_TOKEN.",
+    403: " Ask for a key with such a role: ingestbox key create --name NAME --role ingest.",
+    404: " The address of a box is its root, such as http://host:8000.",
+}
+"""What to do about a refusal that is not about the records."""
+
 Sleep = Callable[[float], Awaitable[None]]
 
 
@@ -161,7 +169,7 @@ class Sender:
     def _refuse(self, batch: Batch, response: httpx2.Response) -> int:
         """Notes a refused batch: the records at fault, and the others that went down with them."""
         if response.status_code not in REFUSED:
-            raise click.ClickException(self._about(response))
+            raise click.ClickException(f"{self._about(response)}{NEXT.get(response.status_code, '')}")
         try:
             faults = msgspec.json.decode(response.content, type=_Refusal).errors
         except msgspec.DecodeError:

@@ -19,8 +19,9 @@ from ingestbox.web.replies import Problem
 
 NO_BODY = frozenset({204, 304})
 FORM = "application/x-www-form-urlencoded"
-LINES = frozenset({"application/x-ndjson", "text/event-stream"})
-"""Media types whose body is text that holds one value of the declared type after another."""
+LINES = "application/x-ndjson"
+EVENTS = "text/event-stream"
+"""Both are text that holds one value of the declared type after another."""
 
 _PLACEHOLDER = re.compile(r"\{(\w+)(?::(\w+))?\}")
 _WORDS = re.compile(r"[A-Za-z0-9]+")
@@ -210,12 +211,24 @@ def _response(bound: BoundRoute, answer: Answer, schemas: Schemas) -> dict[str, 
 
 def _media(media_type: str, kind: Any, schemas: Schemas) -> dict[str, Any]:
     schema: dict[str, Any] = {} if kind is None else schemas.of(kind)
-    if media_type == FORM or (media_type.endswith("json") and media_type not in LINES):
+    if media_type == FORM or (media_type.endswith("json") and media_type != LINES):
         return {"schema": schema}
+    if media_type == EVENTS:
+        return {"schema": _event(schema)}
     text: dict[str, Any] = {"type": "string"}
-    if kind is not None and media_type in LINES:
-        text |= {"contentMediaType": media_type, "contentSchema": schema}
+    if kind is not None and media_type == LINES:
+        text |= {"contentMediaType": LINES, "contentSchema": schema}
     return {"schema": text}
+
+
+def _event(data: dict[str, Any]) -> dict[str, Any]:
+    """One of a stream's events. Without a type: to some readers the stream is a string, to others objects."""
+    text = {"type": "string"}
+    held = {**text, "contentMediaType": errors.JSON, "contentSchema": data} if data else text
+    return {
+        "description": "Server-sent events (WHATWG HTML, 9.2), each with these fields.",
+        "properties": {"id": text, "event": text, "data": held},
+    }
 
 
 def _builtins(value: Any) -> Any:

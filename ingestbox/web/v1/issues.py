@@ -34,6 +34,14 @@ MOST_AT_ONCE = 1_000
 SLICE = 50
 """Of these, issues that one write decides about: it keeps the writer under 20 ms."""
 
+PATCH_FOR_EDIT: dict[str, Any] = {
+    "oneOf": [
+        {"properties": {"action": {"const": "edit"}}, "required": ["patch"]},
+        {"properties": {"action": {"enum": ["discard", "retry"]}, "patch": False}},
+    ]
+}
+EITHER: dict[str, Any] = {"oneOf": [{"required": ["ids"]}, {"required": ["filter"]}]}
+
 ISSUE_ID = Parameter("id", "The issue's id.", place="path")
 
 
@@ -134,7 +142,7 @@ class Issues:
                 "and still a `next_cursor`.",
                 parameters=(
                     Parameter("job", "Issues of this job alone (its public id)."),
-                    Parameter("family", "Issues of this family alone."),
+                    Parameter("family", "Issues of this family alone.", lists.one_of(self._parts.families)),
                     Parameter("code", "Issues with this code alone."),
                     Parameter("state", "`open` or `resolved`; both unless given.", State),
                     *lists.PAGE,
@@ -163,7 +171,7 @@ class Issues:
                 description="`discard` gives the record up; `retry` has it processed once more as it is (422 "
                 "when it would not be let in so); `edit` corrects it first. Of two who decide at once one is "
                 "told that it is resolved already.",
-                body=Resolution,
+                body=Annotated[Resolution, Meta(extra_json_schema=PATCH_FOR_EDIT)],
                 example={"action": "edit", "patch": {"summary": "The delivery was late"}},
                 parameters=(ISSUE_ID, IF_MATCH, lists.ALL),
                 answers=(Answer(IssueBody),),
@@ -190,7 +198,7 @@ class Issues:
                 description="Each is decided by itself, and its outcome told: `resolved`, or the code of "
                 "what stands in the way, such as `validation_failed` for one that needs a correction. A "
                 "call that is cut short, or repeated, finds the others open still.",
-                body=Bulk,
+                body=Annotated[Bulk, Meta(extra_json_schema=EITHER)],
                 example={"filter": {"code": "text_required"}, "action": "discard", "dry_run": True},
                 parameters=(lists.ALL,),
                 answers=(Answer(BulkBody),),

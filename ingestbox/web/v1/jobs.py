@@ -126,7 +126,7 @@ class Jobs:
                 description="With `all=true` and a filter a page may have fewer jobs than `limit`, or none, "
                 "and still a `next_cursor`.",
                 parameters=(
-                    Parameter("family", "Jobs of this family alone."),
+                    Parameter("family", "Jobs of this family alone.", lists.one_of(self._parts.families)),
                     Parameter("state", "Jobs in this state alone.", State),
                     *lists.PAGE,
                     lists.ALL,

@@ -34,10 +34,20 @@ class NewKey(msgspec.Struct, forbid_unknown_fields=True):
     """What a new key is asked for with; without `ttl_seconds` it does not expire."""
 
     name: Annotated[str, Meta(min_length=1, max_length=MAX_NAME, description="What it is for.")]
-    roles: Annotated[list[str], Meta(min_length=1, description="What its holder may do.")]
-    workspace: Annotated[str | None, Meta(description="Yours, unless you administer every workspace.")] = None
+    roles: Annotated[list[Role], Meta(min_length=1, description="What its holder may do.")]
+    workspace: Annotated[
+        str | None,
+        Meta(
+            description="Yours, unless you administer every workspace.",
+            extra_json_schema={"minLength": 1, "maxLength": 255},
+        ),
+    ] = None
     ttl_seconds: Annotated[
-        int | None, Meta(description=f"How long it is good, at most {MAX_TTL_SECONDS} s.")
+        int | None,
+        Meta(
+            description=f"How long it is good, at most {MAX_TTL_SECONDS} s.",
+            extra_json_schema={"minimum": 1, "maximum": MAX_TTL_SECONDS},
+        ),
     ] = None
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Collection, Mapping
-from typing import Annotated
+from typing import Annotated, Any
 
 from msgspec import Meta
 
@@ -20,6 +20,12 @@ PAGE = (
     Parameter("limit", f"How many; {DEFAULT_LIMIT} unless given.", Annotated[int, Meta(ge=1, le=MAX_LIMIT)]),
     Parameter("cursor", "Where to go on: a `next_cursor` of this list."),
 )
+
+
+def one_of(words: Collection[str]) -> Any:
+    """The type of a parameter that is one of these words, which are not known before the box is built."""
+    return Annotated[str, Meta(extra_json_schema={"enum": sorted(words)})]
+
 
 ALL = Parameter("all", "Every workspace, for administrators of the box.", bool)
 

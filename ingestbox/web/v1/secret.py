@@ -12,7 +12,7 @@ from msgspec import Meta
 from ingestbox.clock import iso
 from ingestbox.errors import IngestError, StartupError
 from ingestbox.family import Answer, Reply, Route
-from ingestbox.identity.secretfile import LONGEST_SECONDS, Secrets, rotate
+from ingestbox.identity.secretfile import LONGEST_SECONDS, Secrets, commit, load_secrets, prepare
 from ingestbox.model import Role
 from ingestbox.store.audit import Act
 from ingestbox.store.writer import Tx
@@ -29,7 +29,8 @@ class Rotation(msgspec.Struct, forbid_unknown_fields=True):
         int | None,
         Meta(
             description="How long tokens of older secrets stay good at the most; 0 ends them now, as after a "
-            "leak. Unless given, each is good until it ends by itself."
+            "leak. Unless given, each is good until it ends by itself.",
+            extra_json_schema={"minimum": 0, "maximum": LONGEST_SECONDS},
         ),
     ] = None
 
@@ -88,8 +89,8 @@ class Secret:
                 "Replace the secret that signs tokens",
                 frozenset({Role.ADMIN}),
                 "control_kb",
-                description="Tokens made so far stay good until they end by themselves. A program that goes on "
-                "signing with the old secret is refused: it has to read the new one.",
+                description="Tokens made so far stay good until they end by themselves. A program that goes "
+                "on signing with the old secret is refused: it has to read the new one.",
                 body=Rotation,
                 example={"keep_seconds": 2_592_000},
                 answers=(Answer(Rotated),),
@@ -115,11 +116,18 @@ class Secret:
             # The line comes first: there is no rotation that the trail does not know of.
             await self._store.write(NoteRotation(who, "secret.rotate", keep_seconds))
             try:
-                secrets = await asyncio.to_thread(rotate, folder, who.now_ms, keep_seconds)
+                now = self._store.clock.now_ms()  # until now the old one was what everybody signed with
+                rotation = await asyncio.to_thread(prepare, folder, now, keep_seconds)
+                self._guard.use_secrets(rotation.during)
+                try:
+                    await asyncio.to_thread(commit, folder, rotation)
+                except IngestError:
+                    self._guard.use_secrets(await asyncio.to_thread(load_secrets, folder))
+                    raise
             except (IngestError, StartupError) as error:
                 await self._store.write(NoteRotation(who, "secret.rotate_failed", keep_seconds))
                 if isinstance(error, StartupError):
                     raise IngestError("secret_unwritable") from error
                 raise
-            self._guard.use_secrets(secrets)
-            return secrets
+            self._guard.use_secrets(rotation.after)
+            return rotation.after

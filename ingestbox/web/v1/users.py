@@ -28,14 +28,17 @@ ADMIN = frozenset({Role.ADMIN})
 MAX_EMAIL = 254
 
 ID = Parameter("id", "The user's id, as the list has it.", place="path")
-EMAIL = Parameter("email", "Only the user with this address, however it is written.")
+_Address = Annotated[str, Meta(max_length=MAX_EMAIL, extra_json_schema={"format": "email"})]
 
-_Roles = Annotated[list[str], Meta(min_length=1, description="What the user may do.")]
+EMAIL = Parameter("email", "Only the user with this address, however it is written.", _Address)
+
+_Roles = Annotated[list[Role], Meta(min_length=1, description="What the user may do.")]
 _Password = Annotated[
     str | None,
     Meta(
         description=f"{passwords.MIN_CHARACTERS} characters or more, of any kind, and "
-        f"{passwords.MAX_BYTES} bytes at most."
+        f"{passwords.MAX_BYTES} bytes at most.",
+        extra_json_schema={"minLength": passwords.MIN_CHARACTERS},
     ),
 ]
 
@@ -43,9 +46,15 @@ _Password = Annotated[
 class NewUser(msgspec.Struct, forbid_unknown_fields=True):
     """A user to be made. Without `password` one is made up, and shown in the answer."""
 
-    email: Annotated[str, Meta(max_length=MAX_EMAIL, description="What the user logs in with.")]
+    email: Annotated[_Address, Meta(description="What the user logs in with.")]
     roles: _Roles
-    workspace: Annotated[str | None, Meta(description="Yours, unless you administer every workspace.")] = None
+    workspace: Annotated[
+        str | None,
+        Meta(
+            description="Yours, unless you administer every workspace.",
+            extra_json_schema={"minLength": 1, "maxLength": 255},
+        ),
+    ] = None
     password: _Password = None
 
 

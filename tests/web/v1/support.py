@@ -27,12 +27,12 @@ CALLS = (
 """Every call that names something."""
 
 
-def get(client: httpx2.Client, path: str, **query: object) -> Json:
+def get(client: httpx2.Client, path: str, **query: str | int) -> Json:
     found: Json = client.get(path, params=query).raise_for_status().json()
     return found
 
 
-def post(client: httpx2.Client, path: str, body: object = None, **query: object) -> Json:
+def post(client: httpx2.Client, path: str, body: object = None, **query: str | int) -> Json:
     reply = client.post(path, json=body, params=query)
     assert reply.status_code == 200, reply.text
     found: Json = reply.json()
@@ -86,10 +86,10 @@ def states(client: httpx2.Client, job: str) -> list[str]:
     return [each["state"] for each in everything(client, f"/v1/jobs/{job}/records", "records")]
 
 
-def everything(client: httpx2.Client, path: str, member: str, **query: object) -> list[Json]:
+def everything(client: httpx2.Client, path: str, member: str, **query: str | int) -> list[Json]:
     """A list to its end, page by page."""
     found: list[Json] = []
-    cursor: dict[str, object] = {}
+    cursor: dict[str, str] = {}
     while True:
         page = get(client, path, **query, **cursor)
         found += page[member]

@@ -82,9 +82,9 @@ def test_filters_narrow_each_other(box: BoxProcess, client: httpx2.Client) -> No
         "key.create",
     ]
     assert [each["object_id"] for each in lines(client, action="key.create")] == [second, first]
-    assert [each["object_id"] for each in lines(client, action="key.revoke", object_id=first, object="key")] == [
-        first
-    ]
+    assert [
+        each["object_id"] for each in lines(client, action="key.revoke", object_id=first, object="key")
+    ] == [first]
     assert lines(client, action="key.revoke", object="key", object_id=second) == []
     assert len(lines(client, actor="local:tester")) == 3
     assert lines(client, actor="local:somebody") == []
@@ -116,9 +116,9 @@ def test_all_shows_every_workspace_to_administrators(box: BoxProcess, client: ht
     with box.client(workspace="there") as other:
         there = make(other, "there")
         assert here not in [each["object_id"] for each in lines(other)]
-        found = [each["object_id"] for each in lines(other, 2, all="true", object="key")]
-        assert {here, there} <= set(found)
-        assert len(found) == len(set(found))
+        found = lines(other, 2, all="true", object="key")
+        assert {here, there} <= {each["object_id"] for each in found}
+        assert len(found) == len({each["id"] for each in found})
         one = lines(other, all="true", object="key", object_id=here)
         assert [each["object_id"] for each in one] == [here]
     with box.client(workspace="*") as every:
@@ -220,8 +220,6 @@ def test_a_line_cannot_be_changed_or_taken_out(tmp_path: Path, statement: str) -
     try:
         before = connection.execute("SELECT * FROM audit").fetchall()
         assert len(before) == 1
-        if statement.startswith("INSERT"):
-            connection.execute("PRAGMA recursive_triggers = ON")  # or a replaced row goes without a trigger
         with pytest.raises(sqlite3.IntegrityError, match="append-only"):
             connection.execute(statement)
         assert connection.execute("SELECT * FROM audit").fetchall() == before

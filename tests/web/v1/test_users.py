@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import sqlite3
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -92,12 +93,19 @@ def test_an_address_made_at_once_is_made_once(client: httpx2.Client) -> None:
     [
         ({}, ["email", "roles"]),
         ({"email": "ann", "roles": []}, ["email", "roles"]),
-        ({"email": 7, "roles": [7], "workspace": "\n", "password": 7}, ["email", "roles", "workspace", "password"]),
+        (
+            {"email": 7, "roles": [7], "workspace": "\n", "password": 7},
+            ["email", "roles", "workspace", "password"],
+        ),
         ({"email": "a@example.com", "roles": ["analyst"], "pasword": GOOD}, ["pasword"]),
         ({"email": "a@example.com", "roles": ["analyst"], "password": "short"}, ["password"]),
         ({"email": "a@example.com", "roles": ["analyst"], "password": "x" * 20}, ["password"]),
         (
-            {"email": "anna.of.york@example.com", "roles": ["analyst"], "password": "Anna.of.York@example.com"},
+            {
+                "email": "anna.of.york@example.com",
+                "roles": ["analyst"],
+                "password": "Anna.of.York@example.com",
+            },
             ["password"],
         ),
         ({"email": "a@example.com", "roles": ["analyst"], "password": "xy" * 600}, ["password"]),
@@ -183,10 +191,14 @@ def test_pages_have_every_user_once_and_end(client: httpx2.Client) -> None:
 
 def test_a_repeat_gets_the_same_answer_and_makes_no_second_user(client: httpx2.Client) -> None:
     first = client.post(
-        "/v1/users", json={"email": "once@example.com", "roles": ["analyst"]}, headers={"Idempotency-Key": "a"}
+        "/v1/users",
+        json={"email": "once@example.com", "roles": ["analyst"]},
+        headers={"Idempotency-Key": "a"},
     )
     again = client.post(
-        "/v1/users", json={"email": "once@example.com", "roles": ["analyst"]}, headers={"Idempotency-Key": "a"}
+        "/v1/users",
+        json={"email": "once@example.com", "roles": ["analyst"]},
+        headers={"Idempotency-Key": "a"},
     )
     assert (again.status_code, again.json()) == (201, first.json())
     assert again.headers["idempotency-replayed"] == "true"
@@ -202,6 +214,28 @@ def test_a_repeat_gets_the_same_answer_and_makes_no_second_user(client: httpx2.C
     client.delete(f"/v1/users/{made['id']}")
     assert make(client, "given@example.com", again="b") == made
     assert client.get("/v1/users", params={"email": "given@example.com"}).json()["users"] == []
+
+
+def test_no_quick_digest_of_a_password_is_stored(own_box: BoxProcess) -> None:
+    own_box.start()
+    with own_box.client() as client:
+        sent = client.build_request(
+            "POST",
+            "/v1/users",
+            json={"email": "slow@example.com", "roles": ["analyst"], "password": GOOD},
+            headers={"Idempotency-Key": "k"},
+        )
+        assert client.send(sent).status_code == 201
+    own_box.stop()
+    connection = sqlite3.connect(own_box.data / "ingestbox.db")
+    ((fingerprint,),) = connection.execute("SELECT fingerprint FROM idempotency").fetchall()
+    connection.close()
+    quick = {
+        hashlib.sha256(head + body).digest()
+        for head in (b"", b"POST\n/v1/users\n\n")
+        for body in (sent.content, GOOD.encode(), b'"' + GOOD.encode() + b'"')
+    }
+    assert fingerprint not in quick
 
 
 def test_equal_requests_at_once_make_one_user(client: httpx2.Client) -> None:
@@ -262,7 +296,9 @@ def test_a_kill_loses_no_user_and_leaves_none_without_its_line(own_box: BoxProce
             while True:
                 try:
                     email = f"u{len(kept)}@example.com"
-                    answer = client.post("/v1/users", json={"email": email, "roles": ["analyst"], "password": GOOD})
+                    answer = client.post(
+                        "/v1/users", json={"email": email, "roles": ["analyst"], "password": GOOD}
+                    )
                 except httpx2.TransportError:
                     return
                 if answer.status_code == 201:

@@ -22,3 +22,10 @@ CREATE INDEX api_keys_listed ON api_keys (workspace, id);
 
 -- The history of one object.
 CREATE INDEX audit_by_object ON audit (object, object_id, id);
+
+-- A row that INSERT OR REPLACE takes out meets no trigger of DELETE.
+CREATE TRIGGER audit_not_replaced BEFORE INSERT ON audit
+WHEN EXISTS (SELECT 1 FROM audit WHERE id = NEW.id)
+BEGIN
+    SELECT RAISE(ABORT, 'the audit trail is append-only');
+END;

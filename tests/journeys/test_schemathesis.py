@@ -1,0 +1,19 @@
+"""The document against the box: requests made up from it, every answer held against it, for half a minute."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from tests.harness import running
+from tests.journeys.explorer import ENVIRON, explore
+from tests.table import described
+
+
+def test_the_box_does_what_its_document_says(tmp_path: Path) -> None:
+    with running(tmp_path / "box", environ=ENVIRON) as box:
+        said = explore(box, tmp_path / "report", "--seed", "1", "--max-examples", "10")
+    operations = len(described()[0])
+    assert re.search(rf"Tested: +{operations}\b", said), said
+    for phase in ("Examples", "Coverage", "Fuzzing", "Stateful"):
+        assert f"✅ {phase}" in said, said
