@@ -34,13 +34,15 @@ def decode(body: bytes | msgspec.Raw, place: str = "The body", depth: int = MAX_
     Raises IngestError `malformed_json` that says what is wrong and where.
     """
     text = bytes(body) if isinstance(body, msgspec.Raw) else body
-    if _reaches(text, MAX_VALUES, b",") or _reaches(text, MAX_CONTAINERS + 1, b"[", b"{"):
+    large = len(text) > MAX_VALUES  # a shorter one cannot have too much of anything
+    if large and (_reaches(text, MAX_VALUES, b",") or _reaches(text, MAX_CONTAINERS + 1, b"[", b"{")):
         _check_amounts(text, place)
     try:
         value: object = _any.decode(text)
     except FAILURES as error:
         raise refusal(error, place) from None
-    if _reaches(text, depth + 1, b"[", b"{") and _deeper_than(value, depth):
+    nested = _reaches(text, depth + 1, b"[", b"{") if large else text.count(b"[") + text.count(b"{") > depth
+    if nested and _deeper_than(value, depth):
         raise _too_deep(place)
     return value
 

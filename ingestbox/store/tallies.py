@@ -6,14 +6,14 @@ They are exact in every transaction and cost no scan; the migration `0007_observ
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ingestbox.store.readers import ReadTx
 
 if TYPE_CHECKING:
     from ingestbox.store import Store
 
-_CHECKS = ("wrong_jobs", "missing_jobs", "wrong_objects", "missing_objects", "wrong_issues", "missing_issues")
+_COUNTED = ("jobs", "objects", "issues")
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,10 +74,16 @@ async def differences(store: Store) -> list[str]:
     """
 
     def compare(tx: ReadTx) -> list[str]:
-        return [
-            f"{check.replace('_', ' ')}: {' '.join(str(value) for value in row)}"
-            for check in _CHECKS
-            for row in tx.all(f"tallies.{check}")
-        ]
+        found = []
+        for what in _COUNTED:
+            kept = set(tx.all(f"tallies.kept_{what}"))
+            true = set(tx.all(f"tallies.true_{what}"))
+            found += [_line(f"wrong {what}", row) for row in sorted(kept - true)]
+            found += [_line(f"missing {what}", row) for row in sorted(true - kept)]
+        return found
 
     return await store.read_long(compare)
+
+
+def _line(label: str, row: tuple[Any, ...]) -> str:
+    return f"{label}: {' '.join(str(value) for value in row)}"

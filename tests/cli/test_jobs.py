@@ -17,9 +17,9 @@ import pytest
 
 from tests.cli.support import environment, ingestbox
 from tests.harness import BoxProcess, post_tickets, running, ticket, wait_job
-from tests.web.v1.support import get, post
+from tests.web.v1.support import get, held, post
 
-SLOWLY = "[work]\nchunk_records = 1\nchildren = 1\n"
+SLOWLY = "[work]\nchunk_records = 1\nchildren = 1\n[server]\nstop_seconds = 1\n"
 
 
 @dataclass(frozen=True)
@@ -127,6 +127,20 @@ def send(client: httpx2.Client, count: int = 1_000) -> str:
     return job
 
 
+def following(box: BoxProcess, job: str, folder: Path) -> subprocess.Popen[bytes]:
+    """The command, once it has shown something."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "ingestbox", "jobs", job, "--follow", "--data", box.data],
+        env=environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        cwd=folder,
+    )
+    assert process.stdout is not None
+    assert b"records" in process.stdout.readline()
+    return process
+
+
 def test_following_into_a_pipe(slow: BoxProcess, tmp_path: Path) -> None:
     with slow.client() as client:
         job = send(client)
@@ -142,16 +156,10 @@ def test_following_into_a_pipe(slow: BoxProcess, tmp_path: Path) -> None:
 def test_following_a_job_that_is_cancelled(slow: BoxProcess, tmp_path: Path) -> None:
     with slow.client() as client:
         job = send(client)
-        process = subprocess.Popen(
-            [sys.executable, "-m", "ingestbox", "jobs", job, "--follow", "--data", slow.data],
-            env=environment(),
-            stdout=subprocess.PIPE,
-            cwd=tmp_path,
-        )
-        assert process.stdout is not None
-        assert b"records" in process.stdout.readline()
-        post(client, f"/v1/jobs/{job}/cancel")
-        out, _ = process.communicate(timeout=60)
+        with held(slow):
+            process = following(slow, job, tmp_path)
+            post(client, f"/v1/jobs/{job}/cancel")
+            out, _ = process.communicate(timeout=60)
         assert process.returncode == 1
         assert b"error        The job was cancelled." in out
 
@@ -189,16 +197,9 @@ def test_following_on_a_terminal(slow: BoxProcess, tmp_path: Path) -> None:
 def test_following_when_the_box_stops(slow: BoxProcess, tmp_path: Path) -> None:
     with slow.client() as client:
         job = send(client)
-    process = subprocess.Popen(
-        [sys.executable, "-m", "ingestbox", "jobs", job, "--follow", "--data", slow.data],
-        env=environment(),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        cwd=tmp_path,
-    )
-    assert process.stdout is not None
-    assert b"records" in process.stdout.readline()
-    assert slow.stop() == 0
+    with held(slow):
+        process = following(slow, job, tmp_path)
+        assert slow.stop() == 0
     _, told = process.communicate(timeout=60)
     assert (process.returncode, b"The box has stopped" in told) == (1, True)
     ran = ingestbox("jobs", job, "--follow", "--data", slow.data, cwd=tmp_path)

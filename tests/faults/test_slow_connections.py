@@ -88,16 +88,23 @@ class SlowClients:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
+    async def _connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        plain = socket.socket()
+        try:
+            plain.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
+            plain.setblocking(False)
+            await asyncio.get_running_loop().sock_connect(plain, ("127.0.0.1", self._port))
+            return await asyncio.open_connection(sock=plain, limit=1)
+        except BaseException:
+            plain.close()
+            raise
+
     async def _client(
         self, kind: Callable[[asyncio.StreamReader, asyncio.StreamWriter, str], Coroutine[Any, Any, None]]
     ) -> None:
         while True:
             with contextlib.suppress(OSError):
-                plain = socket.socket()
-                plain.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
-                plain.setblocking(False)
-                await asyncio.get_running_loop().sock_connect(plain, ("127.0.0.1", self._port))
-                reader, writer = await asyncio.open_connection(sock=plain, limit=1)
+                reader, writer = await self._connect()
                 self.opened[kind.__name__] += 1
                 try:
                     await kind(reader, writer, self._token)

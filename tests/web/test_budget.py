@@ -209,7 +209,7 @@ def test_first_come_first_served(monkeypatch: pytest.MonkeyPatch) -> None:
         budget = Budget(MIB)
         room = MIB - 4 * SMALL_BYTES
         first = budget.hold()
-        await first.take(room)
+        await first.take(room // 2)  # the small one would fit beside it
         done: list[str] = []
 
         async def wait(name: str, size: int) -> Hold:

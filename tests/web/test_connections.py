@@ -236,6 +236,24 @@ def test_those_idle_longest_make_room_first_then_unfinished_heads_then_bodies() 
     serve(test, Limits(connections=5))
 
 
+def test_nobody_has_to_go_for_one_that_does_not_come() -> None:
+    async def test(live: Live) -> None:
+        pairs = []
+        for _ in range(3):  # as many as may be open, the last when the others have been idle for long
+            reader, writer = await live.connect()
+            writer.write(live.head("GET /api/echo"))
+            assert (await read_answer(reader)).status == 200
+            pairs.append((reader, writer))
+            await asyncio.sleep(1.1)
+        for reader, writer in pairs:
+            writer.write(live.head("GET /api/echo"))
+            assert (await read_answer(reader)).status == 200
+            writer.close()
+        assert of(live).evicted == 0
+
+    serve(test, Limits(connections=3))
+
+
 def test_a_body_that_moves_and_a_fresh_idle_connection_stay() -> None:
     async def test(live: Live) -> None:
         held = await busy(live, 1)

@@ -165,7 +165,7 @@ def test_requests_over_https_and_only_modern_ones(files: Files) -> None:
             await asyncio.open_connection("127.0.0.1", live.port, ssl=old)
         weak = files.client_context()
         weak.maximum_version = ssl.TLSVersion.TLSv1_2
-        weak.set_ciphers("AES128-SHA")
+        weak.set_ciphers("ECDHE-ECDSA-AES128-SHA")  # CBC
         with pytest.raises((ssl.SSLError, OSError)):
             await asyncio.open_connection("127.0.0.1", live.port, ssl=weak)
         await live.server.stop()
@@ -275,13 +275,15 @@ def test_a_renewed_certificate_is_used_and_a_bad_one_is_not(files: Files, tmp_pa
 
 def test_a_stop_does_not_wait_for_handshakes(files: Files) -> None:
     async def main() -> None:
-        live = Live(Limits(), files.settings(stop_seconds=60.0), False)
+        live = Live(Limits(header_seconds=60.0), files.settings(stop_seconds=60.0), False)
         await live.server.start()
-        _, writer = await live.connect()
+        reader, writer = await live.connect()
         plain = socket.create_connection(("127.0.0.1", live.port))
         await until_async(lambda: len(live.server.connections or ()) == 2, "both are known")
         async with asyncio.timeout(20):
             await live.server.stop()
+            with contextlib.suppress(OSError):
+                assert await reader.read() == b""
         plain.close()
         writer.close()
 

@@ -29,35 +29,29 @@ SELECT MIN(submitted_ms) FROM (
     ) AS late
 ) AS unfinished;
 
--- name: wrong_jobs
--- For the doctor, which compares with a true count: rows where the two differ.
-SELECT workspace, family, state, jobs, records, processed FROM job_tallies WHERE jobs <> 0 OR records <> 0 OR processed <> 0
-EXCEPT
+-- name: kept_jobs
+-- For the doctor, which compares what the triggers kept with a true count; here and below.
+SELECT workspace, family, state, jobs, records, processed FROM job_tallies
+WHERE jobs <> 0 OR records <> 0 OR processed <> 0;
+
+-- name: true_jobs
 SELECT workspace, family, state, COUNT(*), SUM(total), SUM(processed) FROM jobs GROUP BY workspace, family, state;
 
--- name: missing_jobs
-SELECT workspace, family, state, COUNT(*), SUM(total), SUM(processed) FROM jobs GROUP BY workspace, family, state
-EXCEPT
-SELECT workspace, family, state, jobs, records, processed FROM job_tallies;
+-- name: kept_objects
+SELECT workspace, family, kind, remote, objects FROM object_tallies WHERE objects <> 0;
 
--- name: wrong_objects
-SELECT workspace, family, kind, remote, objects FROM object_tallies WHERE objects <> 0
-EXCEPT
-SELECT workspace, family, kind, origin <> '', COUNT(*) FROM objects WHERE deleted = 0
-GROUP BY workspace, family, kind, origin <> '';
+-- name: true_objects
+-- Counted in the order of the key first: without a sort it takes less than half the time.
+SELECT workspace, family, kind, remote, SUM(n)
+FROM (
+    SELECT workspace, family, kind, origin <> '' AS remote, COUNT(*) AS n
+    FROM objects WHERE deleted = 0
+    GROUP BY origin, workspace, family, kind
+) AS parts
+GROUP BY workspace, family, kind, remote;
 
--- name: missing_objects
-SELECT workspace, family, kind, origin <> '', COUNT(*) FROM objects WHERE deleted = 0
-GROUP BY workspace, family, kind, origin <> ''
-EXCEPT
-SELECT workspace, family, kind, remote, objects FROM object_tallies;
+-- name: kept_issues
+SELECT workspace, family, open FROM issue_tallies WHERE open <> 0;
 
--- name: wrong_issues
-SELECT workspace, family, open FROM issue_tallies WHERE open <> 0
-EXCEPT
+-- name: true_issues
 SELECT workspace, family, COUNT(*) FROM issues WHERE resolved_ms IS NULL GROUP BY workspace, family;
-
--- name: missing_issues
-SELECT workspace, family, COUNT(*) FROM issues WHERE resolved_ms IS NULL GROUP BY workspace, family
-EXCEPT
-SELECT workspace, family, open FROM issue_tallies;

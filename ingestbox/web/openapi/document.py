@@ -78,8 +78,9 @@ PARAMETERS = {
     "ContentEncoding": {
         "name": "Content-Encoding",
         "in": "header",
-        "description": "How the body is compressed.",
-        "schema": {"type": "string", "enum": [*ENCODINGS, "identity"]},
+        "description": f"How the body is compressed, if it is: {', '.join(ENCODINGS)}, written as RFC 9110 "
+        "allows. Anything else is answered with 415.",
+        "schema": {"type": "string", "examples": [*ENCODINGS]},
     },
 }
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -18,20 +18,17 @@ HTML = "text/html"
 POLICY = {
     "default-src": "'none'",
     "script-src": "'self'",
-    "style-src": "'self' 'unsafe-inline'",  # both pages make style elements of their own
+    "style-src": "'self'",
     "img-src": "'self' data:",
     "connect-src": "'self'",
-    "worker-src": "blob:",  # Redoc's search
     "base-uri": "'none'",
     "form-action": "'none'",
     "frame-ancestors": "'none'",
 }
-"""What the pages may load, and where from (Content Security Policy, level 3)."""
+"""What a page may load, and where from (Content Security Policy, level 3)."""
 
-_PAGE_HEADERS = (
-    ("Content-Security-Policy", "; ".join(f"{name} {value}" for name, value in POLICY.items())),
-    ("Referrer-Policy", "no-referrer"),
-)
+REDOC_POLICY = {**POLICY, "style-src": "'self' 'unsafe-inline'", "worker-src": "blob:"}
+"""Redoc makes style elements of its own, and searches in a worker."""
 
 _UNCHANGED = Answer(None, 304, "It is the one that If-None-Match names.", HTML)
 _MATCH = (Parameter("If-None-Match", "The ETag of what the client has.", str, "header"),)
@@ -105,18 +102,20 @@ class Documentation:
 
     async def docs(self, ask: Request) -> Reply:
         """GET /docs."""
-        return self._page("docs.html", ask)
+        return self._page("docs.html", POLICY, ask)
 
     async def redoc(self, ask: Request) -> Reply:
         """GET /redoc."""
-        return self._page("redoc.html", ask)
+        return self._page("redoc.html", REDOC_POLICY, ask)
 
     async def asset(self, ask: Request) -> Reply:
         """GET /docs/assets/{name}."""
         return self._assets.reply(ask.path["name"], ask.query.get("v"), ask.headers)
 
-    def _page(self, name: str, ask: Request) -> Reply:
+    def _page(self, name: str, policy: Mapping[str, str], ask: Request) -> Reply:
         page = self._pages.get(name)
         if page is None:
             page = self._pages[name] = self._assets.page(name)
-        return page.reply(ask.headers, "no-cache", *_PAGE_HEADERS)
+        sources = "; ".join(f"{kind} {source}" for kind, source in policy.items())
+        said = (("Content-Security-Policy", sources), ("Referrer-Policy", "no-referrer"))
+        return page.reply(ask.headers, "no-cache", *said)

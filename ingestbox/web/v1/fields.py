@@ -51,6 +51,8 @@ def read(body: bytes, shape: type[S], rules: Mapping[str, Rule]) -> S:
     values: dict[str, object] = {}
     for field in msgspec.structs.fields(shape):
         value = given.pop(field.name, None)
+        if isinstance(value, float) and value.is_integer():
+            value = int(value)  # 60.0 is the same number as 60 in JSON, and an integer in JSON Schema
         if value is not None:
             try:
                 values[field.name] = msgspec.convert(value, kinds[field.name])

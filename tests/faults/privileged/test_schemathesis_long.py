@@ -13,7 +13,7 @@ from tests.journeys.explorer import ENVIRON, explore
 
 pytestmark = pytest.mark.privileged
 
-EXAMPLES = 200
+EXAMPLES = 100
 
 
 def test_the_box_does_what_its_document_says_however_long_it_is_tried(tmp_path: Path) -> None:

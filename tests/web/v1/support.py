@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+import os
+import signal
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import httpx2
 
-from tests.harness import post_tickets, ticket, until, wait_job
+from tests.harness import BoxProcess, post_tickets, ticket, until, wait_job
 
 Json = dict[str, Any]
 
@@ -25,6 +28,20 @@ CALLS = (
     ("GET", "/v1/deliveries/{delivery}"),
 )
 """Every call that names something."""
+
+
+@contextlib.contextmanager
+def held(box: BoxProcess) -> Iterator[None]:
+    """The box's children stand still meanwhile, so that a job under way stays so."""
+    children = until(box.children, "the box has its children")
+    for pid in children:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for pid in children:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGCONT)
 
 
 def get(client: httpx2.Client, path: str, **query: str | int) -> Json:

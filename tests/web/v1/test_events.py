@@ -25,7 +25,7 @@ from ingestbox.web.v1 import Parts
 from ingestbox.web.v1 import events as v1_events
 from tests.harness import BoxProcess, post_tickets, running, ticket, until
 from tests.store.support import with_store
-from tests.web.v1.support import Json, counts, get, partial, post, refused, settled
+from tests.web.v1.support import Json, counts, get, held, partial, post, refused, settled
 
 SLOWLY = "[work]\nchunk_records = 1\nchildren = 1\n"
 
@@ -98,7 +98,7 @@ def test_who_comes_back_gets_the_job_as_it_is(slow: BoxProcess) -> None:
 def test_a_stream_tells_what_people_do(slow: BoxProcess) -> None:
     with slow.client() as client, slow.client() as other:
         job = start(client, "people")
-        with client.stream("GET", f"/v1/jobs/{job}/events") as response:
+        with held(slow), client.stream("GET", f"/v1/jobs/{job}/events") as response:
             following = events(response)
             assert next(following)[0] == "job"
             post(other, f"/v1/jobs/{job}/cancel")
@@ -118,7 +118,7 @@ def test_a_stream_needs_credentials_and_a_job_in_sight(slow: BoxProcess) -> None
 def test_streams_are_bounded_and_freed_when_clients_go(tmp_path: Path) -> None:
     with running(tmp_path, config=SLOWLY) as box, box.client() as client:
         job = start(client, "many")
-        with ExitStack() as stack:
+        with held(box), ExitStack() as stack:
             for _ in range(MOST_WATCHERS):
                 connection = stack.enter_context(open_stream(box, job))
                 assert connection.recv(15) == b"HTTP/1.1 200 OK"
@@ -167,15 +167,16 @@ def test_a_client_that_takes_nothing_is_given_up(tmp_path: Path, monkeypatch: py
 
 
 def test_a_stop_does_not_wait_for_streams(tmp_path: Path) -> None:
-    config = SLOWLY + "[server]\nstop_seconds = 60\n"
+    config = SLOWLY + "[server]\nstop_seconds = 60\n[limits]\nfeedback_records = 10000\n"
     with running(tmp_path, config=config) as box, box.client() as client:
-        job = start(client, "stop")
+        job = start(client, "stop", 10_000)
         with client.stream("GET", f"/v1/jobs/{job}/events") as response:
             following = events(response)
             assert next(following)[0] == "job"
             assert box.stop() == 0  # fails after 30 s, half of what the box would wait
             assert "end" not in [name for name, _, _ in following]
+        box.configure("")
         box.start()
         with box.client() as again, again.stream("GET", f"/v1/jobs/{job}/events") as response:
             *_, (name, _, last) = events(response)
-        assert (name, last["state"], last["processed"]) == ("end", "completed", 1_000)
+        assert (name, last["state"], last["processed"]) == ("end", "completed", 10_000)

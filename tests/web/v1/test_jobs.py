@@ -17,6 +17,7 @@ from tests.web.v1.support import (
     counts,
     everything,
     get,
+    held,
     numbers,
     partial,
     post,
@@ -182,7 +183,8 @@ def test_cancelling_in_full_flight(slow: BoxProcess) -> None:
         records = [ticket(number, id=f"flight-{number}") for number in range(400)] + [{"id": "flight-bad"}]
         job = post_tickets(client, records, params={"mode": "partial"})["job_id"]
         under_way(client, job)
-        cancelled = post(client, f"/v1/jobs/{job}/cancel")
+        with held(slow):
+            cancelled = post(client, f"/v1/jobs/{job}/cancel")
         pending, finished, waits, discarded = counts(cancelled)
         assert (cancelled["state"], pending, waits) == ("cancelled", 0, 0)
         assert 0 < finished < 400
@@ -282,8 +284,8 @@ def test_processing_again_without_an_issue_changes_nothing(client: httpx2.Client
 def test_a_job_under_way_is_not_processed_again(slow: BoxProcess) -> None:
     with slow.client() as client:
         job = many(client, "active")
-        under_way(client, job)
-        refused(client.post(f"/v1/jobs/{job}/reprocess?records=all"), 409, "job_active")
+        with held(slow):
+            refused(client.post(f"/v1/jobs/{job}/reprocess?records=all"), 409, "job_active")
         assert counts(settled(client, job)) == (0, 500, 0, 0)
 
 
