@@ -183,9 +183,7 @@ async def _show(client: httpx2.AsyncClient, job: dict[str, Any]) -> None:
         more = job["issues"] - len(waiting)
         if more > 0:
             click.echo(f"and {cell(more)} more")
-        click.echo(
-            "\nCorrect a record with PATCH /v1/records/RECORD; give one up, or retry it, with POST"
-        )
+        click.echo("\nCorrect a record with PATCH /v1/records/RECORD; give one up, or retry it, with POST")
         click.echo(f"/v1/issues/ISSUE/resolve. The issues: GET /v1/issues?job={job['id']}&state=open")
     if job["state"] not in ENDED:
         click.echo(f"\nFollow it with: ingestbox jobs {job['id']} --follow")

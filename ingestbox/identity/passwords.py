@@ -23,6 +23,10 @@ T = TypeVar("T")
 MIN_CHARACTERS = 12
 MAX_BYTES = 1_024
 
+MAX_TYPED_BYTES = 4 * MAX_BYTES
+"""Before `normalised`, which makes text shorter at most so many times. What is longer is no password, and is
+not normalised: a long run of accents takes time with the square of its length, and holds up every thread."""
+
 AT_ONCE = 2
 """Hashes computed at once: 32 MB at most, and as many cores."""
 
@@ -61,11 +65,10 @@ def normalised(password: str) -> str:
 
 def weakness(password: str, email: str = "") -> str | None:
     """What is wrong with a new password, as the end of a sentence, or None. Any character may be in it."""
-    text = normalised(password)
+    if _is_too_long(password) or len((text := normalised(password)).encode()) > MAX_BYTES:
+        return f"must have {MAX_BYTES} bytes or less"
     if len(text) < MIN_CHARACTERS:
         return f"must have {MIN_CHARACTERS} characters or more"
-    if len(text.encode()) > MAX_BYTES:
-        return f"must have {MAX_BYTES} bytes or less"
     if len(set(text)) == 1:
         return "must not be one character repeated"
     if email and text.strip().casefold() in (email.casefold(), email.rpartition("@")[0].casefold()):
@@ -111,13 +114,16 @@ class Hasher:
         return await self._run(lambda: hashed(password, salt))
 
     async def matches(self, password: str, stored: str | None) -> bool:
-        """`matches`; without a stored hash, or with a damaged one, it is False after the same work.
+        """`matches`; without a stored hash, with a damaged one, or for a text that is too long to be a
+        password, it is False after the same work.
 
         Raises IngestError `overloaded` when too many wait.
         """
         if stored is not None and _parts(stored) is None:
             log.error("The hash of a password is damaged; nobody can log in with it.")
             stored = None
+        if _is_too_long(password):
+            password, stored = "", None
         found = await self._run(lambda: matches(password, stored or self._nobody))
         return found and stored is not None
 
@@ -140,6 +146,10 @@ class Hasher:
             return await asyncio.get_running_loop().run_in_executor(self._threads, work)
         finally:
             self._under_way -= 1
+
+
+def _is_too_long(password: str) -> bool:
+    return len(password.encode()) > MAX_TYPED_BYTES
 
 
 def _scrypt(password: str, salt: bytes, cost: Cost) -> bytes:

@@ -19,6 +19,11 @@ _OUTSIDE = ".zz"
 (`.local`, `localhost`), which is what a site calls its own machines; nothing is mailed to these users."""
 
 
+MAX_CHARACTERS = 254
+"""Longest address, as it is given (RFC 5321, 4.5.3.1.3). A longer text is not looked at: to compose a long
+run of accents takes time with the square of its length."""
+
+
 class UserRecord(msgspec.Struct, frozen=True):
     """A user as the store knows them. A token of theirs is good while they are there, are not disabled, and
     have the generation that it names."""
@@ -43,6 +48,8 @@ def address(text: str) -> str:
     """
     from email_validator import EmailNotValidError, validate_email  # 20 ms that a start can do without
 
+    if len(text) > MAX_CHARACTERS:
+        raise ValueError(f"The address has over {MAX_CHARACTERS} characters.")
     try:
         found = validate_email(f"{text}{_OUTSIDE}", check_deliverability=False)
     except EmailNotValidError as error:

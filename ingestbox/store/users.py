@@ -84,7 +84,8 @@ class CreateUser:
 class ChangeUser:
     """Changes what is given of a user; whatever ends a right ends the user's tokens too.
 
-    `keep_one`: an enabled administrator has to be left, because a user asks for it, who could not undo it.
+    `keep_one`: an enabled administrator has to be left to the workspace, because a user asks for it, who
+    could not undo it.
     """
 
     user_id: int
@@ -209,10 +210,10 @@ def _found(tx: Tx, user_id: int, workspace: str) -> UserLine | None:
 
 
 def _is_last(tx: Tx, user: UserLine) -> bool:
-    """Whether no enabled administrator is left without this user."""
+    """Whether no enabled administrator of the user's workspace is left without this user."""
     if ADMIN not in user.roles or user.disabled:
         return False
-    row = tx.one("users.other_administrators", {"id": int(user.id)})
+    row = tx.one("users.other_administrators", {"id": int(user.id), "workspace": user.workspace})
     return row is None or row[0] == 0
 
 

@@ -17,7 +17,7 @@ import pytest
 
 from tests.cli.support import environment, ingestbox
 from tests.harness import BoxProcess, post_tickets, running, ticket, wait_job
-from tests.web.v1.support import get, held, post
+from tests.web.v1.support import get, held, post, under_way
 
 SLOWLY = "[work]\nchunk_records = 1\nchildren = 1\n[server]\nstop_seconds = 1\n"
 
@@ -156,6 +156,7 @@ def test_following_into_a_pipe(slow: BoxProcess, tmp_path: Path) -> None:
 def test_following_a_job_that_is_cancelled(slow: BoxProcess, tmp_path: Path) -> None:
     with slow.client() as client:
         job = send(client)
+        under_way(client, job)
         with held(slow):
             process = following(slow, job, tmp_path)
             post(client, f"/v1/jobs/{job}/cancel")
@@ -197,6 +198,7 @@ def test_following_on_a_terminal(slow: BoxProcess, tmp_path: Path) -> None:
 def test_following_when_the_box_stops(slow: BoxProcess, tmp_path: Path) -> None:
     with slow.client() as client:
         job = send(client)
+        under_way(client, job)
     with held(slow):
         process = following(slow, job, tmp_path)
         assert slow.stop() == 0

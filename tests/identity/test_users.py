@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import unicodedata
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
@@ -60,6 +61,7 @@ def test_the_same_password_from_another_keyboard_counts() -> None:
         ("", "12 characters"),
         ("ﬁ" * 5, "12 characters"),  # ten characters after normalisation
         ("x" * 1_024 + "yz", "1024 bytes"),
+        ("x" * 1_000_000 + "yz", "1024 bytes"),
         ("é" * 512 + "x", "1024 bytes"),
         ("aaaaaaaaaaaaaaaa", "repeated"),
         ("ANN.of.York@example.com", "e-mail"),
@@ -107,6 +109,10 @@ def test_a_damaged_hash_lets_nobody_in_and_does_not_compute_for_long(stored: str
     run(body())
 
 
+ACCENTS = "a" + "\u0301\u0316" * 16_000
+"""Composing these takes time with the square of their number, and lets no other thread run."""
+
+
 def test_an_unknown_user_costs_what_a_known_one_does(monkeypatch: pytest.MonkeyPatch, run: Run) -> None:
     costs: list[Cost] = []
     real = passwords._scrypt
@@ -122,12 +128,59 @@ def test_an_unknown_user_costs_what_a_known_one_does(monkeypatch: pytest.MonkeyP
         try:
             assert not await hasher.matches(GOOD, None)
             assert not await hasher.matches("", None)
+            assert not await hasher.matches(ACCENTS, hashed("", cost=COST))
             assert await hasher.matches(GOOD, hashed(GOOD))
         finally:
             hasher.close()
 
     run(body())
-    assert costs == [COST] * 4
+    assert costs == [COST] * 6
+
+
+def test_a_text_that_is_too_long_is_not_composed(monkeypatch: pytest.MonkeyPatch, run: Run) -> None:
+    composed: list[int] = []
+    real = unicodedata.normalize
+
+    def counting(form: Literal["NFC", "NFD", "NFKC", "NFKD"], text: str) -> str:
+        composed.append(len(text))
+        return real(form, text)
+
+    monkeypatch.setattr(unicodedata, "normalize", counting)
+
+    async def body() -> None:
+        hasher = Hasher()
+        try:
+            assert not await hasher.matches(ACCENTS, hashed(GOOD, cost=CHEAP))
+        finally:
+            hasher.close()
+
+    run(body())
+    assert weakness(ACCENTS) == "must have 1024 bytes or less"
+    assert address_key(f"{ACCENTS}@example.com") is None
+    assert address_key(f"ann@{ACCENTS}.com") is None
+    assert max(composed) <= len(GOOD)
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [
+        unicodedata.normalize("NFD", "\u1f82\u1f83" * 170),  # each four characters of eight bytes
+        "\U0001d5ba\U0001d5bb" * 512,  # mathematical a and b: four bytes for one
+    ],
+)
+def test_the_longest_password_counts_however_it_is_typed(typed: str, run: Run) -> None:
+    composed = unicodedata.normalize("NFKC", typed)
+    assert 1_000 < len(composed.encode()) <= 1_024 < len(typed.encode())
+    assert weakness(typed) is None
+
+    async def body() -> None:
+        hasher = Hasher()
+        try:
+            assert await hasher.matches(typed, hashed(composed, cost=CHEAP))
+        finally:
+            hasher.close()
+
+    run(body())
 
 
 def test_more_hashes_than_may_wait_are_refused_at_once(run: Run) -> None:

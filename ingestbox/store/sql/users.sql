@@ -48,8 +48,11 @@ UPDATE users SET disabled_ms = NULL, updated_ms = :now WHERE id = :id;
 DELETE FROM users WHERE id = :id;
 
 -- name: other_administrators
--- Enabled administrators besides one; the table is small, and this runs when one of them goes.
-SELECT COUNT(*) FROM users WHERE id <> :id AND disabled_ms IS NULL AND ' ' || roles || ' ' LIKE '% admin %';
+-- Enabled administrators besides one who could give back what is taken: of the same workspace, or of all. The
+-- table is small, and this runs when one of them goes.
+SELECT COUNT(*) FROM users
+WHERE id <> :id AND workspace IN (:workspace, '*') AND disabled_ms IS NULL
+AND ' ' || roles || ' ' LIKE '% admin %';
 
 -- name: rehash
 -- The same password under newer parameters; not when it was changed meanwhile.

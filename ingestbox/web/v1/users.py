@@ -11,7 +11,7 @@ from msgspec import UNSET, Meta, UnsetType
 from ingestbox.errors import IngestError
 from ingestbox.family import Answer, Parameter, Reply, Route, limit_of
 from ingestbox.identity import passwords
-from ingestbox.identity.users import address, address_key, is_stored_user
+from ingestbox.identity.users import MAX_CHARACTERS, address, address_key, is_stored_user
 from ingestbox.model import Role
 from ingestbox.store import users
 from ingestbox.store.intake import Key
@@ -25,10 +25,9 @@ from ingestbox.web.v1.keys import REPLAYED, workspace_of
 from ingestbox.web.v1.parts import Parts
 
 ADMIN = frozenset({Role.ADMIN})
-MAX_EMAIL = 254
 
 ID = Parameter("id", "The user's id, as the list has it.", place="path")
-_Address = Annotated[str, Meta(max_length=MAX_EMAIL, extra_json_schema={"format": "email"})]
+_Address = Annotated[str, Meta(max_length=MAX_CHARACTERS, extra_json_schema={"format": "email"})]
 
 EMAIL = Parameter("email", "Only the user with this address, however it is written.", _Address)
 

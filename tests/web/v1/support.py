@@ -30,10 +30,24 @@ CALLS = (
 """Every call that names something."""
 
 
+def under_way(client: httpx2.Client, job: str) -> Json:
+    """The job once some of it is done, and some is not."""
+
+    def begun() -> Json | None:
+        found = get(client, f"/v1/jobs/{job}")
+        return found if found["counts"]["finished"] else None
+
+    found = until(begun, "some of the job is done")
+    assert found["processed"] < found["total"]
+    return found
+
+
 @contextlib.contextmanager
 def held(box: BoxProcess) -> Iterator[None]:
-    """The box's children stand still meanwhile, so that a job under way stays so."""
-    children = until(box.children, "the box has its children")
+    """The box's children stand still meanwhile, so that a job under way stays so. They have to be at work:
+    one that has not begun yet would hold up the box itself."""
+    children = box.children()
+    assert children
     for pid in children:
         os.kill(pid, signal.SIGSTOP)
     try:

@@ -24,6 +24,7 @@ from tests.web.v1.support import (
     refused,
     settled,
     states,
+    under_way,
     waiting,
 )
 
@@ -41,18 +42,6 @@ def client(box: BoxProcess) -> Iterator[httpx2.Client]:
 def slow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BoxProcess]:
     with running(tmp_path_factory.mktemp("slow"), config=SLOWLY) as box:
         yield box
-
-
-def under_way(client: httpx2.Client, job: str) -> Json:
-    """The job once some of it is done, and some is not."""
-
-    def begun() -> Json | None:
-        found = get(client, f"/v1/jobs/{job}")
-        return found if found["counts"]["finished"] else None
-
-    found = until(begun, "some of the job is done")
-    assert found["processed"] < found["total"]
-    return found
 
 
 def many(client: httpx2.Client, prefix: str, count: int = 500) -> str:
@@ -284,6 +273,7 @@ def test_processing_again_without_an_issue_changes_nothing(client: httpx2.Client
 def test_a_job_under_way_is_not_processed_again(slow: BoxProcess) -> None:
     with slow.client() as client:
         job = many(client, "active")
+        under_way(client, job)
         with held(slow):
             refused(client.post(f"/v1/jobs/{job}/reprocess?records=all"), 409, "job_active")
         assert counts(settled(client, job)) == (0, 500, 0, 0)

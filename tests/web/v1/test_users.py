@@ -259,7 +259,11 @@ def test_the_last_administrator_cannot_lock_itself_out(own_box: BoxProcess) -> N
         assert code(operator.delete(path, headers=session)) == (409, "last_administrator")
         assert operator.get(path, headers=session).status_code == 200  # nothing was changed, nothing ended
 
-        # One who is locked out does not count as another.
+        # One of another workspace could not give the rights back, and does not count as another.
+        with own_box.client(workspace="elsewhere") as elsewhere:
+            make(elsewhere, "eve@example.com", "admin")
+        assert code(operator.delete(path, headers=session)) == (409, "last_administrator")
+        # Nor does one who is locked out.
         bob = make(operator, "bob@example.com", "admin")
         operator.patch(f"/v1/users/{bob['id']}", json={"disabled": True})
         assert code(operator.delete(path, headers=session)) == (409, "last_administrator")
