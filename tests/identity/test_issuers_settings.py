@@ -87,6 +87,14 @@ def private_pem() -> str:
             {"preset": "supabase", "project_url": PROJECT, "roles_claims": ["user_metadata.roles"]},
             "users write user_metadata themselves",
         ),
+        (
+            {"preset": "supabase", "project_url": PROJECT, "user_claim": "user_metadata.name"},
+            "users write user_metadata themselves",
+        ),
+        (
+            {"preset": "supabase", "project_url": PROJECT, "email_claim": "user_metadata.email"},
+            "users write user_metadata themselves",
+        ),
     ],
 )
 def test_a_contradiction_stops_the_start_with_a_sentence(changes: dict[str, Any], says: str) -> None:

@@ -363,6 +363,65 @@ def test_nor_does_one_that_another_unknown_name_began() -> None:
         serve(test, issuers=[issuer(server)])
 
 
+def test_many_who_wait_for_a_new_key_share_one_fetch_and_none_is_refused() -> None:
+    hold = threading.Event()
+
+    async def test(live: Live) -> None:
+        async with live.client(timeout=30, limits=httpx2.Limits(max_connections=50)) as client:
+            assert await status(live, client, ONE.token()) == 200
+            server.answer = Published([FIRST], hold=hold)
+            server.arrived.clear()
+            stranger = asyncio.create_task(ask(live, client, ONE.token(head={"kid": "stranger"})))
+            await asyncio.to_thread(server.arrived.wait, 10)
+            server.answer = Published([FIRST, SECOND])
+            tokens = [TWO.token(sub=f"user {number}") for number in range(20)]
+            waiting = [asyncio.create_task(ask(live, client, token)) for token in tokens]
+            for _ in range(10):  # by now they all wait too
+                assert await status(live, client, LOCAL.token()) == 200
+            hold.set()
+            assert (await stranger).status_code == 401
+            assert [(await each).status_code for each in waiting] == [200] * 20
+            assert server.asked == 3
+
+    with key_server(FIRST) as server:
+        serve(test, issuers=[issuer(server)])
+
+
+def test_a_key_that_is_for_another_algorithm_now_ends_what_it_signed_also_while_remembered() -> None:
+    async def test(live: Live) -> None:
+        async with live.client() as client:
+            token = ONE.token()
+            assert await status(live, client, token) == 200
+            server.answer = Published([{**FIRST, "alg": "RS512"}])
+            live.clock.ms += 600_000
+
+            async def ended() -> bool:
+                return await status(live, client, token) == 401
+
+            await eventually(ended)
+
+    with key_server(FIRST) as server:
+        serve(test, issuers=[issuer(server)])
+
+
+def test_an_issuer_without_a_usable_key_is_asked_again_within_a_minute_whatever_it_says() -> None:
+    nameless = Party(ISS, "RS256", rsa_key())
+
+    async def test(live: Live) -> None:
+        async with live.client() as client:
+            assert await status(live, client, nameless.token()) == 401
+            assert state(live).detail == "publishes no key for RS256"
+            server.answer = Published([FIRST])
+            live.clock.ms += 60_000
+            await status(live, client, nameless.token())  # has the keys fetched
+            await eventually(lambda: state(live).ok)
+            assert await status(live, client, nameless.token()) == 200
+
+    with key_server() as server:
+        server.answer.headers = {"Cache-Control": "max-age=3600"}
+        serve(test, issuers=[issuer(server)])
+
+
 def nonsense() -> dict[str, Published]:
     many = [FIRST, *({"kty": "oct", "kid": str(number)} for number in range(100))]
     twice = b'{"keys":[],' + json.dumps({"keys": [FIRST]}).encode()[1:]
@@ -603,6 +662,6 @@ def test_keys_come_over_https_from_a_server_that_its_ca_vouches_for(tmp_path: Pa
             assert [each.ok for each in live.guard.issuer_states()] == [True, False]
 
     with key_server(FIRST, tls=context) as server:
-        strict = issuer(server, "strict", issuer="https://strict.example/", jwks_url=f"{server.url}?")
+        strict = issuer(server, "strict", issuer="https://strict.example/")
         serve(test, issuers=[issuer(server, jwks_ca=str(ca)), strict])
         assert server.paths == ["/jwks.json"]

@@ -128,11 +128,14 @@ def test_a_pem_may_hold_several_keys_and_text_around_them() -> None:
         ("http://127.0.0.1.evil.example/keys", "in the clear"),
         ("http://[::ffff:10.0.0.1]/keys", "in the clear"),
         ("https://[::1/keys", "is not a URL"),
+        ("https://issuer.example:65536/keys", "is not a URL"),
+        ("http://user:word@issuer.example/keys", "has to be https"),
     ],
 )
 def test_an_address_that_is_not_safe_to_ask_stops_the_start(url: str, says: str) -> None:
-    with pytest.raises(StartupError, match=says):
+    with pytest.raises(StartupError, match=says) as caught:
         Fetcher("here", url, ca="", allow_http=False)
+    assert "word" not in str(caught.value).replace("password", "")
 
 
 def test_addresses_that_may_be_asked() -> None:

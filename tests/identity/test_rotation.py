@@ -168,6 +168,27 @@ def test_a_secret_too_many_is_refused_and_nothing_changes(gate: Gate) -> None:
     assert len(gate.rotate(keep_seconds=0).retired) == 0
 
 
+def test_the_remedy_for_a_secret_too_many_works(gate: Gate) -> None:
+    for _ in range(MAX_RETIRED):
+        gate.rotate()
+        gate.clock.ms += 31 * DAY * 1000
+    with pytest.raises(IngestError) as caught:
+        gate.rotate()
+    assert "--keep 30d" in caught.value.remedy
+    latest = gate.token(31 * DAY)
+    assert len(gate.rotate(keep_seconds=30 * DAY).retired) == 1
+    assert gate.found(latest) == "local:ann"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root makes files for others")
+def test_what_root_writes_belongs_to_whom_the_folder_belongs_to(gate: Gate) -> None:
+    os.chown(gate.folder, 65_534, 65_533)
+    gate.rotate()
+    for name in ("secret", "secret.old"):
+        found = (gate.folder / name).stat()
+        assert (found.st_uid, found.st_gid, stat.S_IMODE(found.st_mode)) == (65_534, 65_533, 0o600)
+
+
 def test_both_files_are_closed_to_others_and_nothing_else_is_left(gate: Gate) -> None:
     gate.rotate()
     gate.rotate()

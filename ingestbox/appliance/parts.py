@@ -1,0 +1,244 @@
+"""The only wiring: every part of a box, made in one place and given what it needs."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+from ingestbox import families
+from ingestbox.clock import Clock
+from ingestbox.config import Settings
+from ingestbox.family import Family
+from ingestbox.forward import Forwarder
+from ingestbox.identity.derived import Derived
+from ingestbox.identity.guard import Guard
+from ingestbox.identity.keyring import StoredKeys
+from ingestbox.identity.passwords import Hasher
+from ingestbox.identity.secretfile import Secrets, load_secrets
+from ingestbox.identity.users import StoredUsers
+from ingestbox.metrics import Metrics
+from ingestbox.ops import doctor, scrape, status
+from ingestbox.ops.alarms import Alarms
+from ingestbox.ops.conditions import BoxConditions
+from ingestbox.ops.health import BoxHealth
+from ingestbox.ops.housekeeping import Housekeeping
+from ingestbox.ops.integrity import Integrity
+from ingestbox.ops.webhook import webhook_of
+from ingestbox.pipeline.pool import Pool
+from ingestbox.pipeline.runner import Runner
+from ingestbox.store import Store, tidy
+from ingestbox.store.backlog import Backlog
+from ingestbox.web import v1
+from ingestbox.web.app import Door, build_app
+from ingestbox.web.binding import BoundRoute
+from ingestbox.web.box import StoreBox
+from ingestbox.web.login import Login
+from ingestbox.web.metrics import metrics_route
+from ingestbox.web.openapi import Documentation
+from ingestbox.web.policies import Policies
+from ingestbox.web.progress import Progress
+from ingestbox.web.ratelimit import Buckets
+from ingestbox.web.server import HttpServer
+from ingestbox.web.service import service_routes
+from ingestbox.web.v1 import sync
+from ingestbox.web.v1.reports import Report
+from ingestbox.workqueue import Bell
+
+BELL = "bell.db"
+MAX_CHILDREN = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What a box starts, stops and shows of itself."""
+
+    store: Store
+    guard: Guard
+    forwarder: Forwarder
+    pool: Pool
+    runner: Runner
+    bell: Bell
+    housekeeping: Housekeeping
+    alarms: Alarms
+    progress: Progress
+    door: Door
+    server: HttpServer
+    routes: Sequence[BoundRoute]
+    document: bytes
+
+
+async def build(
+    settings: Settings,
+    folder: Path,
+    clock: Clock,
+    stack: AsyncExitStack,
+    integrity: Integrity,
+    install_signals: bool,
+) -> Parts:
+    """Opens the store and makes every part over it; none is started.
+
+    The caller holds the folder's lock; what is opened is put on `stack`. Raises StartupError.
+    """
+
+    def secrets() -> Secrets:  # what signs the box's tokens now: a rotation replaces the files
+        return load_secrets(folder)
+
+    signing = secrets()
+    known = families.load()
+    metrics = Metrics()
+    store = await Store.open(
+        folder,
+        stack,
+        families={name: family.queries for name, family in known.items()},
+        settings=settings.store,
+        limits=settings.limits,
+        clock=clock,
+        observe=metrics.group,
+    )
+
+    forwarder = Forwarder(store, settings.lanes, clock=clock, observe=metrics)
+    pool = Pool(
+        settings.work.children or min(os.cpu_count() or 1, MAX_CHILDREN),
+        preload=[family.process.partition(":")[0] for family in known.values()],
+        clock=clock,
+        log_level=settings.log.level,
+        log_format=settings.log.format,
+    )
+    progress = Progress()
+    runner = Runner(
+        store,
+        pool,
+        known,
+        settings.work,
+        settled=lambda made: forwarder.wake() if made else None,
+        moved=progress.changed,
+        observe=metrics.settled,
+    )
+    bell = Bell(
+        folder / BELL,
+        work=runner.work,
+        due=runner.due,
+        workers=settings.work.workers,
+        sweep_seconds=settings.work.sweep_seconds,
+    )
+
+    backlog = Backlog(store, settings.limits.backlog_records)
+    box = StoreBox(store, bell.ring, backlog, metrics.received)
+    keys, users = StoredKeys(store), StoredUsers(store)
+    hasher = Hasher()
+    stack.callback(hasher.close)
+    guard = Guard(
+        secret=signing,
+        static=settings.auth.api_keys,
+        keys=keys,
+        clock=clock,
+        leeway_seconds=settings.auth.leeway_seconds,
+        issuers=settings.issuers,
+        users=users,
+    )
+    watch = tidy.ClockWatch(clock)
+    housekeeping = Housekeeping(
+        store,
+        known,
+        watch=watch,
+        being_filled=box.being_filled,
+        ring=bell.ring,
+        noted=(keys, users),
+        idempotency_hours=settings.store.idempotency_hours,
+    )
+    stack.push_async_callback(housekeeping.close)
+
+    issuers = guard.issuer_states
+    health = BoxHealth(store, bell, pool, forwarder, settings, lambda: integrity.damage, issuers)
+    webhook = webhook_of(settings.alarms, clock)
+    if webhook is not None:
+        stack.push_async_callback(webhook.close)
+    conditions = BoxConditions(store, health, forwarder, issuers, settings)
+    alarms = Alarms(store, conditions.look, webhook, seconds=settings.alarms.check_seconds, clock=clock)
+    observed = scrape.Parts(
+        store=store,
+        lanes=forwarder.states,
+        issuers=issuers,
+        alarms=lambda: alarms.raised,
+        server=lambda: server,
+        pool=pool,
+        bell=bell,
+    )
+
+    async def snapshot(workspace: str | None) -> status.Status:
+        live = status.Live(server.url, bell.depth, bell.worker_restarts, pool.alive, pool.restarts)
+        return await status.snapshot(store, workspace, live, alarms.raised)
+
+    async def render(accept: str) -> tuple[bytes, str]:
+        return metrics.render(accept, await scrape.gather(observed))
+
+    async def examine() -> Report:
+        running = doctor.Running(alarms.raised, issuers(), watch.steady)
+        return await doctor.examine(store, settings, running)
+
+    parts = v1.Parts(
+        store=store,
+        families=known,
+        guard=guard,
+        derived=Derived(secrets),
+        hasher=hasher,
+        ring=bell.ring,
+        snapshot=snapshot,
+        examine=examine,
+        progress=progress,
+    )
+    login = Login(
+        users=users,
+        hasher=hasher,
+        secrets=secrets,
+        clock=clock,
+        session_minutes=settings.auth.session_minutes,
+        per_minute=settings.rates.login,
+    )
+    bound = [
+        *service_routes(health),
+        *login.routes(),
+        metrics_route(render, guard),
+        *(BoundRoute(route) for route in (*v1.routes(parts), *sync.routes(store, known))),
+        *_family_routes(known),
+    ]
+    documentation = Documentation(
+        bound, limits=settings.limits, rates=settings.rates, prefix=settings.server.prefix
+    )
+    routes = (*bound, *documentation.routes)
+    door = build_app(
+        routes=routes,
+        guard=guard,
+        box=box,
+        limits=settings.limits,
+        clock=clock,
+        policies=Policies(Buckets(clock), settings.server, settings.rates, backlog.admit),
+        observe=metrics.request,
+    )
+    server = HttpServer(door, settings.server, install_signals, settings.limits, folder)
+    return Parts(
+        store=store,
+        guard=guard,
+        forwarder=forwarder,
+        pool=pool,
+        runner=runner,
+        bell=bell,
+        housekeeping=housekeeping,
+        alarms=alarms,
+        progress=progress,
+        door=door,
+        server=server,
+        routes=routes,
+        document=documentation.document,
+    )
+
+
+def _family_routes(known: Mapping[str, Family]) -> list[BoundRoute]:
+    return [
+        BoundRoute(route, error_body=family.error_body, error_type=family.error_type, tag=family.name)
+        for family in known.values()
+        for route in family.routes
+    ]

@@ -1,0 +1,88 @@
+"""What nobody asks for and has to be done all the same, every half minute."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Callable, Container, Mapping
+from typing import Protocol
+
+from ingestbox.errors import IngestError
+from ingestbox.family import Family
+from ingestbox.store import Store, changes, tidy
+
+log = logging.getLogger(__name__)
+
+SECONDS = 30.0
+
+
+class Noted(Protocol):
+    """Something noted in memory that is to be written now and then."""
+
+    async def flush(self) -> None:
+        """Writes it. Raises IngestError while the store takes no writes; then nothing is forgotten."""
+
+
+class Housekeeping:
+    """Removes what no request will finish and what is old, goes on with changes that a stop cut short, writes
+    what was noted in memory."""
+
+    def __init__(
+        self,
+        store: Store,
+        families: Mapping[str, Family],
+        *,
+        watch: tidy.ClockWatch,
+        being_filled: Container[str],
+        ring: Callable[[int], None],
+        noted: tuple[Noted, ...],
+        idempotency_hours: int,
+    ) -> None:
+        """`being_filled` holds the public ids of jobs that requests fill right now; `ring(job_id)` tells the
+        workers of a job."""
+        self._store = store
+        self._families = families
+        self._watch = watch
+        self._being_filled = being_filled
+        self._ring = ring
+        self._noted = noted
+        self._hours = idempotency_hours
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Begins, with a first round at once."""
+        self._task = asyncio.create_task(self._run(), name="housekeeping")
+
+    async def stop(self) -> None:
+        """Ends, whatever is in hand: every step can run twice."""
+        if self._task is not None:
+            self._task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._task
+
+    async def close(self) -> None:
+        """The last thing written at a stop; a store that takes no writes any more does without."""
+        for each in self._noted:
+            with contextlib.suppress(IngestError):
+                await each.flush()
+
+    async def _run(self) -> None:
+        while True:
+            try:
+                await self._round()
+            except IngestError as error:
+                log.debug("Housekeeping has to wait: %s", error)
+            except Exception:
+                log.exception("Housekeeping failed; it goes on.")
+            await asyncio.sleep(SECONDS)
+
+    async def _round(self) -> None:
+        discarded = await tidy.discard_unfinished(self._store, self._being_filled)
+        if discarded:
+            log.info("Unfinished intake was removed.", extra={"jobs": discarded})
+        await changes.go_on(self._store, self._families, self._ring)
+        if self._watch.steady:
+            await tidy.purge_idempotency(self._store, self._hours)
+        for each in self._noted:
+            await each.flush()
