@@ -59,7 +59,10 @@ class Metrics:
         ProcessCollector(registry=registry)
         PlatformCollector(registry=registry)
         self._requests = Counter(
-            PREFIX + "requests", "Requests answered.", ("method", "route", "status"), registry=registry
+            PREFIX + "requests",
+            "Requests answered, but for what was no well-formed HTTP.",
+            ("method", "route", "status"),
+            registry=registry,
         )
         self._seconds = Histogram(
             PREFIX + "request_duration_seconds",

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import AsyncIterator, Generator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -18,27 +18,15 @@ import click
 import httpx2
 import msgspec
 
-from ingestbox import families, logs
+from ingestbox import logs
 from ingestbox.cli import reasons
 from ingestbox.clock import SystemClock
 from ingestbox.config import Settings
 from ingestbox.family import MAX_LIMIT
-from ingestbox.identity.derived import Derived
-from ingestbox.identity.guard import Guard
-from ingestbox.identity.keyring import StoredKeys
-from ingestbox.identity.passwords import Hasher
-from ingestbox.identity.secretfile import load_secret, load_secrets
+from ingestbox.identity.secretfile import load_secret
 from ingestbox.identity.tokens import mint
 from ingestbox.model import Role
-from ingestbox.ops import doctor, status
-from ingestbox.ops.offline import open_store
-from ingestbox.store import Store
 from ingestbox.store.lock import is_held, read_holder
-from ingestbox.web import v1
-from ingestbox.web.app import build_app
-from ingestbox.web.binding import BoundRoute
-from ingestbox.web.box import StoreBox
-from ingestbox.web.progress import Progress
 
 TOKEN_SECONDS = 60
 """How long a token that a command makes for itself is good; it makes the next one at half time."""
@@ -126,8 +114,10 @@ class RefusedError(click.ClickException):
 def trust(folder: Path, url: str) -> ssl.SSLContext | bool:
     """What a client of the box that runs on the folder takes as `verify`: of one with TLS the very
     certificate that it says it shows."""
+    if not url.startswith("https:"):
+        return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # empty: to load certificates takes 70 ms
     holder = read_holder(folder)
-    if not url.startswith("https:") or holder is None or not holder.certificate:
+    if holder is None or not holder.certificate:
         return True
     from ingestbox.web.tls import command_context
 
@@ -145,8 +135,10 @@ async def administration(settings: Settings, workspace: str = "default") -> Asyn
         async with _client(folder, workspace, base_url=url, verify=trust(folder, url)) as client:
             yield client
         return
-    async with open_store(settings) as store, AsyncExitStack() as stack:
-        transport = httpx2.ASGITransport(_door(store, settings, stack))
+    from ingestbox.cli.door import open_door  # all of web, which a command to a running box does without
+
+    async with open_door(settings) as door:
+        transport = httpx2.ASGITransport(door)
         async with _client(folder, workspace, base_url="http://box", transport=transport) as client:
             yield client
 
@@ -200,36 +192,4 @@ def _client(folder: Path, workspace: str, **options: Any) -> httpx2.AsyncClient:
         trust_env=False,  # a proxy has no business between a box and its own command
         timeout=httpx2.Timeout(None, connect=CONNECT_SECONDS),  # the doctor may read for minutes
         **options,
-    )
-
-
-def _door(store: Store, settings: Settings, stack: AsyncExitStack) -> Any:
-    """The administration's routes over an open store, as an ASGI application; `stack` ends it."""
-    folder = store.path.parent
-    hasher = Hasher()
-    stack.callback(hasher.close)
-    guard = Guard(
-        secret=load_secrets(folder),
-        static=(),
-        keys=StoredKeys(store),
-        clock=store.clock,
-        leeway_seconds=settings.auth.leeway_seconds,
-    )
-    parts = v1.Parts(
-        store=store,
-        families=families.load(),
-        guard=guard,
-        derived=Derived(lambda: load_secrets(folder)),
-        hasher=hasher,
-        ring=lambda _: None,
-        snapshot=lambda workspace: status.snapshot(store, workspace),
-        examine=lambda: doctor.examine(store, settings),
-        progress=Progress(),
-    )
-    return build_app(
-        routes=[BoundRoute(route) for route in v1.routes(parts)],
-        guard=guard,
-        box=StoreBox(store, ring=lambda _: None),
-        limits=settings.limits,
-        clock=store.clock,
     )

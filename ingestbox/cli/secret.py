@@ -29,7 +29,8 @@ Examples:
 @click.option(
     "--keep",
     type=Duration(),
-    help="Longest that tokens of older secrets stay good.  [default: until each ends by itself]",
+    help="Longest that tokens stay good after their secret was replaced.  "
+    "[default: until each ends by itself]",
 )
 @click.option("--end-now", is_flag=True, help="End every token made so far, as after a leak.")
 @json_option

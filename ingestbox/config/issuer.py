@@ -42,8 +42,9 @@ class Issuer(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     user_pool_id: Annotated[
         str,
         Meta(
-            description="Cognito: the user pool, such as `eu-west-1_AbCdEfGhI`. The variables "
-            "COGNITO_USER_POOL_ID, COGNITO_CLIENT_ID and COGNITO_REGION alone make an issuer too."
+            description="Cognito: the user pool, such as `eu-west-1_AbCdEfGhI`; if its issuer is of the kind "
+            "UPDATED, set `issuer` too: `https://issuer-cognito-idp.REGION.amazonaws.com/POOL`. The "
+            "variables COGNITO_USER_POOL_ID, COGNITO_CLIENT_ID and COGNITO_REGION alone make an issuer too."
         ),
     ] = ""
     client_id: Annotated[
@@ -136,7 +137,10 @@ class Issuer(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     ] = ""
     default_roles: Annotated[
         list[str],
-        Meta(description="Roles of users whose groups give none: of all who can sign in there."),
+        Meta(
+            description="Roles of users whose groups give none: of all who can sign in there, also "
+            "anonymously."
+        ),
     ] = []
 
 

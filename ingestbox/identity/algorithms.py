@@ -40,7 +40,7 @@ _VERIFIERS: dict[str, Algorithm] = {
 class Key(msgspec.Struct, frozen=True, eq=False):
     """A key to verify with; `algorithms` are all that it may verify, `kid` what its issuer calls it.
 
-    `identity` is the same for the same key, however and wherever it was given.
+    `identity` is the same for the same key with the same algorithms, however and wherever it was given.
     """
 
     material: Any

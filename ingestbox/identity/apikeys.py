@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import hmac
 import re
@@ -13,6 +12,8 @@ from typing import Protocol
 import msgspec
 
 from ingestbox.errors import StartupError
+from ingestbox.identity import roles
+from ingestbox.identity.claims import MAX_NAME_CHARACTERS, is_name
 from ingestbox.identity.tokens import DEFAULT_WORKSPACE
 from ingestbox.model import Caller, Role
 
@@ -96,13 +97,11 @@ def _static_key(number: int, entry: str) -> StaticKey:
         )
     if len(rest) > 2:
         raise StartupError(f"{where}: expected key, key:role+role or key:role+role:workspace.")
-    names = [name.strip() for name in rest[0].split("+")] if rest and rest[0] else [Role.INGEST.value]
-    for name in names:
-        if name not in set(Role):
-            near = difflib.get_close_matches(name, list(Role), n=1)
-            hint = f"Did you mean `{near[0]}`?" if near else f"Roles: {', '.join(Role)}."
-            raise StartupError(f"{where}: `{name}` is not a role. {hint}")
+    given = [name.strip() for name in rest[0].split("+")] if rest and rest[0] else [Role.INGEST.value]
+    names = roles.named(where, given)
     workspace = rest[1] if len(rest) == 2 and rest[1] else DEFAULT_WORKSPACE
+    if not is_name(workspace):
+        raise StartupError(f"{where}: a workspace has 1 to {MAX_NAME_CHARACTERS} printable characters.")
     digest = key_digest(key)
     # Named by its hash, so that reordering the list does not turn one caller into another.
-    return StaticKey(digest, Caller(f"static:{digest[:12]}", workspace, frozenset(names)))
+    return StaticKey(digest, Caller(f"static:{digest[:12]}", workspace, names))

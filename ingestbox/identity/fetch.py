@@ -17,12 +17,15 @@ import httpx2
 import msgspec
 
 import ingestbox
+from ingestbox.config.words import masked
 from ingestbox.errors import StartupError
 
 MAX_BYTES = 512 * 1024
 CONNECT_SECONDS = 3.0
 TOTAL_SECONDS = 5.0
 """For the whole exchange, however slowly it drips."""
+
+LAST_PORT = 65_535
 
 _MAX_AGE = re.compile(r"(?:^|[\s,])max-age=\"?([0-9]{1,10})\"?(?=$|[\s,])", re.ASCII | re.IGNORECASE)
 _HEADERS = {
@@ -91,16 +94,19 @@ async def _read(response: httpx2.Response) -> Fetched:
 
 
 def _checked(where: str, text: str, allow_http: bool) -> httpx2.URL:
+    shown = masked("jwks_url", text)
     try:
         url = httpx2.URL(text)
         host = url.host
+        if (url.port or 0) > LAST_PORT:
+            raise ValueError
     except (httpx2.InvalidURL, UnicodeError, ValueError):
-        raise StartupError(f"{where}: `{text}` is not a URL.") from None
+        raise StartupError(f"{where}: `{shown}` is not a URL.") from None
     if url.scheme not in ("http", "https") or not host or url.userinfo or url.fragment:
-        raise StartupError(f"{where}: `{text}` has to be https://host/path, without a name, password or #.")
+        raise StartupError(f"{where}: `{shown}` has to be https://host/path, without a name, password or #.")
     if url.scheme == "http" and not (allow_http or _is_loopback(host)):
         raise StartupError(
-            f"{where}: `{text}` would be fetched in the clear: whoever changes the answer can make tokens. "
+            f"{where}: `{shown}` would be fetched in the clear: whoever changes the answer can make tokens. "
             "Use https, or set allow_http = true if the way there is safe."
         )
     return url

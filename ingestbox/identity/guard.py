@@ -25,7 +25,7 @@ from ingestbox.identity.issuers import Issuers, IssuerState
 from ingestbox.identity.recent import Recent
 from ingestbox.identity.secretfile import Secrets
 from ingestbox.identity.tokens import ISSUER, LocalIssuer, Login, Verified
-from ingestbox.identity.users import SUBJECT
+from ingestbox.identity.users import SUBJECT, UserRecord
 from ingestbox.model import Caller
 
 REMEMBERED = 4_096
@@ -35,34 +35,10 @@ KEY_SECONDS = 0.5
 """How long a looked-up key or user is believed: a revocation holds within a second, wherever it was made."""
 
 
-class LocalUser(Protocol):
-    """What decides whether a login still counts, and what it may do."""
-
-    @property
-    def roles(self) -> Sequence[str]:
-        """What the user may do."""
-
-    @property
-    def workspace(self) -> str:
-        """Whose rows the user sees."""
-
-    @property
-    def email(self) -> str:
-        """The address that the user logs in with."""
-
-    @property
-    def generation(self) -> int:
-        """Logins of another generation have ended."""
-
-    @property
-    def disabled(self) -> bool:
-        """Whether all of the user's logins have ended."""
-
-
 class UserFinder(Protocol):
     """Where local users are looked up."""
 
-    async def find(self, user_id: int) -> LocalUser | None:
+    async def find(self, user_id: int) -> UserRecord | None:
         """The user with this id, or None."""
 
 
@@ -103,7 +79,7 @@ class Guard:
         self._clock = clock
         self._tokens: Recent[bytes, _Remembered] = Recent(REMEMBERED)
         self._records: Recent[bytes, tuple[KeyRecord, Caller, float]] = Recent(REMEMBERED)
-        self._logins: Recent[int, tuple[LocalUser, float]] = Recent(REMEMBERED)
+        self._logins: Recent[int, tuple[UserRecord, float]] = Recent(REMEMBERED)
 
     def start(self) -> None:
         """Has the keys of the issuers fetched in the background; waits for nothing."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -20,6 +21,12 @@ from ingestbox.identity.tokens import DEFAULT_WORKSPACE, Verified
 from ingestbox.model import Caller
 
 MAX_FIREBASE_USER = 128
+
+TOLD_SECONDS = 10.0
+"""How often the log says what tokens nobody takes: an operator needs one line, a flood gets no more."""
+MOST_TOLD = 200
+
+log = logging.getLogger(__name__)
 
 
 class IssuerState(msgspec.Struct, frozen=True):
@@ -143,13 +150,19 @@ class Issuers:
 
     def __init__(self, entries: Iterable[Issuer], clock: Clock, leeway_seconds: int) -> None:
         """Nothing is fetched yet. Raises StartupError for settings that contradict each other."""
+        self._clock = clock
+        self._told = float("-inf")  # monotonic seconds
         made = profiles(entries)
-        urls = {profile.entry.jwks_url: profile for profile in made if profile.entry.jwks_url}
-        self._jwks = {url: _jwks(profile, made, clock) for url, profile in urls.items()}
+        self._jwks: dict[_Address, Jwks] = {}
+        for profile in made:
+            address = _address(profile)
+            if profile.entry.jwks_url and address not in self._jwks:
+                sharing = [each for each in made if _address(each) == address]
+                self._jwks[address] = _jwks(profile.entry, sharing, clock)
         self._all: list[ForeignIssuer] = []
         self._by_iss: dict[str, list[ForeignIssuer]] = {}
         for profile in made:
-            issuer = ForeignIssuer(profile, self._jwks.get(profile.entry.jwks_url), clock, leeway_seconds)
+            issuer = ForeignIssuer(profile, self._jwks.get(_address(profile)), clock, leeway_seconds)
             self._all.append(issuer)
             self._by_iss.setdefault(profile.entry.issuer, []).append(issuer)
 
@@ -172,17 +185,45 @@ class Issuers:
         for issuer in self._by_iss.get(iss, ()):
             if issuer.takes(token):
                 return issuer
+        self._tell(token)
         raise IngestError("token_invalid")
 
+    def _tell(self, token: Token) -> None:
+        """Says in the log what it is that no issuer takes: mostly a slip in the settings, and the caller is
+        not told. None of it is proven."""
+        now = self._clock.monotonic()
+        if now < self._told + TOLD_SECONDS:
+            return
+        self._told = now
+        names = ("iss", "aud", "azp", "client_id", "token_use")
+        said = {name: token.claims[name] for name in names if name in token.claims}
+        log.info(
+            "A token was refused: no entry of [[issuers]] takes its issuer, audience and algorithm. "
+            "It says %s.",
+            ", ".join(f"{name} {_shown(value)}" for name, value in {**said, "alg": token.algorithm}.items()),
+        )
 
-def _jwks(profile: Profile, every: Iterable[Profile], clock: Clock) -> Jwks:
+
+def _shown(value: object) -> str:
+    """A claim of no proven value for the log: on one line, and not the inside of what may be nested deep."""
+    several = value if isinstance(value, list) else [value]
+    return (repr(value) if all(isinstance(each, str) for each in several) else "of a wrong type")[:MOST_TOLD]
+
+
+_Address = tuple[str, str, bool]
+"""Where keys come from, and whom to trust on the way: issuers share keys only if they agree on all of it."""
+
+
+def _address(profile: Profile) -> _Address:
+    return profile.entry.jwks_url, profile.entry.jwks_ca, profile.entry.allow_http
+
+
+def _jwks(entry: Issuer, sharing: Iterable[Profile], clock: Clock) -> Jwks:
     """The keys behind an issuer's URL, for all that share it."""
-    entry = profile.entry
-    sharing = [each for each in every if each.entry.jwks_url == entry.jwks_url]
     algorithms = {name for each in sharing for name in each.algorithms if name != HMAC}
     where = f"[[issuers]] {entry.name}"
     fetcher = Fetcher(where, entry.jwks_url, ca=entry.jwks_ca, allow_http=entry.allow_http)
-    return Jwks(entry.name, fetcher, sorted(algorithms), clock)
+    return Jwks(entry.name, fetcher, algorithms, clock)
 
 
 def _is_cognito(given: Mapping[str, Any], clients: frozenset[str]) -> bool:

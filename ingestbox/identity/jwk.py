@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -94,7 +94,8 @@ def _pem_key(label: str, block: bytes) -> Key:
 
 def _key(material: PublicKey, algorithms: frozenset[str], kid: str | None) -> Key:
     der = material.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-    return Key(material, algorithms, hashlib.sha256(der).digest(), kid)
+    names = ",".join(sorted(algorithms)).encode()
+    return Key(material, algorithms, hashlib.sha256(der + names).digest(), kid)
 
 
 def _material(jwk: Mapping[str, Any]) -> PublicKey | None:
@@ -118,8 +119,3 @@ def _number(text: str) -> int:
     if len(raw) > 2_048:  # far over MAX_RSA_BITS; do not calculate with it
         raise ValueError("too large a number")
     return int.from_bytes(raw)
-
-
-def fits_any(keys: Sequence[Key], algorithms: Sequence[str]) -> bool:
-    """Whether some key can verify some of these algorithms."""
-    return any(not key.algorithms.isdisjoint(algorithms) for key in keys)

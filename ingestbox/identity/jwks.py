@@ -19,7 +19,7 @@ from ingestbox.clock import Clock, iso
 from ingestbox.errors import IngestError
 from ingestbox.identity.algorithms import Key
 from ingestbox.identity.fetch import Fetcher, FetchError
-from ingestbox.identity.jwk import KeySet, fits_any, key_set
+from ingestbox.identity.jwk import KeySet, key_set
 from ingestbox.identity.recent import Recent
 
 DEFAULT_SECONDS = 600.0
@@ -66,7 +66,7 @@ class Jwks:
         """`name` is the issuer's, for the log; `algorithms` those that its tokens may have."""
         self._name = name
         self._fetcher = fetcher
-        self._algorithms = tuple(algorithms)
+        self._algorithms = frozenset(algorithms)
         self._clock = clock
         self._set = KeySet()
         self._held: frozenset[bytes] = frozenset()
@@ -74,6 +74,7 @@ class Jwks:
         self._failures = 0
         self._due = float("-inf")  # monotonic seconds; when to fetch again
         self._flight: asyncio.Task[bool] | None = None
+        self._begun = 0  # flights, ever
         self._landed = asyncio.Event()
         self._unknown: Recent[str, float] = Recent(UNKNOWN_REMEMBERED)
         self._allowance = float(BURST)
@@ -110,15 +111,15 @@ class Jwks:
         Raises IngestError `issuer_unavailable` when that cannot be said: the issuer does not answer, and the
         key that the token names is not among those that are held.
         """
-        fetched = False
+        begun = self._begun
         if not self._had:
-            fetched = await self._first()
+            await self._first()
         elif self._clock.monotonic() >= self._due:
             self._begin()
         found = self._select(algorithm, kid)
         if found is not None or kid is None or not _NAME.fullmatch(kid) or _PATH.search(kid):
             return found or []
-        return await self._ask(algorithm, kid, fetched)
+        return await self._ask(algorithm, kid, begun)
 
     def _select(self, algorithm: str, kid: str | None) -> list[Key] | None:
         """The keys for a header; None when the issuer may have one that is not here."""
@@ -130,37 +131,40 @@ class Jwks:
         # Without a name on one side or the other it has to be clear which key is meant.
         return fitting if len(fitting) == 1 else None
 
-    async def _ask(self, algorithm: str, kid: str, fetched: bool) -> list[Key]:
-        """Asks the issuer for a `kid` that is not known, within the allowance. `fetched`: it just was."""
-        if not fetched and self._flight is not None and not self._flight.done():
-            await asyncio.shield(self._flight)  # begun before this request: it may not have the newest
+    async def _ask(self, algorithm: str, kid: str, begun: int) -> list[Key]:
+        """Asks the issuer for a `kid` that is not known, within the allowance. `begun` are the flights that
+        a request has seen begin before it: a later one brings whatever it could ask for itself."""
+        flight = self._flight
+        if begun == self._begun and flight is not None and not flight.done():
+            await asyncio.shield(flight)  # it may not have the newest
             found = self._select(algorithm, kid)
             if found is not None:
                 return found
         now = self._clock.monotonic()
         if (self._unknown.get(kid) or float("-inf")) > now:
             return []
-        if not fetched:
+        flight = self._flight
+        if begun == self._begun or flight is None:
             if self._failures and now < self._due:
                 raise self._unavailable()
             if not self._may_ask(now):
                 return []
-            if not await asyncio.shield(self._begin()):
-                raise self._unavailable()
-            found = self._select(algorithm, kid)
-            if found is not None:
-                return found
+            flight = self._begin()
+        if not await asyncio.shield(flight):
+            raise self._unavailable()
+        found = self._select(algorithm, kid)
+        if found is not None:
+            return found
         self._unknown.put(kid, now + UNKNOWN_SECONDS)
         return []
 
-    async def _first(self) -> bool:
-        """Waits for the first answer. Returns whether it was asked for by this call."""
-        own = self._flight is None or self._flight.done()
-        if own and self._failures and self._clock.monotonic() < self._due:
+    async def _first(self) -> None:
+        """Waits for the first answer."""
+        under_way = self._flight is not None and not self._flight.done()
+        if not under_way and self._failures and self._clock.monotonic() < self._due:
             raise self._unavailable()
         if not await asyncio.shield(self._begin()):
             raise self._unavailable()
-        return own
 
     def _may_ask(self, now: float) -> bool:
         self._allowance = min(BURST, self._allowance + (now - self._refilled) / REFILL_SECONDS)
@@ -189,6 +193,7 @@ class Jwks:
         """The fetch under way, or a new one."""
         if self._flight is None or self._flight.done():
             self._flight = asyncio.create_task(self._fetch(), name=f"jwks-{self._name}-fetch")
+            self._begun += 1
         return self._flight
 
     async def _fetch(self) -> bool:
@@ -213,11 +218,13 @@ class Jwks:
         self._held = frozenset(key.identity for key in published.keys)
         self._had = True
         self._failures = 0
-        self._due = self._clock.monotonic() + max(MIN_SECONDS, min(seconds, MAX_SECONDS))
-        if fits_any(published.keys, self._algorithms):
+        usable = any(not key.algorithms.isdisjoint(self._algorithms) for key in published.keys)
+        seconds = max(MIN_SECONDS, min(seconds, MAX_SECONDS)) if usable else MIN_SECONDS
+        self._due = self._clock.monotonic() + seconds
+        if usable:
             self._note(True, f"{len(published.keys)} keys, fetched {iso(self._clock.now_ms())}")
         else:
-            self._note(False, f"publishes no key for {', '.join(self._algorithms)}")
+            self._note(False, f"publishes no key for {', '.join(sorted(self._algorithms))}")
 
     def _failed(self, why: str) -> None:
         pause = min(LAST_RETRY_SECONDS, FIRST_RETRY_SECONDS * 2 ** min(self._failures, 10))

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from ingestbox.errors import IngestError
 from ingestbox.identity.apikeys import KeyRecord
 from ingestbox.store import Store
-from ingestbox.store.keys import NoteUse
+from ingestbox.store.noted import Noted
 
 
-class StoredKeys:
-    """Looks keys up by digest; uses are noted in memory and written now and then by `flush`."""
+class StoredKeys(Noted):
+    """Looks keys up by digest; notes their uses."""
 
     def __init__(self, store: Store) -> None:
-        self._store = store
-        self._used: dict[int, int] = {}
+        super().__init__(store, "keys.used")
 
     async def find(self, digest: str) -> KeyRecord | None:
         """The key with this SHA-256 (hex), or None."""
@@ -25,14 +23,4 @@ class StoredKeys:
 
     def used(self, key_id: int) -> None:
         """Notes that the key was used now."""
-        self._used[key_id] = self._store.clock.now_ms()
-
-    async def flush(self) -> None:
-        """Writes the times noted since the last call; what cannot be written is kept for the next."""
-        uses, self._used = self._used, {}
-        try:
-            for unit in NoteUse.slices(uses):
-                await self._store.write(unit)
-        except IngestError:
-            self._used = {**uses, **self._used}
-            raise
+        self.note(key_id)

@@ -64,10 +64,10 @@ def _firebase(where: str, entry: Issuer) -> Issuer:
 
 def _supabase(where: str, entry: Issuer) -> Issuer:
     project = _base(where, "project_url", entry.project_url, "https://abcdefgh.supabase.co")
-    for path in (*entry.roles_claims, entry.workspace_claim):
+    for path in (*entry.roles_claims, entry.workspace_claim, entry.user_claim, entry.email_claim):
         if path.partition(".")[0] == "user_metadata":
             raise StartupError(
-                f"{where}: users write user_metadata themselves; take roles and workspace from app_metadata."
+                f"{where}: users write user_metadata themselves; take from app_metadata what counts."
             )
     issuer = entry.issuer or f"{project}/auth/v1"
     entry = replace(entry, audience=entry.audience or ["authenticated"])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import logging
 from collections.abc import Iterable, Sequence
 
@@ -15,6 +14,7 @@ from ingestbox.identity.algorithms import HMAC, MIN_SECRET_BYTES, Key
 from ingestbox.identity.claims import is_name
 from ingestbox.identity.jwk import pem_keys
 from ingestbox.identity.presets import filled
+from ingestbox.identity.roles import named
 from ingestbox.model import Role
 
 RESERVED = frozenset({"anonymous", "ingestbox", "key", "local", "static", "user"})
@@ -78,11 +78,11 @@ def _profile(entry: Issuer) -> Profile:
         value = getattr(entry, key)
         if value == ANY or not (is_name(value) or (key == "workspace" and not value)):
             raise StartupError(f"{where}: {key} has to have 1 to 255 printable characters, and not be `*`.")
-    roles = {group: _roles(f"{where}, roles of {group}", names) for group, names in entry.roles.items()}
+    roles = {group: named(f"{where}, roles of {group}", names) for group, names in entry.roles.items()}
     if entry.allowed_group:
         known = roles.get(entry.allowed_group, frozenset())
         roles[entry.allowed_group] = known | {Role.UPLOADER.value}
-    default_roles = _roles(f"{where}, default_roles", entry.default_roles)
+    default_roles = named(f"{where}, default_roles", entry.default_roles)
     if not (roles or default_roles):
         log.warning("%s: its users have no role. Set roles, allowed_group or default_roles.", where)
     return Profile(
@@ -165,12 +165,3 @@ def _public_keys(where: str, text: str) -> list[Key]:
 
 def _usual(key: Key) -> str:
     return min(key.algorithms)  # RS256 of the three; the others have one
-
-
-def _roles(where: str, names: Sequence[str]) -> frozenset[str]:
-    for name in names:
-        if name not in set(Role):
-            near = difflib.get_close_matches(name, list(Role), n=1)
-            hint = f"Did you mean `{near[0]}`?" if near else f"Roles: {', '.join(Role)}."
-            raise StartupError(f"{where}: `{name}` is not a role. {hint}")
-    return frozenset(names)

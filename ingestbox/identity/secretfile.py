@@ -112,7 +112,7 @@ class Rotation(msgspec.Struct, frozen=True):
 
 def prepare(folder: Path, now_ms: int, keep_seconds: int | None = None) -> Rotation:
     """A new secret, not yet written. What older ones signed is good until it ends by itself, or for
-    `keep_seconds` at the most; 0 ends it now.
+    `keep_seconds` at the most from when each was replaced; 0 ends it now.
 
     An old secret is dropped when nothing it signed can be good: when the longest token that the box makes
     has ended, counted from the moment it was replaced. Raises IngestError too_many_secrets; StartupError as
@@ -120,23 +120,26 @@ def prepare(folder: Path, now_ms: int, keep_seconds: int | None = None) -> Rotat
     """
     before = load_secrets(folder)
     longest = LONGEST_SECONDS if keep_seconds is None else min(keep_seconds, LONGEST_SECONDS)
-    until_ms = now_ms + longest * 1000
-    retired = (Retired(before.current, now_ms, until_ms), *before.retired)
+    replaced = Retired(before.current, now_ms, now_ms + LONGEST_SECONDS * 1000)
+    retired = (replaced, *before.retired)
+    ends = [min(each.until_ms, each.retired_ms + longest * 1000) for each in retired]
     kept = tuple(
-        msgspec.structs.replace(each, until_ms=min(each.until_ms, until_ms))
-        for each in retired
-        if min(each.until_ms, until_ms) > now_ms
+        msgspec.structs.replace(each, until_ms=until_ms)
+        for each, until_ms in zip(retired, ends, strict=True)
+        if until_ms > now_ms
     )
     if len(kept) > MAX_RETIRED:
         raise IngestError("too_many_secrets")
     secret = secrets.token_urlsafe(32).encode()
-    still = Retired(before.current, now_ms, now_ms + LONGEST_SECONDS * 1000)
-    return Rotation(Secrets(secret, (still, *before.retired)), Secrets(secret, kept))
+    return Rotation(Secrets(secret, retired), Secrets(secret, kept))
 
 
 def commit(folder: Path, rotation: Rotation) -> None:
-    """Writes both files, each whole or not at all; the old secrets first, so that a crash in between changes
-    nothing. The caller sees to it that only one rotates. Raises IngestError `secret_unwritable`."""
+    """Writes both files, each whole or not at all; the old secrets first, so that after a crash in between
+    the same secret signs as before (those before it may have ended, as the rotation would have it).
+
+    The caller sees to it that only one rotates. Raises IngestError `secret_unwritable`.
+    """
     kept = _Kept(list(rotation.after.retired))
     try:
         _replace(folder / RETIRED_NAME, msgspec.json.encode(kept) + b"\n")
@@ -157,7 +160,7 @@ def _read(path: Path) -> bytes:
                 path,
                 stat.S_IMODE(mode),
             )
-        return file.read(65_536)
+        return file.read()
 
 
 def _make(path: Path) -> None:
@@ -189,6 +192,10 @@ def _write(path: Path, content: bytes) -> Path:
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
         with os.fdopen(descriptor, "wb") as file:
+            if os.geteuid() == 0:  # an administrator's command; the box that has to read it is somebody else
+                folder = path.parent.stat()
+                with contextlib.suppress(PermissionError):
+                    os.fchown(descriptor, folder.st_uid, folder.st_gid)
             file.write(content)
             file.flush()
             os.fsync(file.fileno())

@@ -22,7 +22,6 @@ from ingestbox.model import Caller, Role
 
 ISSUER = "ingestbox"
 AUDIENCE = "ingestbox"
-ALGORITHM = HMAC
 DEFAULT_WORKSPACE = "default"
 
 _ROLES = frozenset(role.value for role in Role)
@@ -95,7 +94,7 @@ def mint(
         said["gen"] = generation
     if email:
         said["email"] = email
-    return jwt.encode(said, secret, algorithm=ALGORITHM)
+    return jwt.encode(said, secret, algorithm=HMAC)
 
 
 class _Signer(msgspec.Struct, frozen=True):

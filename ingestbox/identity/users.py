@@ -6,10 +6,10 @@ import unicodedata
 
 import msgspec
 
-from ingestbox.errors import IngestError
 from ingestbox.model import Caller
 from ingestbox.store import Store
-from ingestbox.store.users import NoteLogins, Rehash
+from ingestbox.store.noted import Noted
+from ingestbox.store.users import Rehash
 
 SUBJECT = "user:"
 """A user's subject is this and the id."""
@@ -68,12 +68,11 @@ def address_key(text: str) -> str | None:
         return None
 
 
-class StoredUsers:
-    """Looks users up; their logins are noted in memory and written now and then by `flush`."""
+class StoredUsers(Noted):
+    """Looks users up; notes their logins."""
 
     def __init__(self, store: Store) -> None:
-        self._store = store
-        self._logins: dict[int, int] = {}
+        super().__init__(store, "users.logged_in")
 
     async def find(self, user_id: int) -> UserRecord | None:
         """The user with this id, or None."""
@@ -95,17 +94,7 @@ class StoredUsers:
 
     def logged_in(self, user_id: int) -> None:
         """Notes that the user logged in now."""
-        self._logins[user_id] = self._store.clock.now_ms()
-
-    async def flush(self) -> None:
-        """Writes the times noted since the last call; what cannot be written is kept for the next."""
-        logins, self._logins = self._logins, {}
-        try:
-            for unit in NoteLogins.slices(logins):
-                await self._store.write(unit)
-        except IngestError:
-            self._logins = {**logins, **self._logins}
-            raise
+        self.note(user_id)
 
 
 def _record(

@@ -6,22 +6,15 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Callable, Container, Mapping
-from typing import Protocol
 
 from ingestbox.errors import IngestError
 from ingestbox.family import Family
 from ingestbox.store import Store, changes, tidy
+from ingestbox.store.noted import Noted
 
 log = logging.getLogger(__name__)
 
 SECONDS = 30.0
-
-
-class Noted(Protocol):
-    """Something noted in memory that is to be written now and then."""
-
-    async def flush(self) -> None:
-        """Writes it. Raises IngestError while the store takes no writes; then nothing is forgotten."""
 
 
 class Housekeeping:

@@ -21,7 +21,6 @@ from ingestbox import config
 from ingestbox.clock import Clock
 from ingestbox.errors import StartupError
 from ingestbox.forward.backoff import retry_after
-from ingestbox.forward.http_sink import shown_url
 
 SECONDS = 10.0
 """A receiver has this long, from the connection to the status of its answer."""
@@ -56,8 +55,8 @@ class Webhook:
         self._url = _checked_url(settings.webhook_url)
         self._secret = _secret(settings.webhook_secret)
         self._clock = clock
-        self.shown = shown_url(settings.webhook_url)
-        """The address without user, password and query: those may be secret."""
+        self.shown = f"{self._url.scheme}://{self._url.netloc.decode('ascii')}"
+        """Where it is. The rest of its address is a secret at many services, the path above all."""
         self._client = httpx2.AsyncClient(
             verify=tls or True,
             trust_env=False,

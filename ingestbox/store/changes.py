@@ -94,9 +94,7 @@ class ReprocessJob:
             return None if going is not None and going[0] == self.which else Blocked("job_active")
         if self.which == "retry" and not issues:
             return None
-        # Counted anew when all are: what is done once more must not count twice.
-        tallies = "{}" if self.which == "redo" else None
-        tx.run("jobs.requeue", {"id": self.job_id, "tallies": tallies, "now": self.act.now_ms})
+        tx.run("jobs.requeue", {"id": self.job_id, "now": self.act.now_ms})
         tx.run("jobs.begin_change", {"id": self.job_id, "action": self.which, "actor": self.act.actor})
         self.act.note(
             tx,
@@ -111,10 +109,11 @@ class ReprocessJob:
 
 @dataclass(frozen=True, slots=True)
 class Looked:
-    """What was seen of the records from index `position` on before a slice: those that cannot be processed as
-    they are (`unfit`), and the id from which on nothing was looked at, because it was much (None: all that a
-    slice takes was)."""
+    """What was seen before a slice of a change (`action`; None: there was none), of the records from index
+    `position` on: those that cannot be processed as they are (`unfit`), and the id from which on nothing was looked at,
+    because it was much (None: all that a slice takes was)."""
 
+    action: str | None
     position: int
     unfit: frozenset[int] = frozenset()
     beyond: int | None = None
@@ -135,8 +134,8 @@ class ChangeSlice:
         if row is None:
             return True
         action, position, actor = row
-        if position != self.looked.position:
-            return False  # somebody else is at it too, and was first
+        if (action, position) != (self.looked.action, self.looked.position):
+            return False  # somebody else is at it too, and was first; or it is another change by now
         span = records_of(self.job_id, position)
         span["beyond"] = self.looked.beyond or span["beyond"]
         rows = tx.all(
@@ -155,6 +154,8 @@ class ChangeSlice:
                 self._reopen(tx, chosen, actor)
         if whole and len(rows) < SLICE_ROWS and self.looked.beyond is None:
             tx.run("jobs.end_change", {"id": self.job_id})
+            if action == "redo":
+                tx.run("jobs.count_anew", {"id": self.job_id})
             return True
         tx.run("jobs.move_change", {"id": self.job_id, "position": position})
         return False
@@ -206,20 +207,23 @@ def is_fit(family: Family | None, key: bytes, payload: bytes, crc: int) -> bool:
 def _look(tx: ReadTx, job_id: int, families: Mapping[str, Family]) -> Looked:
     """Looks at the waiting records of the next slice."""
     change = tx.one("jobs.change", {"id": job_id})
+    if change is None:
+        return Looked(None, 0)
+    action, position, _ = change
+    if action == "discard":
+        return Looked(action, position)
     job = jobs.by_id(tx, job_id, None)
-    if change is None or change[0] == "discard" or job is None:
-        return Looked(0 if change is None else change[1])
-    position = change[1]
+    family = None if job is None else families.get(job.family)
     unfit: set[int] = set()
     size = 0
     rows = tx.each("records.waiting_payloads", {**records_of(job_id, position), "limit": SLICE_ROWS})
     for rid, key, payload, crc in rows:
         if size > SLICE_BYTES:
-            return Looked(position, frozenset(unfit), rid)
+            return Looked(action, position, frozenset(unfit), rid)
         size += len(payload)
-        if not is_fit(families.get(job.family), key, payload, crc):
+        if not is_fit(family, key, payload, crc):
             unfit.add(rid)
-    return Looked(position, frozenset(unfit))
+    return Looked(action, position, frozenset(unfit))
 
 
 async def carry_out(store: Store, families: Mapping[str, Family], job_id: int) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +15,6 @@ from ingestbox.store.once import Denied, Made, Once
 from ingestbox.store.writer import Tx
 
 NOUN = "key"
-SLICE = 500
 
 
 class KeyLine(msgspec.Struct, frozen=True):
@@ -91,29 +90,6 @@ class RevokeKey:
                 tx, "key.revoke", NOUN, self.key_id, before={"name": name}, after={"revoked": True}
             )
         return str(digest)
-
-
-@dataclass(frozen=True, slots=True)
-class NoteUse:
-    """When keys were last used, as (id, Unix milliseconds)."""
-
-    uses: Sequence[tuple[int, int]]
-
-    @classmethod
-    def slices(cls, uses: Mapping[int, int]) -> Iterable[NoteUse]:
-        """Units of SLICE keys."""
-        every = list(uses.items())
-        return [cls(every[start : start + SLICE]) for start in range(0, len(every), SLICE)]
-
-    @property
-    def weight(self) -> int:
-        """One row a key."""
-        return len(self.uses)
-
-    def apply(self, tx: Tx) -> None:
-        """Moves the times forward, never back."""
-        for key_id, used_ms in self.uses:
-            tx.run("keys.used", {"id": key_id, "used_ms": used_ms})
 
 
 async def one(store: Store, key_id: int, workspace: str) -> KeyLine | None:

@@ -5,7 +5,7 @@ A password is only ever here as its hash; no list and no audit line has it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,8 +22,6 @@ NOUN = "user"
 ADMIN = Role.ADMIN.value
 CHANGED = "changed"
 """What the trail says of a password."""
-
-SLICE = 500
 
 
 class UserLine(msgspec.Struct, frozen=True):
@@ -163,29 +161,6 @@ class Rehash:
     def apply(self, tx: Tx) -> None:
         """Replaces the hash; tokens stay good, since the password is the same."""
         tx.run("users.rehash", {"id": self.user_id, "before": self.before, "password": self.after})
-
-
-@dataclass(frozen=True, slots=True)
-class NoteLogins:
-    """When users last logged in, as (id, Unix milliseconds)."""
-
-    logins: Sequence[tuple[int, int]]
-
-    @classmethod
-    def slices(cls, logins: Mapping[int, int]) -> Iterable[NoteLogins]:
-        """Units of SLICE users."""
-        every = list(logins.items())
-        return [cls(every[start : start + SLICE]) for start in range(0, len(every), SLICE)]
-
-    @property
-    def weight(self) -> int:
-        """One row a user."""
-        return len(self.logins)
-
-    def apply(self, tx: Tx) -> None:
-        """Moves the times forward, never back."""
-        for user_id, login_ms in self.logins:
-            tx.run("users.logged_in", {"id": user_id, "login_ms": login_ms})
 
 
 async def one(store: Store, user_id: int, workspace: str) -> UserLine | None:

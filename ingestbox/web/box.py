@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -27,9 +26,7 @@ from ingestbox.store.intake import (
     Refused,
     slices,
 )
-from ingestbox.web.headers import REPEATED
-
-MAX_KEY_CHARACTERS = 255
+from ingestbox.web.idempotency import key_of
 
 
 class StoreBox:
@@ -54,7 +51,7 @@ class StoreBox:
         """Stores a batch durably, honouring Idempotency-Key; see `family.Box.accept`."""
         now = self._store.clock.now_ms()
         draft = Draft(ids.time_uuid(now), ask.caller.workspace, ask.caller.subject, now)
-        key = _idempotency_key(ask)
+        key = key_of(ask)
 
         def encoded(public_id: str, job_id: int) -> bytes:
             return msgspec.json.encode(answer(public_id, job_id))
@@ -135,32 +132,3 @@ class StoreBox:
     async def read(self, query: str, params: Mapping[str, object]) -> list[tuple[Any, ...]]:
         """Rows of a family's own query."""
         return await self._store.read(query, params)
-
-
-def _idempotency_key(ask: Ask) -> Key | None:
-    """The request's key: scoped by caller and route, and bound to what was asked (contract: common).
-
-    Raises IngestError idempotency_key_invalid, also for two keys: neither is the one that was meant.
-    """
-    given = ask.headers.get("idempotency-key")
-    if given is None:
-        return None
-    if REPEATED in given:
-        raise IngestError("idempotency_key_invalid", "Idempotency-Key was sent more than once.")
-    given = _text(given).strip()
-    if not 1 <= len(given) <= MAX_KEY_CHARACTERS:
-        raise IngestError("idempotency_key_invalid")
-    content = hashlib.sha256()
-    for part in (ask.method, ask.url_path, ask.query_string):
-        content.update(part.encode() + b"\n")
-    content.update(ask.body)
-    scope = "\n".join((ask.caller.workspace, ask.caller.subject, ask.method, ask.route_path))
-    return Key(scope, given, content.digest())
-
-
-def _text(value: str) -> str:
-    """A header's value in the characters that its sender had: UTF-8, where it is."""
-    try:
-        return value.encode("latin-1").decode("utf-8")
-    except UnicodeDecodeError:
-        return value

@@ -276,9 +276,11 @@ def _slowness(each: Connection, now: float) -> tuple[int, float]:
     """How soon a connection should make room (0: it need not, 3: first of all), and for how many seconds it
     has done nothing; below 0, that does not count against it."""
     age = now - each.since
+    if each.phase is Phase.LEAVING:  # it has its answer
+        return (_IDLE_FIRST if age >= HURRY_SECONDS else 0), age
     if each.blocked:
         track = each.track
-        if each.phase is Phase.LEAVING or (track.blocked_since is not None and each.unsent < track.unsent):
+        if track.blocked_since is not None and each.unsent < track.unsent:
             return 0, _NOT_SLOW
         seconds = now - (each.since if track.blocked_since is None else track.blocked_since)
         return (_OTHERS if seconds >= WRITE_GIVES_WAY else 0), seconds

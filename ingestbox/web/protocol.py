@@ -9,6 +9,7 @@
 - When a connection with pipelined requests is lost, the one in hand is not told, and writes to it.
 - A request may have no Host, or two.
 - A head may take for ever, and each answer arms a timer for the next (`connections` looks after both).
+- Pipelined requests are read without measure (see `slices`).
 """
 
 from __future__ import annotations
@@ -26,13 +27,14 @@ from typing import Any
 
 import httptools
 from uvicorn.config import Config
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 from uvicorn.server import ServerState
 
 from ingestbox.errors import IngestError
 from ingestbox.web.connections import Connections, Phase, Track
 from ingestbox.web.headers import new_request_id
 from ingestbox.web.replies import wire_error
+from ingestbox.web.slices import SlicedHttp
 
 MAX_HEAD_BYTES = 65_536
 """The request line and the headers. A token has at most 16 KiB; common servers take 8 to 64."""
@@ -62,7 +64,7 @@ class _BadHost(Exception):  # noqa: N818 - says what happened
     """Raised into the parser, which gives up."""
 
 
-class Http(HttpToolsProtocol):
+class Http(SlicedHttp):
     """One connection."""
 
     _offer = False
@@ -80,6 +82,9 @@ class Http(HttpToolsProtocol):
     _silent_bytes = 0
     """Bytes of the pieces since the last one that moved: a field that has not ended yet is in no callback,
     but it lies in memory."""
+
+    _length = 0
+    """The Content-Length of the last request."""
 
     _broken = False
     """Whether the parser has given up: the connection ends after the answers that are due."""
@@ -135,8 +140,8 @@ class Http(HttpToolsProtocol):
             self._answering.disconnected = True
             self._answering.message_event.set()
 
-    def data_received(self, data: bytes) -> None:
-        """Bytes from the client."""
+    def parse(self, data: bytes) -> None:
+        """Feeds the parser; after it has given up, nothing more."""
         if self._broken:
             return
         if self.phase is Phase.IDLE:
@@ -144,13 +149,18 @@ class Http(HttpToolsProtocol):
         self._moved, size = False, len(data)
         try:
             while data:
-                data = self._parse(data)
+                data = self._feed(data)
         except httptools.HttpParserError as error:
             self._give_up(_reason(error))
             return
         self._silent_bytes = 0 if self._moved else self._silent_bytes + size
         if self._silent_bytes > MAX_HEAD_BYTES:
             self._give_up(IngestError("header_too_large"))
+
+    @property
+    def body_left(self) -> int:
+        """Bytes of the body that are announced and did not come yet; 0 when it comes in chunks."""
+        return self._length - self.received
 
     @property
     def blocked(self) -> bool:
@@ -171,7 +181,9 @@ class Http(HttpToolsProtocol):
     def lacking(self) -> bool:
         """Whether the request in hand waits for more of its body, and the client is free to send it."""
         cycle = self._answering
-        return cycle is not None and cycle.more_body and not cycle.body and not self.flow.read_paused
+        if cycle is None or not cycle.more_body or cycle.body:
+            return False
+        return not (self.flow.read_paused or self.unparsed)
 
     def time_out(self) -> None:
         """Answers 408 for a head that took too long."""
@@ -182,7 +194,7 @@ class Http(HttpToolsProtocol):
 
     def give_way(self) -> None:
         """Makes room: answers 503 where that is possible, and is gone in a moment."""
-        if self.transport is None or self.phase is Phase.IDLE or self.blocked:
+        if self.transport is None or self.blocked or self.phase in (Phase.IDLE, Phase.LEAVING):
             self.abort()
             return
         self._end(_no_room(), linger=False)
@@ -230,10 +242,11 @@ class Http(HttpToolsProtocol):
         self._moved = True
         self._offer = self.parser.should_upgrade() and self.parser.get_method() != b"CONNECT"
         if not self._offer:
-            self._check_host()
+            self._check_head()
             self._in_head = False
+            self.received = 0
             if self.phase is not Phase.LEAVING:
-                self.phase, self.since, self.received = Phase.ASKED, self.loop.time(), 0
+                self.phase, self.since = Phase.ASKED, self.loop.time()
             super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
@@ -259,16 +272,22 @@ class Http(HttpToolsProtocol):
         self.server_state.total_requests += 1
         if self.transport.is_closing():
             return
-        self.flow.resume_reading()
         self.since = self.loop.time()
         if self.pipeline:
             self._start_asgi_task(*self.pipeline.pop())
         else:
-            self.phase = Phase.HEAD if self._in_head else Phase.IDLE
+            self.phase = Phase.HEAD if self._in_head or self.unparsed else Phase.IDLE
+        self.flow.resume_reading()
 
-    def _check_host(self) -> None:
-        """RFC 9112, 3.2."""
-        hosts = [value for name, value in self.headers if name == b"host"]
+    def _check_head(self) -> None:
+        """One Host (RFC 9112, 3.2), and how long the body is."""
+        hosts = []
+        self._length = 0
+        for name, value in self.headers:
+            if name == b"host":
+                hosts.append(value)
+            elif name == b"content-length":
+                self._length = int(value)  # the parser has checked it
         if len(hosts) > 1 or (not hosts and self.parser.get_http_version() != "1.0"):
             raise _BadHost
         if hosts and not _HOST.fullmatch(hosts[0]):
@@ -321,7 +340,7 @@ class Http(HttpToolsProtocol):
         else:
             self.transport.close()
 
-    def _parse(self, data: bytes) -> bytes:
+    def _feed(self, data: bytes) -> bytes:
         """Feeds the parser; what is to be fed next is given back."""
         try:
             self.parser.feed_data(data)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import json
+import re
 import socket
 import stat
 from pathlib import Path
@@ -182,6 +183,23 @@ def test_a_key_that_a_start_would_refuse_is_an_error_in_the_same_words(tmp_path:
     served = ingestbox("serve", "--config", "box.toml", "--port", "0", cwd=tmp_path)
     assert served.code == 1
     assert json.dumps(error)[1:-1] in served.err
+
+
+@pytest.mark.parametrize(
+    ("about", "text"),
+    [
+        ("server", '[server]\ntrusted_proxies = ["10.0.0/8"]\n'),
+        ("server", '[server]\nallowed_hosts = ["https://box.example"]\n'),
+        ("server", '[server]\ncors_origins = ["app.example"]\n'),
+        ("alarms", '[alarms]\nwebhook_url = "https://x.example"\nwebhook_secret = "hunter2"\n'),
+        ("lane a", '[[lanes]]\nname = "a"\nurl = "https://"\n'),
+        ("lane a", '[[lanes]]\nname = "a"\nurl = "https://x.example"\ntoken = "hünter2"\n'),
+    ],
+)
+def test_what_a_part_of_the_box_would_refuse_is_an_error(tmp_path: Path, about: str, text: str) -> None:
+    ran = check(tmp_path, text, "--json")
+    assert (ran.code, levels(ran, about)) == (1, ["error"])
+    assert not re.search("h[uü]nter2", ran.out)
 
 
 def test_a_port_in_use_is_a_warning_only(tmp_path: Path) -> None:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
+import ssl
 import threading
 from collections import Counter
 from collections.abc import Callable, Coroutine, Iterator
+from pathlib import Path
 from typing import Any, Self
 from urllib.parse import urlsplit
 
@@ -16,6 +18,7 @@ import pytest
 import uvloop
 
 from tests.harness import BoxProcess, post_tickets, ticket, until, wait_job
+from tests.web.test_tls import Files, Paper
 
 SLOW = 400
 DESCRIPTORS = 200
@@ -39,6 +42,11 @@ async def nothing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, to
     await reader.read()
 
 
+async def no_request(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, token: str) -> None:
+    writer.write(b"this is none\r\n\r\n")
+    await reader.read()  # it is told so, and stays as long as it may
+
+
 async def half_a_body(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, token: str) -> None:
     writer.write(
         f"POST /api/data-ingest HTTP/1.1\r\nHost: box\r\nAuthorization: Bearer {token}\r\n"
@@ -60,7 +68,7 @@ async def drip(writer: asyncio.StreamWriter) -> None:
         await asyncio.sleep(DRIP_SECONDS)
 
 
-KINDS = (half_a_head, nothing, half_a_body, never_reads)
+KINDS = (half_a_head, nothing, no_request, half_a_body, never_reads)
 
 
 class SlowClients:
@@ -68,6 +76,11 @@ class SlowClients:
 
     def __init__(self, box: BoxProcess) -> None:
         self._token = box.token()
+        self._tls: ssl.SSLContext | None = None
+        if box.url.startswith("https"):
+            self._tls = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+            self._tls.check_hostname = False
+            self._tls.verify_mode = ssl.CERT_NONE
         self._port = int(urlsplit(box.url).port or 0)
         self._stop = threading.Event()
         self.opened = Counter[str]()
@@ -88,12 +101,16 @@ class SlowClients:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    async def _connect(self, tls: bool) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         plain = socket.socket()
         try:
             plain.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
             plain.setblocking(False)
             await asyncio.get_running_loop().sock_connect(plain, ("127.0.0.1", self._port))
+            if tls and self._tls:
+                return await asyncio.open_connection(
+                    sock=plain, limit=1, ssl=self._tls, server_hostname="", ssl_handshake_timeout=5
+                )
             return await asyncio.open_connection(sock=plain, limit=1)
         except BaseException:
             plain.close()
@@ -104,7 +121,7 @@ class SlowClients:
     ) -> None:
         while True:
             with contextlib.suppress(OSError):
-                reader, writer = await self._connect()
+                reader, writer = await self._connect(tls=kind is not nothing)
                 self.opened[kind.__name__] += 1
                 try:
                     await kind(reader, writer, self._token)
@@ -134,8 +151,14 @@ def ask_and_post(box: BoxProcess, name: str, end: threading.Event, *, anew: bool
     return seen
 
 
-@pytest.fixture
-def narrow_box(own_box: BoxProcess) -> Iterator[BoxProcess]:
+@pytest.fixture(params=["http", "https"])
+def narrow_box(
+    own_box: BoxProcess, tmp_path: Path, request: pytest.FixtureRequest
+) -> Iterator[BoxProcess]:
+    if request.param == "https":
+        files = Files(tmp_path / "tls")
+        files.put(Paper("box", files.authority))
+        own_box.configure(files.config())
     own_box.wrapper = ("sh", "-c", f'ulimit -n {DESCRIPTORS} && exec "$@"', "sh")
     yield own_box.start()
 

@@ -128,6 +128,11 @@ def test_cognito_finds_issuer_and_keys_by_the_pool() -> None:
     made = filled(Issuer(name="c", preset="cognito", user_pool_id="ap-southeast-2_x1Y2", client_id="id"))
     assert made.issuer == "https://cognito-idp.ap-southeast-2.amazonaws.com/ap-southeast-2_x1Y2"
     assert made.jwks_url == f"{made.issuer}/.well-known/jwks.json"
+    updated = "https://issuer-cognito-idp.ap-southeast-2.amazonaws.com/ap-southeast-2_x1Y2"
+    entry = Issuer(
+        name="c", preset="cognito", user_pool_id="ap-southeast-2_x1Y2", client_id="id", issuer=updated
+    )
+    assert filled(entry).jwks_url == f"{updated}/.well-known/jwks.json"
 
 
 # Firebase

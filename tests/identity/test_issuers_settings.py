@@ -12,7 +12,7 @@ from ingestbox.config import Issuer, load
 from ingestbox.errors import StartupError
 from ingestbox.identity.profile import profiles
 from ingestbox.model import Caller
-from tests.identity.gates import GENERIC, generic, taken
+from tests.identity.gates import GENERIC, Gate, generic, taken
 from tests.identity.issuing import (
     ec_key,
     ed_key,
@@ -123,6 +123,32 @@ def test_an_issuer_whose_users_may_do_nothing_is_warned_about(caplog: pytest.Log
     with caplog.at_level(logging.WARNING):
         profiles([generic(default_roles=[])])
     assert "its users have no role" in caplog.text
+
+
+def test_an_operator_can_read_why_nobody_takes_a_token_and_a_flood_is_one_line(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    gate = Gate(generic(public_key=PEM))
+    deep: Any = "x"
+    for _ in range(900):
+        deep = [deep]
+    wrong: list[dict[str, Any]] = [
+        {"iss": "https://tenant.example"},
+        {"aud": "elsewhere\n"},
+        {"aud": "x" * 5_000},
+        {"iss": "https://other.example/", "aud": deep, "azp": {"a": 1}},
+    ]
+    with caplog.at_level(logging.INFO):
+        for changes in wrong:
+            for _ in range(5):
+                assert gate.refusal(GENERIC.token(**changes)) == "token_invalid"
+            gate.clock.ms += 10_000
+    said = [record.getMessage() for record in caplog.records]
+    assert len(said) == len(wrong)
+    assert "aud of a wrong type, azp of a wrong type" in said[3]
+    assert said[0].endswith("It says iss 'https://tenant.example', aud 'box', alg 'RS256'.")
+    assert "aud 'elsewhere\\n'" in said[1] and len(said[2]) < 500
+    assert GENERIC.token(**wrong[0]).rpartition(".")[2] not in caplog.text
 
 
 def test_what_is_left_out_is_filled_in_by_the_key() -> None:

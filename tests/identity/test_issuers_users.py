@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import msgspec
-
 from ingestbox.identity.tokens import mint
+from ingestbox.identity.users import UserRecord
 from ingestbox.model import Role
 from tests.identity.gates import Gate
 from tests.identity.issuing import (
@@ -16,20 +15,16 @@ from tests.identity.issuing import (
 from tests.web.support import SECRET, HeldClock, Live, serve
 
 
-class User(msgspec.Struct, frozen=True):
-    roles: list[str]
-    workspace: str = "north"
-    email: str = "ann@example.com"
-    generation: int = 3
-    disabled: bool = False
+def user(*roles: str, generation: int = 3, disabled: bool = False) -> UserRecord:
+    return UserRecord(5, "ann@example.com", list(roles), "north", generation, disabled)
 
 
 class Users:
     def __init__(self) -> None:
-        self.found: dict[int, User] = {5: User(["editor"])}
+        self.found: dict[int, UserRecord] = {5: user("editor")}
         self.looked_up: list[int] = []
 
-    async def find(self, user_id: int) -> User | None:
+    async def find(self, user_id: int) -> UserRecord | None:
         self.looked_up.append(user_id)
         return self.found.get(user_id)
 
@@ -62,22 +57,22 @@ def test_a_login_is_good_while_its_user_is_with_the_users_roles_and_workspace() 
                 found = await who()
             assert (found["subject"], found["workspace"], found["roles"]) == ("user:5", "north", ["editor"])
             assert users.looked_up == [5]
-            users.found[5] = User(["analyst"])
+            users.found[5] = user("analyst")
             assert (await who())["roles"] == ["editor"]
             live.clock.ms += 500
             assert (await who())["roles"] == ["analyst"]
-            for wrong in (User([], disabled=True), User([], generation=4), User([], generation=2)):
+            for wrong in (user(disabled=True), user(generation=4), user(generation=2)):
                 users.found[5] = wrong
                 live.guard.forget_user(5)
                 assert await who() == {"status": 401}
-            users.found[5] = User(["admin"])
+            users.found[5] = user("admin")
             live.guard.forget_user(5)
             assert (await who())["roles"] == ["admin"]
             del users.found[5]
             live.clock.ms += 500
             assert await who() == {"status": 401}
             live.clock.ms += 3_605_000
-            users.found[5] = User(["admin"])
+            users.found[5] = user("admin")
             assert await who() == {"status": 401}
 
     serve(test, users=users)

@@ -137,12 +137,15 @@ def test_kept_for_a_time_older_secrets_end_with_it(gate: Gate) -> None:
     second = gate.token(300 * DAY)
     gate.rotate(keep_seconds=30 * DAY)
     assert gate.found(first) == gate.found(second) == "local:ann"
-    gate.clock.ms += 30 * DAY * 1000 - 1
-    assert gate.found(first) == gate.restarted().found(second) == "local:ann"
-    gate.clock.ms += 1
-    for token in (first, second):
+    gate.clock.ms += 29 * DAY * 1000 - 1
+    assert gate.found(first) == gate.restarted().found(first) == "local:ann"
+    for token in (first, second):  # each from when its secret was replaced, a day apart
+        gate.clock.ms += 1
         assert gate.found(token) in ("token_expired", "token_invalid")
         assert gate.restarted().found(token) == "token_invalid"
+        gate.clock.ms += DAY * 1000 - 2
+        assert gate.found(second) == ("local:ann" if token == first else "token_invalid")
+        gate.clock.ms += 1
     assert gate.rotate().retired[1:] == ()  # and they are dropped
 
 
@@ -273,6 +276,15 @@ def test_an_operators_own_secret_can_be_rotated_whatever_its_bytes(tmp_path: Pat
     (tmp_path / "secret").chmod(0o600)
     gate = Gate(tmp_path)
     token = gate.token()
+    gate.rotate()
+    assert gate.restarted().found(token) == "local:ann"
+
+
+def test_however_long_an_operators_own_secret_is(tmp_path: Path) -> None:
+    (tmp_path / "secret").write_bytes(b"long " * 20_000 + b"secret")
+    gate = Gate(tmp_path)
+    token = gate.token()
+    assert load_secret(tmp_path).endswith(b"secret")
     gate.rotate()
     assert gate.restarted().found(token) == "local:ann"
 

@@ -19,6 +19,7 @@ from ingestbox.store import Store
 from ingestbox.store.audit import Act
 from ingestbox.store.once import Denied, Made, Once
 from ingestbox.store.users import CreateUser, UserLine
+from tests.forward.support import HeldClock
 from tests.harness import Run
 from tests.store.support import with_store
 
@@ -327,7 +328,51 @@ def test_noted_logins_are_kept_while_the_store_refuses(
                 await users.flush()
         assert await store.read("users.one", {"id": 1, "workspace": "*"}) != []
         await users.flush()
-        (row,) = await store.read("users.one", {"id": 1, "workspace": "*"})
-        assert row[7] is not None
+        assert await last_login(store) is not None
 
     with_store(tmp_path, body)
+
+
+def test_what_was_noted_outlives_a_stop_in_the_middle_of_its_writing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def body(store: Store) -> None:
+        users = StoredUsers(store)
+        await store.write(create("ann@example.com"))
+        users.logged_in(1)
+
+        async def hang(*_: object, **__: object) -> None:
+            await asyncio.get_running_loop().create_future()
+
+        with monkeypatch.context() as patch:
+            patch.setattr(store, "write", hang)
+            flushing = asyncio.create_task(users.flush())
+            await asyncio.sleep(0)
+            flushing.cancel()
+            await asyncio.gather(flushing, return_exceptions=True)
+        await users.flush()
+        assert await last_login(store) is not None
+
+    with_store(tmp_path, body)
+
+
+def test_the_last_login_follows_a_clock_that_is_put_right(tmp_path: Path) -> None:
+    clock = HeldClock()
+
+    async def body(store: Store) -> None:
+        users = StoredUsers(store)
+        await store.write(create("ann@example.com"))
+        right = clock.wall_ms
+        for moment in (right + 400 * 86_400_000, right):
+            clock.wall_ms = moment
+            users.logged_in(1)
+            await users.flush()
+            assert await last_login(store) == moment
+
+    with_store(tmp_path, body, clock=clock)
+
+
+async def last_login(store: Store) -> int | None:
+    (row,) = await store.read("users.one", {"id": 1, "workspace": "*"})
+    found: int | None = row[7]
+    return found

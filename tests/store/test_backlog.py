@@ -113,6 +113,37 @@ def test_a_count_forgets_nothing_that_came_while_it_ran(tmp_path: Path) -> None:
     with_store(tmp_path, body, clock=clock)
 
 
+def test_what_came_in_during_a_count_is_not_lost_with_it() -> None:
+    class Slow:
+        """A store whose count is read before, and answered after, other records came in."""
+
+        clock = HeldClock()
+
+        def __init__(self) -> None:
+            self.asked = asyncio.Event()
+            self.go_on = asyncio.Event()
+
+        async def read(self, query: str) -> list[tuple[Any, ...]]:
+            self.asked.set()
+            await self.go_on.wait()
+            return [(3,)]
+
+    async def main() -> None:
+        slow: Any = Slow()
+        backlog = Backlog(slow, 10)
+        with backlog.entering(2):  # before the count, which has these among its three
+            pass
+        first = asyncio.create_task(refused(backlog))
+        await slow.asked.wait()
+        with backlog.entering(8):
+            pass
+        slow.go_on.set()
+        assert await first is not None
+        assert backlog.waiting == 11
+
+    asyncio.run(main())
+
+
 def test_many_at_once_lead_to_one_count(tmp_path: Path) -> None:
     clock = HeldClock()
 

@@ -197,10 +197,48 @@ def test_what_was_looked_at_for_another_place_is_not_used(tmp_path: Path) -> Non
         stale = await store.read_with(lambda tx: changes._look(tx, job.id, FAMILIES))
         assert not await one_slice(store, job)
         assert not await store.write(ChangeSlice(job.id, stale, NOW))
-        assert not await store.write(ChangeSlice(job.id, Looked(0), NOW))
+        assert not await store.write(ChangeSlice(job.id, Looked("retry", 0), NOW))
         assert await states(store, job) == ["issue"] * 700
         await changes.carry_out(store, FAMILIES, job.id)
         assert await states(store, job) == ["issue"] * 700
+
+    with_store(tmp_path, body)
+
+
+def test_what_was_looked_at_for_another_change_is_not_used(tmp_path: Path) -> None:
+    """Cancelled while a retry is under way: what the retry leaves alone is given up too."""
+
+    async def body(store: Store) -> None:
+        job = await a_job(store, BAD, PENDING)
+        await store.write(settling(store, await claim(store, job), 0, 2, True, [1]))
+        early = await store.read_with(lambda tx: changes._look(tx, job.id, FAMILIES))
+        assert early.action is None
+        await store.write(ReprocessJob(job.id, "j", "retry", ACT))
+        assert not await store.write(ChangeSlice(job.id, early, NOW))
+        assert await states(store, job) == ["issue", "issue"]
+        stale = await store.read_with(lambda tx: changes._look(tx, job.id, FAMILIES))
+        await store.write(CancelJob(job.id, "j", ACT))
+        assert not await store.write(ChangeSlice(job.id, stale, NOW))
+        await changes.carry_out(store, FAMILIES, job.id)
+        assert await states(store, job) == ["discarded", "discarded"]
+        await true_counts(store, job)
+
+    with_store(tmp_path, body)
+
+
+@pytest.mark.parametrize("cancelled", [False, True])
+def test_tallies_count_anew_once_all_is_pending_again(tmp_path: Path, cancelled: bool) -> None:
+    """Cancelled before, the job keeps what it counted: the records are done still."""
+
+    async def body(store: Store) -> None:
+        job = await a_job(store, PENDING, PENDING)
+        unit = settling(store, await claim(store, job), 0, 2, True, [0, 1])
+        await store.write(replace(unit, tallies={"sentiment_records": 2}))
+        await store.write(ReprocessJob(job.id, "j", "redo", ACT))
+        if cancelled:
+            await store.write(CancelJob(job.id, "j", ACT))
+        await changes.carry_out(store, FAMILIES, job.id)
+        assert (await job_of(store)).tallies == ({"sentiment_records": 2} if cancelled else {})
 
     with_store(tmp_path, body)
 

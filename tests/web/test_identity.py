@@ -368,6 +368,8 @@ def test_static_keys_have_roles_and_workspace(gate: Gate) -> None:
         ("k" * 40 + ":inguest", "Did you mean `ingest`"),
         ("k" * 40 + ":ingest+", "is not a role"),
         ("k" * 40 + ":ingest:ws:more", "expected key, key:role"),
+        ("k" * 40 + ":ingest:" + "w" * 256, "a workspace has 1 to 255"),
+        ("k" * 40 + ":ingest:north\x00", "a workspace has 1 to 255"),
     ],
 )
 def test_a_static_key_that_is_not_valid_stops_the_start_without_showing_it(entry: str, says: str) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import functools
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import msgspec
@@ -24,8 +26,22 @@ SLICE_BYTES = 262_144
 """Decoded at a stretch: about 1 ms, for which msgspec holds the interpreter."""
 
 
+BESIDE_BYTES = 65_536
+"""Up to this beside the records, any number of members is taken; they are looked at one by one."""
+
+
 # Untyped down to the record: of duplicate keys the last wins, whatever the type of the others.
-_envelope = msgspec.json.Decoder(dict[str, msgspec.Raw])
+class _Usual(msgspec.Struct, forbid_unknown_fields=True):
+    records: msgspec.Raw
+
+
+class _Any(msgspec.Struct):
+    records: msgspec.Raw
+
+
+_usual_envelope = msgspec.json.Decoder(_Usual)
+_any_envelope = msgspec.json.Decoder(_Any)
+_members = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _raw_records = msgspec.json.Decoder(list[msgspec.Raw])
 
 
@@ -50,9 +66,13 @@ async def decode(body: bytes, *, max_records: int, partial: bool) -> Decoded:
     size = 0
     depth = strictjson.MAX_DEPTH - RECORD_DEPTH
     over_lines = b"\n" in body or b"\r" in body
-    for index, raw in enumerate(_split(body, max_records)):
+    for index, raw in enumerate(await split(body, max_records)):
         payload = bytes(raw)
-        value = strictjson.decode(payload, f"Record {index}", depth)
+        if len(payload) > SLICE_BYTES:
+            value = await strictjson.decode_in_turns(payload, f"Record {index}", depth)
+            await asyncio.sleep(0)
+        else:
+            value = strictjson.decode(payload, f"Record {index}", depth)
         key, found = check(value, index)
         keys.append(key)
         given.append(value.get("id") if isinstance(value, dict) else None)
@@ -86,28 +106,59 @@ async def decode(body: bytes, *, max_records: int, partial: bool) -> Decoded:
     return Decoded(batch, _outcomes(records, given) if partial else [])
 
 
-def _split(body: bytes, max_records: int) -> list[msgspec.Raw]:
-    """The records' bytes, not looked into yet; everything around them is checked."""
+async def split(body: bytes, max_records: int) -> Sequence[msgspec.Raw]:
+    """The records' bytes, not looked into yet; everything around them is checked.
+
+    Raises IngestError `malformed_json` or `validation_failed`, before there are many more than `max_records`.
+    """
+    records = await _records_of(body)
     try:
-        members = _envelope.decode(body)
+        raws = _list_of(records, max_records)
     except strictjson.FAILURES:
-        strictjson.decode(body)  # says what is wrong, unless it is JSON that is no object
-        raise _wrong_shape() from None
-    records = members.pop("records", None)
-    for name, member in members.items():
-        strictjson.decode(member, f"The member `{name[:100]}`", strictjson.MAX_DEPTH - 1)
-    if records is None:
-        raise _wrong_shape()
-    try:
-        raws = _raw_records.decode(records)
-    except strictjson.FAILURES:
-        strictjson.decode(records, "The member `records`", strictjson.MAX_DEPTH - 1)
+        await strictjson.decode_in_turns(records, "The member `records`", strictjson.MAX_DEPTH - 1)
         raise _wrong_shape() from None
     if not raws:
         raise _of_batch("records cannot be empty", "empty_batch")
     if len(raws) > max_records:
         raise _of_batch(f"records exceeds batch limit of {max_records}", "batch_too_large")
     return raws
+
+
+async def _records_of(body: bytes) -> msgspec.Raw:
+    try:
+        return _usual_envelope.decode(body).records
+    except strictjson.FAILURES:  # there are other members, or it is something else
+        pass
+    try:
+        records = _any_envelope.decode(body).records
+    except strictjson.FAILURES:
+        await strictjson.decode_in_turns(body)  # says what is wrong, unless it is JSON of another shape
+        raise _wrong_shape() from None
+    if len(body) - len(records) > BESIDE_BYTES:
+        await strictjson.decode_in_turns(body)
+        return records
+    for name, member in _members.decode(body).items():
+        if name != "records":
+            strictjson.decode(member, f"The member `{name[:100]}`", strictjson.MAX_DEPTH - 1)
+    return records
+
+
+def _list_of(records: msgspec.Raw, most: int) -> Sequence[msgspec.Raw]:
+    """The elements; of a long text, one more than `most` stands for all that there are too many.
+
+    Millions of them take a second and 800 MB. A decoder of lists makes them all before it counts; one of
+    a row with so many columns stops at the first too many, but is slower for few.
+    """
+    if len(records) <= SLICE_BYTES:
+        return _raw_records.decode(records)
+    row = msgspec.structs.astuple(_row_decoder(most + 1).decode(records))
+    return row[: row.index(msgspec.UNSET)] if row[-1] is msgspec.UNSET else row
+
+
+@functools.lru_cache(maxsize=1)
+def _row_decoder(columns: int) -> msgspec.json.Decoder[msgspec.Struct]:
+    fields = [(f"c{number}", msgspec.Raw | msgspec.UnsetType, msgspec.UNSET) for number in range(columns)]
+    return msgspec.json.Decoder(msgspec.defstruct("Row", fields, array_like=True))
 
 
 def _wrong_shape() -> IngestError:

@@ -193,9 +193,12 @@ WHERE id = :id AND (state = 'queued' OR state = 'running' OR state = 'review');
 -- name: requeue
 -- An ended job is to be worked on again; its records become pending slice by slice.
 UPDATE jobs
-SET state = 'queued', error = NULL, retry_ms = NULL, chunk_limit = 0, deaths = 0, completed_ms = NULL,
-    tallies = COALESCE(:tallies, tallies), updated_ms = :now
+SET state = 'queued', error = NULL, retry_ms = NULL, chunk_limit = 0, deaths = 0, completed_ms = NULL, updated_ms = :now
 WHERE id = :id AND (state = 'completed' OR state = 'failed' OR state = 'review');
+
+-- name: count_anew
+-- Once all that is done is pending again: what is done once more must not count twice.
+UPDATE jobs SET tallies = '{}' WHERE id = :id;
 
 -- name: state
 SELECT state, issues FROM jobs WHERE id = :id;

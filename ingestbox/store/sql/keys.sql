@@ -26,4 +26,4 @@ SELECT digest, name, workspace, revoked_ms FROM api_keys WHERE id = :id AND :wor
 UPDATE api_keys SET revoked_ms = :now WHERE id = :id AND revoked_ms IS NULL;
 
 -- name: used
-UPDATE api_keys SET used_ms = :used_ms WHERE id = :id AND COALESCE(used_ms, 0) < :used_ms;
+UPDATE api_keys SET used_ms = :now WHERE id = :id;

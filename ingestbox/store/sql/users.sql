@@ -59,4 +59,4 @@ AND ' ' || roles || ' ' LIKE '% admin %';
 UPDATE users SET password = :password WHERE id = :id AND password = :before;
 
 -- name: logged_in
-UPDATE users SET login_ms = :login_ms WHERE id = :id AND COALESCE(login_ms, 0) < :login_ms;
+UPDATE users SET login_ms = :now WHERE id = :id;

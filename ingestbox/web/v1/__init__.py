@@ -6,6 +6,7 @@ from typing import Protocol
 
 from ingestbox.family import Route
 from ingestbox.web.v1.audit import Audit
+from ingestbox.web.v1.bulk import BulkIssues
 from ingestbox.web.v1.deliveries import Deliveries
 from ingestbox.web.v1.events import Events
 from ingestbox.web.v1.issues import Issues
@@ -31,5 +32,6 @@ __all__ = ["Parts", "routes"]
 def routes(parts: Parts) -> list[Route]:
     """The routes of every resource but `sync`, which a box that only answers a command has no use for."""
     resources: tuple[Resource, ...] = (Audit(parts), Keys(parts), Secret(parts), State(parts), Users(parts))
-    resources += (Jobs(parts), Events(parts), Records(parts), Issues(parts), Deliveries(parts))
+    resources += (Jobs(parts), Events(parts), Records(parts))
+    resources += (Issues(parts), BulkIssues(parts), Deliveries(parts))
     return [route for resource in resources for route in resource.routes()]

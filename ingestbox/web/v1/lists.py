@@ -57,9 +57,16 @@ def cursor(last: int | str) -> str:
 
 def number(text: str, noun: str) -> int:
     """An id given in a path. Raises IngestError `not_found`: what is no id names nothing."""
-    if text.isascii() and text.isdigit() and len(text) < 19 and int(text) > 0:
-        return int(text)
-    raise IngestError("not_found", f"There is no {noun} {text[:40]}.")
+    found = id_of(text)
+    if found is None:
+        raise IngestError("not_found", f"There is no {noun} {text[:40]}.")
+    return found
+
+
+def id_of(text: str) -> int | None:
+    """The id that a text is, in the one way that ids are written; None for any other text."""
+    right = text.isascii() and text.isdigit() and len(text) < 19 and not text.startswith("0")
+    return int(text) if right else None
 
 
 def everywhere(caller: Caller, query: Mapping[str, str]) -> bool:

@@ -28,8 +28,8 @@ class Rotation(msgspec.Struct, forbid_unknown_fields=True):
     keep_seconds: Annotated[
         int | None,
         Meta(
-            description="How long tokens of older secrets stay good at the most; 0 ends them now, as after a "
-            "leak. Unless given, each is good until it ends by itself.",
+            description="How long tokens stay good at the most after their secret was replaced; 0 ends all "
+            "now, as after a leak. Unless given, each is good until it ends by itself.",
             extra_json_schema={"minimum": 0, "maximum": LONGEST_SECONDS},
         ),
     ] = None

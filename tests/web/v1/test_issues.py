@@ -164,16 +164,17 @@ def test_many_at_once(client: httpx2.Client) -> None:
     job = partial(client, "bulk", good=1, bad=130)
     ids = [issue["id"] for issue in waiting(client, job)]
     trying = post(client, "/v1/issues/bulk", {"filter": {"job": job}, "action": "discard", "dry_run": True})
-    assert (trying["matched"], trying["resolved"], trying["more"]) == (130, 0, False)
+    assert (trying["matched"], trying["resolved"], trying["next_cursor"]) == (130, 0, None)
     assert sorted(each["id"] for each in trying["outcomes"]) == sorted(ids)
     assert counts(get(client, f"/v1/jobs/{job}")) == (0, 1, 130, 0)
-    named = post(client, "/v1/issues/bulk", {"ids": [*ids[:3], ids[0], "x", "999999"], "action": "discard"})
+    some = [*ids[:3], ids[0], "x", f"0{ids[3]}"]
+    named = post(client, "/v1/issues/bulk", {"ids": some, "action": "discard"})
     assert [tuple(each.values()) for each in named["outcomes"]] == [
         (ids[0], "resolved"),
         (ids[1], "resolved"),
         (ids[2], "resolved"),
         ("x", "not_found"),
-        ("999999", "not_found"),
+        (f"0{ids[3]}", "not_found"),
     ]
     again = post(client, "/v1/issues/bulk", {"ids": ids[:4], "action": "discard"})
     assert [each["outcome"] for each in again["outcomes"]] == ["issue_resolved"] * 3 + ["resolved"]
@@ -191,6 +192,8 @@ def test_many_at_once(client: httpx2.Client) -> None:
         {"action": "discard"},
         {"action": "discard", "ids": ["1"], "filter": {}},
         {"action": "discard", "ids": []},
+        {"action": "discard", "ids": ["1"], "cursor": "MQ=="},
+        {"action": "discard", "filter": {}, "cursor": "1"},
         {"action": "discard", "ids": ["1"] * 1_001},
         {"action": "edit", "ids": ["1"]},
         {"action": "discard", "filter": {"jobs": "1"}},
@@ -205,9 +208,21 @@ def test_a_bulk_call_that_makes_no_sense_is_refused(client: httpx2.Client, body:
 def test_a_bulk_call_is_bounded_and_says_that_there_is_more(client: httpx2.Client) -> None:
     jobs = [partial(client, f"bound-{number}", good=1, bad=600) for number in range(2)]
     wanted = {"filter": {"code": "text_required"}, "action": "discard"}
+    # None can be tried again as it is: a call that goes on meets each once.
+    trying, met = post(client, "/v1/issues/bulk", {**wanted, "action": "retry"}), set()
+    while True:
+        assert trying["resolved"] == 0
+        assert {each["outcome"] for each in trying["outcomes"]} <= {"validation_failed"}
+        assert met.isdisjoint(each["id"] for each in trying["outcomes"])
+        met |= {each["id"] for each in trying["outcomes"]}
+        if trying["next_cursor"] is None:
+            break
+        body = {**wanted, "action": "retry", "cursor": trying["next_cursor"]}
+        trying = post(client, "/v1/issues/bulk", body)
+    assert met >= {issue["id"] for job in jobs for issue in waiting(client, job)}
     first = post(client, "/v1/issues/bulk", wanted)
-    assert (first["matched"], first["resolved"], first["more"]) == (1_000, 1_000, True)
-    while first["more"]:
-        first = post(client, "/v1/issues/bulk", wanted)
+    assert (first["matched"], first["resolved"]) == (1_000, 1_000)
+    while first["next_cursor"]:
+        first = post(client, "/v1/issues/bulk", {**wanted, "cursor": first["next_cursor"]})
     for job in jobs:
         assert counts(get(client, f"/v1/jobs/{job}")) == (0, 1, 0, 600)

@@ -16,7 +16,6 @@ CREATE TABLE users (
     disabled_ms INTEGER
 );
 CREATE INDEX users_listed ON users (workspace, id);
-CREATE INDEX users_enabled ON users (roles) WHERE disabled_ms IS NULL;
 
 CREATE INDEX api_keys_listed ON api_keys (workspace, id);
 
