@@ -34,8 +34,8 @@ class Intake(msgspec.Struct, frozen=True):
 
 
 class Checked(msgspec.Struct, frozen=True):
-    """One record that a person has corrected: its key, its bytes as they are to be stored, and everything that
-    is still wrong with it."""
+    """One record that a person has corrected: its key, its bytes as they are to be stored, and everything
+    that is still wrong with it."""
 
     key: str
     payload: bytes
@@ -123,13 +123,15 @@ class Answer(msgspec.Struct, frozen=True):
     """A success of a route: its status and the type of its body (None: there is none).
 
     `type` is what the handler returns, so that the documentation says what is sent; `media_type` is for
-    bodies that are not JSON (those have no type).
+    bodies that are not JSON (those have no type). `headers` are those of the handler's own, each with a
+    sentence.
     """
 
     type: Any
     status: int = 200
     description: str = "Done."
     media_type: str = "application/json"
+    headers: Mapping[str, str] = {}
 
 
 class Route(msgspec.Struct, frozen=True):
@@ -139,8 +141,8 @@ class Route(msgspec.Struct, frozen=True):
     `_mb` or `_kb`; None means the call takes no body. `media_types` are the body's; `application/json` also
     admits every `…+json`. `rate` names a field of `[rates]`; calls are counted by caller, family and rate, or
     not at all if it is empty. Public routes are counted by address, and only under a rate of their own: a
-    probe that is refused would look like a box that is down. `takes_records` says that the call makes work for the box, which refuses it
-    while more records wait than `[limits] backlog_records`.
+    probe that is refused would look like a box that is down. `takes_records` says that the call makes work
+    for the box, which refuses it while more records wait than `[limits] backlog_records`.
 
     The rest is documentation, which tests hold against what the route does: `summary` is a phrase without a
     full stop; `body` is the type of the body, `example` one that the route takes; `answers` its successes;

@@ -50,6 +50,13 @@ class Role(StrEnum):
     FORWARDER = "forwarder"
 
 
+DEFAULT_WORKSPACE = "default"
+"""Where everything belongs that names no workspace; whose administrators operate the box."""
+
+EVERYWHERE = "*"
+"""The workspace of a caller who belongs to all of them."""
+
+
 class Caller(msgspec.Struct, frozen=True):
     """Who is asking: `subject` is `issuer-name:sub` or `key:<id>`, rows are scoped by `workspace`.
 
@@ -64,6 +71,14 @@ class Caller(msgspec.Struct, frozen=True):
     def may(self, allowed: frozenset[Role]) -> bool:
         """Whether one of the caller's roles is among `allowed`; an empty set admits every caller."""
         return not allowed or Role.ADMIN in self.roles or not allowed.isdisjoint(self.roles)
+
+    @property
+    def operates(self) -> bool:
+        """Whether the whole box is the caller's: an administrator of the default workspace, or of all.
+
+        One of another workspace administers that alone.
+        """
+        return Role.ADMIN in self.roles and self.workspace in (DEFAULT_WORKSPACE, EVERYWHERE)
 
 
 class JobState(StrEnum):

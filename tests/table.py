@@ -6,7 +6,7 @@ import asyncio
 import functools
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import jsonschema_rs
@@ -28,6 +28,22 @@ PUBLIC = {
     ("POST", "/api/auth/login"),
 }
 """What needs no credentials (contract: common, Identity); every other call does."""
+
+OF_HTTP = {
+    "cache-control",
+    "connection",
+    "content-encoding",
+    "content-length",
+    "content-type",
+    "date",
+    "transfer-encoding",
+    "vary",
+    "x-accel-buffering",  # for proxies
+    "x-content-type-options",
+}
+
+RATED = "[rates]\nrequests = 100000\nintake = 100000\n"
+"""Settings under which answers say everything that they can about rates, and none is refused."""
 
 Description = tuple[Sequence[BoundRoute], dict[str, Any]]
 
@@ -70,6 +86,11 @@ def resolved(value: Any, document: dict[str, Any]) -> Any:
             place = place[part]
         value = place
     return value
+
+
+def undocumented(names: Iterable[str], response: dict[str, Any]) -> set[str]:
+    """The fields of an answer that the document does not name for it; those of HTTP itself need no word."""
+    return {name.lower() for name in names} - {name.lower() for name in response["headers"]} - OF_HTTP
 
 
 def references(value: Any) -> Iterator[str]:

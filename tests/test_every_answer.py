@@ -14,8 +14,8 @@ import msgspec
 import pytest
 
 from ingestbox.web.binding import BoundRoute
-from tests.harness import BoxProcess, post_tickets, ticket, wait_job
-from tests.table import described, faults, name_of, operation_of, resolved
+from tests.harness import BoxProcess, post_tickets, running, ticket, wait_job
+from tests.table import RATED, described, faults, name_of, operation_of, resolved, undocumented
 
 ROUTES, DOCUMENT = described()
 
@@ -96,6 +96,12 @@ class Scene:
 
 
 @pytest.fixture(scope="module")
+def box(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BoxProcess]:
+    with running(tmp_path_factory.mktemp("box"), config=RATED) as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
 def scene(box: BoxProcess) -> Iterator[Scene]:
     with box.client() as client:
         yield Scene(client)
@@ -114,6 +120,7 @@ def check(reply: httpx2.Response, bound: BoundRoute) -> None:
     responses = operation_of(bound, DOCUMENT)["responses"]
     assert str(reply.status_code) in responses, reply.text
     response = resolved(responses[str(reply.status_code)], DOCUMENT)
+    assert undocumented(reply.headers, response) == set()
     for name, header in response["headers"].items():
         header = resolved(header, DOCUMENT)
         given = reply.headers.get(name)

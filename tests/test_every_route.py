@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
 from typing import Any
 
 import httpx2
@@ -14,19 +15,28 @@ from ingestbox.errors import CATALOGUE
 from ingestbox.model import Role
 from ingestbox.web.binding import BoundRoute
 from ingestbox.web.replies import Problem
-from tests.harness import PATIENCE, BoxProcess
+from tests.harness import PATIENCE, BoxProcess, running
 from tests.table import (
     PUBLIC,
+    RATED,
     described,
     faults,
     name_of,
     operation_of,
     resolved,
     template_of,
+    undocumented,
 )
 
 ROUTES, DOCUMENT = described()
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
+
+
+@pytest.fixture(scope="module")
+def box(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BoxProcess]:
+    with running(tmp_path_factory.mktemp("box"), config=RATED) as started:
+        yield started
+
 
 every_route = pytest.mark.parametrize("bound", ROUTES, ids=name_of)
 
@@ -49,6 +59,7 @@ def check_error(reply: httpx2.Response, bound: BoundRoute, code: str) -> None:
     assert body.request_id == reply.headers["x-request-id"]
     response = resolved(operation_of(bound, DOCUMENT)["responses"][str(reply.status_code)], DOCUMENT)
     assert faults(reply.json(), response["content"][media_type]["schema"], DOCUMENT) == []
+    assert undocumented(reply.headers, response) == set()
 
 
 @every_route

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 
 import pytest
@@ -127,3 +128,45 @@ def test_members_and_elements_without_measure_are_refused_before_they_are_made(
 )
 def test_brackets_in_a_text_are_no_containers(text: bytes) -> None:
     strictjson.decode(b'{"text":"' + text + b'"}')
+
+
+class Turns:
+    """How often others got their turn."""
+
+    def __init__(self) -> None:
+        self.taken = 0
+
+    async def take(self) -> None:
+        while True:
+            self.taken += 1
+            await asyncio.sleep(0)
+
+
+def in_turns(text: bytes) -> tuple[object, int]:
+    async def main() -> tuple[object, int]:
+        turns = Turns()
+        taking = asyncio.create_task(turns.take())
+        value = await strictjson.decode_in_turns(text)
+        taking.cancel()
+        return value, turns.taken
+
+    return asyncio.run(main())
+
+
+@pytest.mark.parametrize("mark", [b",", rb"\",", rb"\\,", rb"\\\",", rb"\u0041,"])
+@pytest.mark.parametrize("shift", range(4))
+def test_what_looks_like_structure_in_a_large_text_is_told_apart_in_steps(mark: bytes, shift: int) -> None:
+    """Escapes fall on every place, also across two steps."""
+    text = b'{"a":"' + b"x" * shift + mark * 150_000 + b'","b":["' + mark * 150_000 + b'"]}'
+    value, turns = in_turns(text)
+    assert value == strictjson.decode(text)
+    assert turns >= len(text) // strictjson.MEASURED_BYTES
+    most = strictjson.MAX_VALUES
+    for many, is_refused in ((most - 10, False), (most + 10, True)):
+        longer = text[:-1] + b',"c":[' + b"1," * many + b"1]}"
+        try:
+            in_turns(longer)
+        except IngestError as error:
+            assert is_refused and "too many members and elements" in error.detail
+        else:
+            assert not is_refused

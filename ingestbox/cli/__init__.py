@@ -5,6 +5,9 @@ from __future__ import annotations
 import sys
 from typing import NoReturn
 
+INTERRUPTED = 130
+"""Exit code after Ctrl-C: 128 and the number of SIGINT."""
+
 
 def main() -> NoReturn:
     """The program's entry: a command for people, or `_child`, with which a frozen box starts its children."""
@@ -16,6 +19,13 @@ def main() -> NoReturn:
         from ingestbox.pipeline.child import main as work
 
         work()
-    from ingestbox.cli.commands import run
+    try:
+        from ingestbox.cli import streams
 
-    sys.exit(run())
+        streams.prepare()
+        from ingestbox.cli.commands import run
+
+        code = run()
+    except KeyboardInterrupt:  # while all of that was loaded
+        code = INTERRUPTED
+    sys.exit(code)

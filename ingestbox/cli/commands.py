@@ -10,6 +10,7 @@ import click
 
 from ingestbox import __version__
 from ingestbox.cli import (
+    INTERRUPTED,
     check_config,
     completion,
     demo,
@@ -22,14 +23,12 @@ from ingestbox.cli import (
     send,
     serve,
     status,
+    streams,
     token,
     user,
     version,
 )
 from ingestbox.errors import StartupError
-
-INTERRUPTED = 130
-"""Exit code after Ctrl-C: 128 and the number of SIGINT."""
 
 SENTENCE = 200
 """Characters of a command's first sentence that fit into the list of commands, on several lines."""
@@ -111,7 +110,11 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except click.Abort:
         return INTERRUPTED
     except BrokenPipeError:
-        # Whoever read our output has enough of it. Python would complain when it flushes at its end.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        streams.settle()  # whoever read our output has enough of it
+        return 1
+    except OSError as error:  # a full disk, above all
+        streams.settle()
+        where = "" if error.filename is None else f": {error.filename}"
+        click.echo(f"Error: {error.strerror or error}{where}.", err=True)
         return 1
     return code if isinstance(code, int) else 0

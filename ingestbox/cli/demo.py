@@ -74,7 +74,7 @@ async def _demo(port: int, keep: Path | None, once: bool) -> int:
         going = asyncio.create_task(tour.go())
         try:
             await asyncio.wait((going, asked), return_when=asyncio.FIRST_COMPLETED)
-            if going.done():
+            if going.done() and not asked.done():  # Ctrl-C may hit a box, too, that has just been forked
                 going.result()
         except BoxFailed as failed:
             raise click.ClickException(f"{failed}\n{_next(keep)}") from None

@@ -49,6 +49,7 @@ async def _examine(settings: Settings) -> Any:
 
     try:
         async with administration(settings) as client:
+            client.timeout = None  # it may read for minutes
             return await call(client, "GET", "/v1/doctor")
     except StartupError as error:
         if not (Path(settings.data) / DATABASE).exists():

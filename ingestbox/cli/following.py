@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
 from collections.abc import AsyncIterator, Callable, Generator
 from contextlib import contextmanager
@@ -18,6 +19,10 @@ from ingestbox.config import Settings
 QUIET_SECONDS = 60.0
 """The box sends something at least every 15 s; after this long without, it is called again."""
 
+AGAIN_SECONDS = 0.2
+RESTART_SECONDS = 20.0
+"""How long a box that has stopped is waited for: about as long as a service takes to restart it."""
+
 Job = dict[str, Any]
 Show = Callable[[Job], None]
 
@@ -32,7 +37,7 @@ async def follow(
     """Shows the job's progress until it ends, and gives it as it is then.
 
     `line` makes what is printed for each state of it; without one it is a bar, or lines for people. A
-    connection that breaks is made again as long as the box runs. Raises ClickException when it does not.
+    connection that breaks is made again, also to a box that is restarted. Raises ClickException when none is.
     """
     with _display(job, line) as show:
         while True:
@@ -44,10 +49,28 @@ async def follow(
                 why = "the stream ended"
             except httpx2.TransportError as error:
                 why = reason(error)
-            if await running_box(settings) != str(client.base_url).rstrip("/"):
-                raise click.ClickException(
-                    f"The box has stopped ({why}); the job goes on when it runs again: ingestbox serve"
-                )
+            except RefusedError as error:
+                if error.status != httpx2.codes.SERVICE_UNAVAILABLE:
+                    raise
+                why = "it takes no calls now"
+            await asyncio.sleep(AGAIN_SECONDS)
+            client.base_url = await _back(settings, why)
+
+
+async def _back(settings: Settings, why: str) -> str:
+    """The address of the box, once one runs on the folder again. Raises ClickException when none does."""
+    loop = asyncio.get_running_loop()
+    deadline, told = loop.time() + RESTART_SECONDS, False
+    while (url := await running_box(settings)) is None:
+        if loop.time() > deadline:
+            raise click.ClickException(
+                f"The box has stopped ({why}); the job goes on when it runs again: ingestbox serve"
+            )
+        if not told:
+            click.echo(f"The box has stopped ({why}); waiting for its restart …", err=True)
+            told = True
+        await asyncio.sleep(AGAIN_SECONDS)
+    return url
 
 
 async def _events(client: httpx2.AsyncClient, path: str) -> AsyncIterator[tuple[str, Job]]:

@@ -164,9 +164,9 @@ async def _show(client: httpx2.AsyncClient, job: dict[str, Any]) -> None:
         ("completed", job["completed_at"]),
     ):
         if value:
-            click.echo(f"{label:<12} {value}")
+            click.echo(f"{label:<12} {cell(value)}")
     for warning in job["warnings"][:FIRST_ISSUES]:
-        click.echo(f"{'warning':<12} {warning['message']}")
+        click.echo(f"{'warning':<12} {cell(warning['message'])}")
     if job["issues"]:
         path = f"/v1/jobs/{job['id']}/records?state=issue&all=true&limit={FIRST_ISSUES}"
         waiting = (await call(client, "GET", path))["records"]

@@ -1,4 +1,4 @@
-"""What commands print: JSON for programs, tables on a terminal, aligned columns into a pipe."""
+"""What commands print: JSON for programs, tables for people."""
 
 from __future__ import annotations
 
@@ -9,6 +9,9 @@ from collections.abc import Sequence
 
 import click
 
+GAP = "  "
+NOTHING = "-"
+
 
 def print_json(value: object) -> None:
     """One document, indented, on stdout."""
@@ -18,15 +21,27 @@ def print_json(value: object) -> None:
 
 
 def print_table(heads: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-    """A table with its column heads; numbers to the right. Prints nothing without rows."""
+    """A table with its column heads; numbers to the right. Prints nothing without rows.
+
+    On a terminal too narrow for it, each row is a paragraph, so that what is copied from it is whole.
+    """
     if not rows:
         return
     texts = [[cell(value) for value in row] for row in rows]
     right = [all(isinstance(row[column], int) for row in rows) for column in range(len(heads))]
-    if sys.stdout.isatty():
-        _rich(heads, texts, right)
-    else:
-        _plain(heads, texts, right)
+    widths = [max(map(len, column)) for column in zip(heads, *texts, strict=True)]
+    columns = shutil.get_terminal_size().columns
+    if sys.stdout.isatty() and sum(widths) + len(GAP) * (len(widths) - 1) > columns:
+        for line in texts:
+            _paragraph(heads, line, columns)
+        return
+    for number, line in enumerate([list(heads), *texts]):
+        cells = [
+            text.rjust(width) if to_right else text.ljust(width)
+            for text, width, to_right in zip(line, widths, right, strict=True)
+        ]
+        text = GAP.join(cells).rstrip()
+        click.echo(click.style(text, bold=True) if number == 0 and sys.stdout.isatty() else text)
 
 
 def print_marked(mark: str, text: str, *, err: bool = False) -> None:
@@ -40,34 +55,25 @@ def print_marked(mark: str, text: str, *, err: bool = False) -> None:
 
 
 def cell(value: object) -> str:
-    """A value as people read it: `-` for nothing, thousands apart."""
+    """A value as people read it: `-` for nothing, thousands apart.
+
+    What a terminal would obey is escaped: names come from whoever sends records.
+    """
     if value is None or value == "":
-        return "-"
+        return NOTHING
     if isinstance(value, int) and not isinstance(value, bool):
         return f"{value:,}"
-    return str(value)
+    return "".join(each if each.isprintable() else repr(each)[1:-1] for each in str(value))
 
 
-def _plain(heads: Sequence[str], texts: list[list[str]], right: list[bool]) -> None:
-    lines = [list(heads), *texts]
-    widths = [max(len(line[column]) for line in lines) for column in range(len(heads))]
-    for line in lines:
-        cells = [
-            text.rjust(width) if to_right else text.ljust(width)
-            for text, width, to_right in zip(line, widths, right, strict=True)
-        ]
-        click.echo("  ".join(cells).rstrip())
-
-
-def _rich(heads: Sequence[str], texts: list[list[str]], right: list[bool]) -> None:
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for head, to_right in zip(heads, right, strict=True):
-        table.add_column(head, justify="right" if to_right else "left", overflow="fold")
-    for line in texts:
-        table.add_row(*(Text(text) for text in line))  # Text: a name in brackets is not markup
-    Console().print(table)
+def _paragraph(heads: Sequence[str], texts: Sequence[str], columns: int) -> None:
+    """A row over several lines: its key, and below it what it has, without what is empty."""
+    (key, *facts) = (f"{head} {text}" for head, text in zip(heads, texts, strict=True) if text != NOTHING)
+    click.echo(click.style(key, bold=True))
+    line = ""
+    for fact in facts:
+        if line and len(GAP + line + GAP + fact) > columns:
+            click.echo(GAP + line)
+            line = ""
+        line += (GAP if line else "") + fact
+    click.echo(GAP + line)

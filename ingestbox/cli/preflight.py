@@ -10,6 +10,7 @@ import socket
 import ssl
 import stat
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 from urllib.parse import urlsplit
@@ -36,7 +37,7 @@ class Check(msgspec.Struct, frozen=True):
 def look(loaded: Loaded) -> list[Check]:
     """Every check, in the order in which a start would meet them."""
     found = [Check("warning", "settings", each) for each in loaded.warnings]
-    for part in (_file, _folder, _tls, _identity, _address, _reachable, _lanes):
+    for part in (_file, _folder, _server, _tls, _identity, _alarms, _address, _reachable, _lanes):
         found += part(loaded)
     return found
 
@@ -109,6 +110,27 @@ def _identity(loaded: Loaded) -> Iterator[Check]:
     yield from _tried(
         "issuers", lambda: Issuers(issuers, SystemClock(), auth.leeway_seconds), names or "none"
     )
+
+
+def _server(loaded: Loaded) -> Iterator[Check]:
+    """Whether names, proxies and origins can be understood."""
+    from ingestbox.clock import SystemClock
+    from ingestbox.web.policies import Policies
+    from ingestbox.web.ratelimit import Buckets
+
+    server = loaded.settings.server
+    lists = ("allowed_hosts", "trusted_proxies", "cors_origins")
+    given = ", ".join(name for name in lists if getattr(server, name))
+    yield from _tried("server", lambda: Policies(Buckets(SystemClock()), server), given or "open to any name")
+
+
+def _alarms(loaded: Loaded) -> Iterator[Check]:
+    from ingestbox.clock import SystemClock
+    from ingestbox.ops.webhook import webhook_of
+
+    alarms = loaded.settings.alarms
+    well = "posted to a webhook" if alarms.webhook_url else "logged, not posted"
+    yield from _tried("alarms", lambda: webhook_of(alarms, SystemClock()), well)
 
 
 def _tls(loaded: Loaded) -> Iterator[Check]:
@@ -209,8 +231,16 @@ def _reachable(loaded: Loaded) -> Iterator[Check]:
 
 
 def _lanes(loaded: Loaded) -> Iterator[Check]:
+    from ingestbox.clock import SystemClock
+    from ingestbox.forward.http_sink import HttpSink
+
     for lane in loaded.settings.lanes:
         about = f"lane {lane.name}"
+        start = partial(HttpSink, lane, SystemClock())
+        (tried,) = _tried(about, start, str(masked("url", lane.url)))
+        if tried.level == "error":
+            yield tried
+            continue
         url = urlsplit(lane.url)
         if not lane.token:
             yield Check(
@@ -220,7 +250,7 @@ def _lanes(loaded: Loaded) -> Iterator[Check]:
             what = f"its token goes to {url.hostname} in the clear. Use https:// where the upstream has it."
             yield Check("warning", about, what)
         else:
-            yield Check("ok", about, str(masked("url", lane.url)))
+            yield tried
 
 
 def is_loopback(host: str) -> bool:

@@ -35,6 +35,9 @@ STARTING_SECONDS = 5.0
 """How long a command waits for the address of a box that is just starting."""
 
 CONNECT_SECONDS = 5.0
+ANSWER_SECONDS = 60.0
+"""How long a command other than the doctor waits for an answer; a box that takes longer stands still."""
+
 SUBJECT = "cli"
 
 
@@ -190,6 +193,6 @@ def _client(folder: Path, workspace: str, **options: Any) -> httpx2.AsyncClient:
     return httpx2.AsyncClient(
         auth=MintedToken(folder, Role.ADMIN, workspace),
         trust_env=False,  # a proxy has no business between a box and its own command
-        timeout=httpx2.Timeout(None, connect=CONNECT_SECONDS),  # the doctor may read for minutes
+        timeout=httpx2.Timeout(ANSWER_SECONDS, connect=CONNECT_SECONDS),
         **options,
     )

@@ -24,6 +24,8 @@ def phrase(error: BaseException) -> str:
             return "it does not speak TLS there; write http:// if that is meant"
         if isinstance(cause, socket.gaierror):
             return "its name is not known here"
+        if isinstance(cause, TimeoutError):
+            return "it has said nothing for too long"
         if isinstance(cause, OSError) and cause.errno in _WORDS:
             return _WORDS[cause.errno]
     return (str(error) or type(error).__name__).rstrip(".")

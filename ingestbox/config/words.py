@@ -12,7 +12,8 @@ from msgspec import inspect
 MOST_SHOWN = 60
 """Characters of a wrong value that a message repeats."""
 
-_SECRET = re.compile(r"(^|_)(secrets?|tokens?|passwords?|api_keys?)$")
+_SECRET = re.compile(r"(^|_)(secrets?|tokens?|passwords?|api_keys?|webhook_url)$")
+# The path of a webhook's address is a secret at many services.
 _CREDENTIALS = re.compile(r"(?<=//)[^/@\s]+(?=@)")
 MASK = "********"
 

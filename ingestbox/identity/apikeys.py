@@ -14,8 +14,7 @@ import msgspec
 from ingestbox.errors import StartupError
 from ingestbox.identity import roles
 from ingestbox.identity.claims import MAX_NAME_CHARACTERS, is_name
-from ingestbox.identity.tokens import DEFAULT_WORKSPACE
-from ingestbox.model import Caller, Role
+from ingestbox.model import DEFAULT_WORKSPACE, Caller, Role
 
 PREFIX = "ibk_"
 MIN_STATIC_CHARACTERS = 32

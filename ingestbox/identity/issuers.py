@@ -17,8 +17,8 @@ from ingestbox.identity.fetch import Fetcher
 from ingestbox.identity.jwks import Jwks
 from ingestbox.identity.jws import Token
 from ingestbox.identity.profile import ANY, Profile, profiles
-from ingestbox.identity.tokens import DEFAULT_WORKSPACE, Verified
-from ingestbox.model import Caller
+from ingestbox.identity.tokens import Verified
+from ingestbox.model import DEFAULT_WORKSPACE, Caller
 
 MAX_FIREBASE_USER = 128
 

@@ -142,6 +142,9 @@ def commit(folder: Path, rotation: Rotation) -> None:
     """
     kept = _Kept(list(rotation.after.retired))
     try:
+        for name in (NAME, RETIRED_NAME):
+            for left in folder.glob(f".{name}-*"):  # by a process that was killed
+                left.unlink(missing_ok=True)
         _replace(folder / RETIRED_NAME, msgspec.json.encode(kept) + b"\n")
         _replace(folder / NAME, rotation.after.current + b"\n")
     except OSError as error:

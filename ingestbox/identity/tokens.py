@@ -18,11 +18,10 @@ from ingestbox.identity import claims
 from ingestbox.identity.algorithms import HMAC, Key, verifies
 from ingestbox.identity.jws import Token
 from ingestbox.identity.secretfile import Secrets
-from ingestbox.model import Caller, Role
+from ingestbox.model import DEFAULT_WORKSPACE, Caller, Role
 
 ISSUER = "ingestbox"
 AUDIENCE = "ingestbox"
-DEFAULT_WORKSPACE = "default"
 
 _ROLES = frozenset(role.value for role in Role)
 _USER = re.compile(r"user-([1-9][0-9]{0,17})", re.ASCII)

@@ -9,11 +9,9 @@ from typing import Any
 import msgspec
 
 from ingestbox.clock import iso
+from ingestbox.model import EVERYWHERE
 from ingestbox.store import ReadTx, Store
 from ingestbox.store.writer import Tx
-
-EVERYWHERE = "*"
-"""The workspace of those who administer every workspace."""
 
 _FIRST_MS, _LAST_MS = -(1 << 63), (1 << 63) - 1
 

@@ -9,6 +9,7 @@ from collections.abc import Generator
 
 from ingestbox.errors import IngestError
 from ingestbox.store import Store
+from ingestbox.store.intake import Name
 
 log = logging.getLogger(__name__)
 
@@ -37,10 +38,12 @@ class Backlog:
         """About how many wait: at most COUNT_SECONDS old while records come in."""
         return self._counted + self._since + self._entering
 
-    async def admit(self) -> None:
-        """Raises IngestError `overloaded` (429) while the limit is reached.
+    async def admit(self, key: Name | None = None) -> None:
+        """Raises IngestError `overloaded` (429) while the limit is reached; a request whose Idempotency-Key
+        is known is let in all the same, since it takes nothing in.
 
-        What is admitted at the same moment may lead beyond it, by these requests' own records.
+        It is to be asked before the body is read, and once more right before `entering`: then it is by one
+        batch at most that the limit is passed.
         """
         if not self._limit:
             return
@@ -51,13 +54,17 @@ class Backlog:
             self._counting.add_done_callback(lambda done: done.cancelled() or done.exception())
         if self._counting is not None and (first or self.waiting >= self._limit):
             await asyncio.shield(self._counting)
-        if self.waiting >= self._limit:
+        if self.waiting >= self._limit and not (key and await self._knows(key)):
             raise IngestError(
                 "overloaded",
                 f"{self.waiting:,} records wait to be processed; from {self._limit:,} on no more are taken.",
                 status=429,
                 retry_after=RETRY_SECONDS,
             )
+
+    async def _knows(self, key: Name) -> bool:
+        scope, name = key
+        return bool(await self._store.read("idempotency.find", {"scope": scope, "key": name}))
 
     @contextlib.contextmanager
     def entering(self, records: int) -> Generator[None, None, None]:

@@ -110,8 +110,8 @@ class ReprocessJob:
 @dataclass(frozen=True, slots=True)
 class Looked:
     """What was seen before a slice of a change (`action`; None: there was none), of the records from index
-    `position` on: those that cannot be processed as they are (`unfit`), and the id from which on nothing was looked at,
-    because it was much (None: all that a slice takes was)."""
+    `position` on: those that cannot be processed as they are (`unfit`), and the id from which on nothing was
+    looked at, because it was much (None: all that a slice takes was)."""
 
     action: str | None
     position: int
@@ -194,14 +194,14 @@ def _choose(rows: list[tuple[int, str, int]], touched: frozenset[str]) -> tuple[
     return chosen, True
 
 
-def is_fit(family: Family | None, key: bytes, payload: bytes, crc: int) -> bool:
-    """Whether a stored record can be processed as it is: it is sound, and would be let in."""
-    if family is None or checksum(key, payload) != crc:
-        return False
+def hindrance(family: Family | None, key: bytes, payload: bytes, crc: int) -> str | None:
+    """The code of why a stored record cannot be processed as it is; None if it is sound, and let in."""
+    if checksum(key, payload) != crc:
+        return "damaged"
     try:
-        return not family.check(payload).faults
+        return "validation_failed" if family is None or family.check(payload).faults else None
     except IngestError:
-        return False
+        return "validation_failed"
 
 
 def _look(tx: ReadTx, job_id: int, families: Mapping[str, Family]) -> Looked:
@@ -221,7 +221,7 @@ def _look(tx: ReadTx, job_id: int, families: Mapping[str, Family]) -> Looked:
         if size > SLICE_BYTES:
             return Looked(action, position, frozenset(unfit), rid)
         size += len(payload)
-        if not is_fit(family, key, payload, crc):
+        if hindrance(family, key, payload, crc) is not None:
             unfit.add(rid)
     return Looked(action, position, frozenset(unfit))
 

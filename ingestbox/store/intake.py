@@ -24,6 +24,10 @@ CHUNK_BYTES = 1_048_576
 REMOVE_ROWS = 2_000
 
 
+Name = tuple[str, str]
+"""What an Idempotency-Key is kept under: who used it where (`scope`), and the key."""
+
+
 @dataclass(frozen=True, slots=True)
 class Key:
     """An Idempotency-Key: who used it where (`scope`), and what the request was (`fingerprint`)."""

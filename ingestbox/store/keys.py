@@ -9,8 +9,9 @@ from typing import Any
 import msgspec
 
 from ingestbox.clock import iso
+from ingestbox.model import EVERYWHERE
 from ingestbox.store import Store
-from ingestbox.store.audit import EVERYWHERE, Act
+from ingestbox.store.audit import Act
 from ingestbox.store.once import Denied, Made, Once
 from ingestbox.store.writer import Tx
 

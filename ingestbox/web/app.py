@@ -20,6 +20,7 @@ from ingestbox.web.bodies import Body, Receive
 from ingestbox.web.budget import Budget
 from ingestbox.web.cors import Fields, is_preflight
 from ingestbox.web.headers import header_map, request_id_of
+from ingestbox.web.idempotency import named
 from ingestbox.web.paths import path_of, plain, without_prefix
 from ingestbox.web.policies import Policies
 from ingestbox.web.ratelimit import Buckets, refused
@@ -111,7 +112,7 @@ class Door:
                         raise refused(allowance)
                 endpoint.authorize(caller)
                 if endpoint.takes_records and policies.admit:
-                    await policies.admit()
+                    await policies.admit(named(caller, scope["method"], endpoint.path, headers))
                 reply = await endpoint.answer(
                     caller=caller,
                     method=scope["method"],

@@ -57,6 +57,8 @@ class StoreBox:
             return msgspec.json.encode(answer(public_id, job_id))
 
         runs = slices(batch.records)
+        # Once more: while the bodies of many were read, all of them were let in.
+        await self._backlog.admit((key.scope, key.key) if key else None)
         with self._backlog.entering(len(batch.records)):
             if len(runs) == 1:
                 outcome = await self._store.write(AcceptBatch(draft, batch, key, encoded), intake=True)

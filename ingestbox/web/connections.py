@@ -9,24 +9,16 @@ from __future__ import annotations
 import asyncio
 import enum
 import logging
-import resource
 from collections.abc import Callable
-from pathlib import Path
 from typing import Protocol
 
 from ingestbox.config import Limits
-from ingestbox.errors import StartupError
 
 KEEP_ALIVE_SECONDS = 65
 """How long an idle connection stays open; proxies and client pools usually give up after 60."""
 
-SPARE_DESCRIPTORS = 48
-"""For what comes and goes beside connections: files, lanes, alarms, children that start anew."""
-
 MOST_REFUSALS = 24
 """Connections that are being told 503 at once; the oldest gives way to the next."""
-
-LEAST_CONNECTIONS = 8
 
 SWEEP_SECONDS = 0.25
 
@@ -52,9 +44,6 @@ VICTIMS_PART = 32
 
 FRUITLESS_SECONDS = 0.05
 """After nobody was found who could go, the next look comes this much later."""
-
-IN_USE = 64
-"""Descriptors taken to be in use where the system does not tell."""
 
 log = logging.getLogger("ingestbox.web")
 
@@ -294,38 +283,3 @@ def _slowness(each: Connection, now: float) -> tuple[int, float]:
     if each.phase in (Phase.OPENING, Phase.HEAD):
         return (_HEADS_NEXT if age >= HEAD_GIVES_WAY else 0), age
     return 0, _NOT_SLOW
-
-
-def most_connections(wanted: int) -> int:
-    """How many connections the process can hold of those wanted; raises its limit of descriptors for them.
-
-    Raises StartupError when there would be next to none.
-    """
-    needed = _in_use() + SPARE_DESCRIPTORS + MOST_REFUSALS
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft != resource.RLIM_INFINITY and soft < wanted + needed:
-        soft = wanted + needed if hard == resource.RLIM_INFINITY else min(hard, wanted + needed)
-        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-    if soft == resource.RLIM_INFINITY or soft >= wanted + needed:
-        return wanted
-    most = soft - needed
-    if most < min(LEAST_CONNECTIONS, wanted):
-        raise StartupError(
-            f"The process may open {soft} files, which leaves none for connections. Allow it at least "
-            f"{needed + 2 * LEAST_CONNECTIONS} (ulimit -n, or LimitNOFILE in the unit)."
-        )
-    log.warning(
-        "Only %d connections are taken at once, not the %d of limits.connections: the process may open %d "
-        "files (ulimit -n, or LimitNOFILE in the unit).",
-        most,
-        wanted,
-        soft,
-    )
-    return most
-
-
-def _in_use() -> int:
-    try:
-        return sum(1 for _ in Path("/proc/self/fd").iterdir())
-    except OSError:
-        return IN_USE

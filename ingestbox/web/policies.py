@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 
 from ingestbox.config import Rates, Server
+from ingestbox.store.intake import Name
 from ingestbox.web.cors import Cors
 from ingestbox.web.hosts import AllowedHosts
 from ingestbox.web.origin import Origins
@@ -19,9 +20,10 @@ class Policies:
         buckets: Buckets,
         server: Server | None = None,
         rates: Rates | None = None,
-        admit: Callable[[], Awaitable[None]] | None = None,
+        admit: Callable[[Name | None], Awaitable[None]] | None = None,
     ) -> None:
-        """`admit()` raises IngestError while no more records are to be taken.
+        """`admit(key)` raises IngestError while no more records are to be taken from a request with this
+        Idempotency-Key.
 
         Raises StartupError for a setting that cannot be understood.
         """

@@ -7,7 +7,7 @@
 - Trailers are added to the headers when they come in time: a sender could authenticate after its body.
 - What cannot be parsed is answered in plain text, without a request id, in the middle of another answer.
 - When a connection with pipelined requests is lost, the one in hand is not told, and writes to it.
-- A request may have no Host, or two.
+- A request may have no Host, or two, any version, or a transfer coding that nobody undoes.
 - A head may take for ever, and each answer arms a timer for the next (`connections` looks after both).
 - Pipelined requests are read without measure (see `slices`).
 """
@@ -19,7 +19,6 @@ import contextlib
 import fcntl
 import http
 import logging
-import re
 import socket
 import struct
 import termios
@@ -33,11 +32,9 @@ from uvicorn.server import ServerState
 from ingestbox.errors import IngestError
 from ingestbox.web.connections import Connections, Phase, Track
 from ingestbox.web.headers import new_request_id
+from ingestbox.web.heads import MAX_HEAD_BYTES, HeadTooLarge, body_length, reason, without_offer
 from ingestbox.web.replies import wire_error
 from ingestbox.web.slices import SlicedHttp
-
-MAX_HEAD_BYTES = 65_536
-"""The request line and the headers. A token has at most 16 KiB; common servers take 8 to 64."""
 
 LINGER_SECONDS = 1.0
 """After a refusal the connection stays open for reading this long: a client that still writes would otherwise
@@ -51,17 +48,7 @@ GIVE_WAY_SECONDS = 0.1
 
 _INT = struct.Struct("i")
 
-_HOST = re.compile(rb"(?:[A-Za-z0-9._~!$&'()*+,;=%-]*|\[[0-9A-Fa-f:.]+\])(?::[0-9]*)?")
-
 log = logging.getLogger("ingestbox.web")
-
-
-class _HeadTooLarge(Exception):  # noqa: N818 - says what happened
-    """Raised into the parser, which gives up."""
-
-
-class _BadHost(Exception):  # noqa: N818 - says what happened
-    """Raised into the parser, which gives up."""
 
 
 class Http(SlicedHttp):
@@ -151,7 +138,7 @@ class Http(SlicedHttp):
             while data:
                 data = self._feed(data)
         except httptools.HttpParserError as error:
-            self._give_up(_reason(error))
+            self._give_up(reason(error))
             return
         self._silent_bytes = 0 if self._moved else self._silent_bytes + size
         if self._silent_bytes > MAX_HEAD_BYTES:
@@ -242,7 +229,7 @@ class Http(SlicedHttp):
         self._moved = True
         self._offer = self.parser.should_upgrade() and self.parser.get_method() != b"CONNECT"
         if not self._offer:
-            self._check_head()
+            self._length = body_length(self.headers, self.parser.get_http_version())
             self._in_head = False
             self.received = 0
             if self.phase is not Phase.LEAVING:
@@ -279,24 +266,10 @@ class Http(SlicedHttp):
             self.phase = Phase.HEAD if self._in_head or self.unparsed else Phase.IDLE
         self.flow.resume_reading()
 
-    def _check_head(self) -> None:
-        """One Host (RFC 9112, 3.2), and how long the body is."""
-        hosts = []
-        self._length = 0
-        for name, value in self.headers:
-            if name == b"host":
-                hosts.append(value)
-            elif name == b"content-length":
-                self._length = int(value)  # the parser has checked it
-        if len(hosts) > 1 or (not hosts and self.parser.get_http_version() != "1.0"):
-            raise _BadHost
-        if hosts and not _HOST.fullmatch(hosts[0]):
-            raise _BadHost
-
     def _count(self, size: int) -> None:
         self._head_bytes += size
         if self._head_bytes > MAX_HEAD_BYTES:
-            raise _HeadTooLarge
+            raise HeadTooLarge
 
     def _give_up(self, error: IngestError) -> None:
         """Answers what cannot be read and ends the connection; whole requests before it come first."""
@@ -348,30 +321,13 @@ class Http(SlicedHttp):
             if not self._offer:
                 raise httptools.HttpParserError from None
             taken: int = stopped.args[0]
-            head = self._head_without_offer()
+            method, version = self.parser.get_method(), self.parser.get_http_version()
+            head = without_offer(method, self.url, version, self.headers)
             self.parser = httptools.HttpRequestParser(self)
             # As uvicorn has it: data after the last request of a connection is no error.
             self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
             return head + data[taken:]
         return b""
-
-    def _head_without_offer(self) -> bytes:
-        method = self.parser.get_method()
-        version = self.parser.get_http_version().encode()
-        kept = [(name, value) for name, value in self.headers if name != b"upgrade"]
-        lines = [b"%s %s HTTP/%s" % (method, self.url, version), *(b"%s: %s" % each for each in kept)]
-        return b"\r\n".join([*lines, b"", b""])
-
-
-def _reason(error: httptools.HttpParserError) -> IngestError:
-    """What stopped the parser."""
-    if isinstance(error.__context__, _HeadTooLarge):
-        return IngestError("header_too_large")
-    if isinstance(error.__context__, _BadHost):
-        return IngestError(
-            "malformed_request", "The request must have one Host header with a valid name (RFC 9112, 3.2)."
-        )
-    return IngestError("malformed_request")
 
 
 def _no_room() -> IngestError:

@@ -89,13 +89,13 @@ class Buckets:
         if before == _NEVER and len(self._full_at) >= self._most:
             self._make_room(now)
         self._full_at[key] = now + wait
-        full_after = math.ceil(wait - slack)
         return Allowance(
             allowed=allowed,
             limit=per_minute,
             remaining=max(0, math.floor((WINDOW_SECONDS - wait + slack) / step)),
-            reset=math.ceil(self._clock.now_ms() / 1000) + full_after,
-            full_after=full_after,
+            # Of the sum, not of its parts: it must not waver while time goes by.
+            reset=math.ceil(round(self._clock.now_ms() / 1000 + wait, 3)),
+            full_after=math.ceil(wait - slack),
             retry_after=max(1, math.ceil(wait + step - WINDOW_SECONDS - slack)),
         )
 

@@ -85,7 +85,8 @@ class Problem(msgspec.Struct, frozen=True):
     remedy: Annotated[str, Meta(description="What to do next, as a sentence.")]
     request_id: Annotated[str, Meta(description="The X-Request-ID of this answer.")]
     errors: Annotated[
-        list[Fault], Meta(description=f"What is wrong with what was sent, to {MAX_FAULTS:,} faults; or empty.")
+        list[Fault],
+        Meta(description=f"What is wrong with what was sent, to {MAX_FAULTS:,} faults; or empty."),
     ]
 
 

@@ -19,7 +19,8 @@ import uvicorn
 
 from ingestbox.config import Limits, Server
 from ingestbox.errors import StartupError
-from ingestbox.web.connections import Connections, most_connections
+from ingestbox.web.connections import Connections
+from ingestbox.web.descriptors import most_connections
 from ingestbox.web.listener import Listener
 from ingestbox.web.protocol import Http
 from ingestbox.web.tls import LOOK_SECONDS, Tls, tls_of

@@ -157,8 +157,8 @@ def service_routes(health: Health) -> list[BoundRoute]:
             "/readyz",
             service.ready,
             "Whether the box takes work",
-            description="Whether to send work here: the store can be written, workers are alive, the disk has "
-            "room.",
+            description="Whether to send work here: the store can be written, workers are alive, the disk "
+            "has room.",
             answers=(
                 Answer(ReadyBody, description="Ready."),
                 Answer(ReadyBody, 503, "Not ready, and why."),

@@ -47,6 +47,8 @@ class SlicedHttp(HttpToolsProtocol):
             self.transport.pause_reading()
         elif len(data) <= SLICE_BYTES or len(data) <= self.body_left:
             self.parse(data)
+            if self.pipeline and not self.transport.is_closing():
+                self.transport.resume_reading()
         else:
             self._rest, self._at = data, 0
             self._go_on()
@@ -89,7 +91,7 @@ class SlicedHttp(HttpToolsProtocol):
             return
         if self._rest:
             transport.pause_reading()
-        if not flow.read_paused:
+        if not flow.read_paused or (self.pipeline and not self._rest):
             self.resume()
 
 

@@ -18,6 +18,7 @@ import httpx2
 import pytest
 
 from ingestbox import samples
+from ingestbox.cli.demonstrating.screen import Screen
 from tests.cli.support import environment
 from tests.harness import PATIENCE, until
 
@@ -100,10 +101,12 @@ def start(demos: list[Demo], folder: Path, *arguments: str, **options: dict[str,
     return demos[-1]
 
 
-def test_once_everything_arrives_and_is_shown(demos: list[Demo], tmp_path: Path) -> None:
+def test_once_everything_arrives_is_shown_and_kept_where_it_was_asked_for(
+    demos: list[Demo], tmp_path: Path
+) -> None:
     # Settings that would make other boxes of the demo's.
     hostile = {"INGESTBOX_SERVER_PORT": "1", "INGESTBOX_DATA": "/nowhere", "LOG_LEVEL": "CRITICAL"}
-    demo = start(demos, tmp_path, "--once", env=hostile)
+    demo = start(demos, tmp_path, "--once", "--keep", "kept", env=hostile)
     assert demo.ended() == 0, demo.out
     assert DONE.search(demo.out), demo.out
     for sample in samples.SAMPLES:
@@ -113,9 +116,17 @@ def test_once_everything_arrives_and_is_shown(demos: list[Demo], tmp_path: Path)
     assert "Kỳ nghỉ tuyệt vời" in demo.out
     assert "\x1b" not in demo.out
     demo.assert_nothing_is_left()
+    kept = tmp_path / "kept"
+    assert {"central", "edge", "central.log", "edge.log"} <= {path.name for path in kept.iterdir()}
+    assert kept.stat().st_mode & 0o777 == 0o700
+    again = start(demos, tmp_path, "--once", "--keep", "kept")
+    assert again.ended() == 1
+    assert "is not empty" in again.out
 
 
-def test_until_ctrl_c_both_boxes_can_be_looked_at(demos: list[Demo], tmp_path: Path) -> None:
+def test_until_ctrl_c_both_boxes_can_be_looked_at_and_made_to_stand_still(
+    demos: list[Demo], tmp_path: Path
+) -> None:
     demo = start(demos, tmp_path)
     demo.printed("lane running")
     addresses = dict(ADDRESS.findall(demo.out))
@@ -136,6 +147,13 @@ def test_until_ctrl_c_both_boxes_can_be_looked_at(demos: list[Demo], tmp_path: P
     assert folder.stat().st_mode & 0o777 == 0o700
     assert all(path.stat().st_mode & 0o077 == 0 for path in folder.iterdir() if path.suffix == ".toml")
 
+    central = demo.box("central")
+    os.kill(central, signal.SIGSTOP)
+    demo.printed("lane retrying")
+    os.kill(central, signal.SIGCONT)
+    until(lambda: demo.out.rpartition("lane retrying")[2].count("lane running"), "the lane goes on")
+
+    os.kill(central, signal.SIGSTOP)
     os.killpg(demo.process.pid, signal.SIGINT)  # as a terminal does
     assert demo.ended() == 0
     assert demo.out.rstrip().endswith("Start a box of your own with: ingestbox serve")
@@ -200,19 +218,6 @@ def test_a_box_that_dies_ends_the_demo_with_the_end_of_its_log(
     demo.assert_nothing_is_left()
 
 
-def test_a_central_box_that_stands_still_is_waited_for(demos: list[Demo], tmp_path: Path) -> None:
-    demo = start(demos, tmp_path)
-    demo.printed("lane running")
-    os.kill(demo.box("central"), signal.SIGSTOP)
-    demo.printed("lane retrying")
-    os.kill(demo.box("central"), signal.SIGCONT)
-    until(lambda: demo.out.rpartition("lane retrying")[2].count("lane running"), "the lane goes on")
-    os.kill(demo.box("central"), signal.SIGSTOP)
-    demo.process.send_signal(signal.SIGTERM)
-    assert demo.ended() == 0, demo.out
-    demo.assert_nothing_is_left()
-
-
 def test_a_port_in_use_is_said_by_the_box_that_wanted_it(demos: list[Demo], tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
@@ -223,25 +228,30 @@ def test_a_port_in_use_is_said_by_the_box_that_wanted_it(demos: list[Demo], tmp_
     demo.assert_nothing_is_left()
 
 
-def test_what_is_kept_stays_where_it_was_asked_for(demos: list[Demo], tmp_path: Path) -> None:
-    demo = start(demos, tmp_path, "--once", "--keep", "kept")
-    assert demo.ended() == 0, demo.out
-    kept = tmp_path / "kept"
-    assert {"central", "edge", "central.log", "edge.log"} <= {path.name for path in kept.iterdir()}
-    assert kept.stat().st_mode & 0o777 == 0o700
-    assert list(demo.temporary.iterdir()) == []
-    again = start(demos, tmp_path, "--once", "--keep", "kept")
-    assert again.ended() == 1
-    assert "is not empty" in again.out
-
-
-def test_on_a_terminal_there_are_bars_and_colours_unless_unwanted(tmp_path: Path) -> None:
+def test_on_a_terminal_there_are_bars_and_colours(tmp_path: Path) -> None:
     shown = on_terminal(tmp_path, {"TERM": "xterm-256color", "COLUMNS": "80", "LINES": "50"})
     assert "━" in shown
     assert "\x1b[32m" in shown
     assert f"{TOTAL}/{TOTAL}" in shown
-    plain = on_terminal(tmp_path, {"TERM": "xterm-256color", "NO_COLOR": "1"})
-    assert not re.search(r"\x1b\[[0-9;]*3[0-9]", plain)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(("unwanted", "coloured"), [("", True), ("1", False)])
+def test_a_narrow_terminal_wraps_what_is_long(
+    monkeypatch: pytest.MonkeyPatch, unwanted: str, coloured: bool
+) -> None:
+    for name, value in (("TERM", "xterm-256color"), ("COLUMNS", "40"), ("NO_COLOR", unwanted)):
+        monkeypatch.setenv(name, value)
+    master, terminal = pty.openpty()
+    with os.fdopen(terminal, "w", encoding="utf-8") as out, os.fdopen(master, "rb", buffering=0) as shown:
+        monkeypatch.setattr(sys, "stdout", out)
+        rows = [("KS-1014", "Kỳ nghỉ tuyệt vời, " * 5, "positive", 0.5)]
+        Screen().table(("id", "summary", "sentiment", "score"), rows)
+        out.flush()
+        text = shown.read(65_536).decode()
+    assert bool(re.search(r"\x1b\[[0-9;]*3[0-9]", text)) is coloured
+    for word in ("KS-1014", "Kỳ ngh", "positive", "+0.50"):
+        assert word in text
 
 
 def on_terminal(folder: Path, env: dict[str, str]) -> str:
@@ -257,7 +267,7 @@ def on_terminal(folder: Path, env: dict[str, str]) -> str:
     with subprocess.Popen(
         [sys.executable, "-m", "ingestbox", "demo", "--once"],
         cwd=folder,
-        env=environment(env),
+        env=environment({"TMPDIR": str(folder), **env}),
         stdin=terminal,
         stdout=terminal,
         stderr=terminal,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import pty
@@ -12,9 +13,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import click
 import httpx2
 import pytest
 
+from ingestbox.cli import following as cli_following
+from ingestbox.config import Settings
 from tests.cli.support import environment, ingestbox
 from tests.harness import BoxProcess, post_tickets, running, ticket, wait_job
 from tests.web.v1.support import get, held, post, under_way
@@ -202,13 +206,26 @@ def test_following_when_the_box_stops(slow: BoxProcess, tmp_path: Path) -> None:
     with held(slow):
         process = following(slow, job, tmp_path)
         assert slow.stop() == 0
-    _, told = process.communicate(timeout=60)
-    assert (process.returncode, b"The box has stopped" in told) == (1, True)
+    assert process.stderr is not None
+    told = process.stderr.readline()
+    assert told.startswith(b"The box has stopped (")
+    with pytest.raises(click.ClickException, match="when it runs again: ingestbox serve"):
+        asyncio.run(_back_at_once(slow))
     ran = ingestbox("jobs", job, "--follow", "--data", slow.data, cwd=tmp_path)
     assert (ran.code, ran.out) == (1, "")
     assert "nothing works on it. Start it with: ingestbox serve" in ran.err
     again = ingestbox("jobs", job, "--data", slow.data, cwd=tmp_path)
     assert f"Follow it with: ingestbox jobs {job} --follow" in again.out
+    slow.start()  # at another address
+    out, _ = process.communicate(timeout=60)
+    assert process.returncode == 0, out
+    assert b"completed: 1,000 of 1,000 records" in out
+
+
+async def _back_at_once(box: BoxProcess) -> str:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(cli_following, "RESTART_SECONDS", 0.1)
+        return await cli_following._back(Settings(data=str(box.data)), "test")
 
 
 def test_an_empty_box(own_box: BoxProcess, tmp_path: Path) -> None:

@@ -101,7 +101,9 @@ def test_a_box_that_stands_still_is_not_waited_for_for_ever(
     assert "does not answer: it has said nothing for too long. See its log." in said
 
 
-def on_terminal(columns: int, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> list[str]:
+def on_terminal(
+    columns: int, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> list[str]:
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
     monkeypatch.setenv("COLUMNS", str(columns))
     ids = [f"01a1fe09-f9a6-7088-96c2-382f99ffc6c{number}" for number in range(2)]
@@ -130,3 +132,7 @@ def test_a_table_that_does_not_fit_a_terminal_has_a_paragraph_for_each_row(
     assert max(map(len, lines)) <= columns
     assert "records 1,000" in " ".join(lines)
     assert "error" not in " ".join(lines)  # there is none
+
+
+def test_a_name_gives_the_terminal_no_orders() -> None:
+    assert output.cell("\x1b]0;owned\x07\nTrời") == r"\x1b]0;owned\x07\nTrời"

@@ -233,7 +233,7 @@ def test_on_a_terminal_the_password_is_asked_for_twice_and_never_shown(box: BoxP
 
     terminal = Terminal(box.data, "list")
     assert terminal.end() == 0
-    assert "─" in terminal.shown and "tty@example.com" in terminal.shown
+    assert "\x1b[1mid" in terminal.shown and "tty@example.com" in terminal.shown
 
 
 def test_a_command_that_waits_for_a_password_holds_no_lock(stopped: BoxProcess) -> None:

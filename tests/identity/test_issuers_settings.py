@@ -10,6 +10,7 @@ import pytest
 
 from ingestbox.config import Issuer, load
 from ingestbox.errors import StartupError
+from ingestbox.identity.issuers import Issuers
 from ingestbox.identity.profile import profiles
 from ingestbox.model import Caller
 from tests.identity.gates import GENERIC, Gate, generic, taken
@@ -19,6 +20,7 @@ from tests.identity.issuing import (
     pem,
     rsa_key,
 )
+from tests.web.support import HeldClock
 
 HS_SECRET = "a secret of an issuer, of 32 bytes or more"
 PEM = pem(rsa_key()).decode()
@@ -149,6 +151,14 @@ def test_an_operator_can_read_why_nobody_takes_a_token_and_a_flood_is_one_line(
     assert said[0].endswith("It says iss 'https://tenant.example', aud 'box', alg 'RS256'.")
     assert "aud 'elsewhere\\n'" in said[1] and len(said[2]) < 500
     assert GENERIC.token(**wrong[0]).rpartition(".")[2] not in caplog.text
+
+
+def test_what_one_issuer_is_allowed_on_the_way_to_its_keys_another_is_not() -> None:
+    bold = generic(public_key="", jwks_url="http://keys.example/", allow_http=True)
+    careful = generic(public_key="", jwks_url="http://keys.example/", name="second", issuer="https://2/")
+    for entries in ([bold, careful], [careful, bold]):
+        with pytest.raises(StartupError, match=r"^\[\[issuers\]\] second: .* in the clear"):
+            Issuers(entries, HeldClock(), 5)
 
 
 def test_what_is_left_out_is_filled_in_by_the_key() -> None:

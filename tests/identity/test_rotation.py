@@ -242,6 +242,14 @@ def test_a_rotation_cut_short_anywhere_leaves_one_secret_whole(
     assert after.found(before) == "local:ann"
 
 
+def test_what_a_kill_left_half_written_goes_with_the_next_rotation(gate: Gate) -> None:
+    for name in (".secret-0123456789abcdef", ".secret.old-0123456789abcdef"):
+        (gate.folder / name).write_text("a secret that was on its way")
+    (gate.folder / ".secretary").touch()
+    gate.rotate()
+    assert sorted(each.name for each in gate.folder.iterdir()) == [".secretary", "secret", "secret.old"]
+
+
 def test_a_full_disk_keeps_the_old_secret(gate: Gate, monkeypatch: pytest.MonkeyPatch) -> None:
     before = load_secrets(gate.folder)
 
@@ -463,3 +471,12 @@ def test_a_token_minted_for_a_command_is_made_anew_at_half_time(
     assert current.found(seen[3].removeprefix("Bearer ")) == "local:cli"
     assert current.found(seen[0].removeprefix("Bearer ")) == "token_invalid"
     assert secretfile.NAME == "secret"
+
+
+def test_only_who_operates_the_box_ends_everybodys_tokens(own_box: BoxProcess) -> None:
+    own_box.start()
+    with own_box.client(workspace="north") as north:
+        refused = north.post("/v1/secret/rotate", json={"keep_seconds": 0})
+        assert (refused.status_code, refused.json()["code"]) == (403, "forbidden")
+        assert north.get("/v1/doctor").status_code == 403
+        assert north.get("/v1/keys").status_code == 200

@@ -16,11 +16,21 @@ from ingestbox.store import Store
 from ingestbox.store.backlog import COUNT_SECONDS, Backlog
 from ingestbox.store.work import ClaimJob
 from ingestbox.web.box import StoreBox
+from ingestbox.web.idempotency import named
 from tests.store.support import with_store
 from tests.web.support import HeldClock
 
 CALLER = Caller("local:tester", "default", frozenset({Role.INGEST}))
-ASK: Any = SimpleNamespace(caller=CALLER, headers={})
+PATH = "/api/data-ingest"
+
+
+def asking(**headers: str) -> Any:
+    """A request with these header fields."""
+    where = {"method": "POST", "route_path": PATH, "url_path": PATH, "query_string": ""}
+    return SimpleNamespace(caller=CALLER, **where, body=b"", headers=headers)
+
+
+ASK = asking()
 
 
 def batch(size: int) -> Batch:
@@ -142,6 +152,44 @@ def test_what_came_in_during_a_count_is_not_lost_with_it() -> None:
         assert backlog.waiting == 11
 
     asyncio.run(main())
+
+
+def test_a_flood_leads_over_the_limit_by_one_batch_at_most(tmp_path: Path) -> None:
+    async def body(store: Store) -> None:
+        backlog = Backlog(store, 4_000)
+        box = StoreBox(store, lambda _: None, backlog)
+        for _ in range(50):  # all are let in, and then their bodies are read
+            await backlog.admit()
+        answers = await asyncio.gather(
+            *(box.accept(ASK, batch(1_500), lambda *_: {}) for _ in range(50)), return_exceptions=True
+        )
+        refused = [each for each in answers if isinstance(each, IngestError)]
+        assert {(each.code, each.status) for each in refused} == {("overloaded", 429)}
+        assert len(answers) - len(refused) == 3
+        assert (await store.read("backlog.waiting"))[0][0] == 4_500
+
+    with_store(tmp_path, body, clock=HeldClock())
+
+
+def test_a_known_key_gets_its_answer_whatever_waits(tmp_path: Path) -> None:
+    async def body(store: Store) -> None:
+        backlog = Backlog(store, 10)
+        box = StoreBox(store, lambda _: None, backlog)
+        known, new = asking(**{"idempotency-key": "known"}), asking(**{"idempotency-key": "new"})
+        first = await box.accept(known, batch(10), lambda public_id, _: {"job": public_id})
+        name = named(CALLER, "POST", PATH, known.headers)
+        await backlog.admit(name)
+        again = await box.accept(known, batch(10), lambda *_: {})
+        assert again.body == first.body
+        assert again.headers == (("Idempotency-Replayed", "true"),)
+        with pytest.raises(IngestError, match="overloaded"):
+            await backlog.admit(named(CALLER, "POST", PATH, new.headers))
+        with pytest.raises(IngestError, match="overloaded"):
+            await backlog.admit(named(CALLER, "POST", "/v1/other", known.headers))
+        with pytest.raises(IngestError, match="overloaded"):
+            await box.accept(new, batch(10), lambda *_: {})
+
+    with_store(tmp_path, body, clock=HeldClock())
 
 
 def test_many_at_once_lead_to_one_count(tmp_path: Path) -> None:

@@ -58,7 +58,7 @@ def test_the_sweep_leaves_a_batch_alone_whose_request_has_not_heard_of_it_yet(tm
                 return result
 
         swept: Any = Swept()
-        ask: Any = SimpleNamespace(caller=CALLER, headers={})
+        ask: Any = SimpleNamespace(caller=CALLER, method="POST", route_path="/r", headers={})
         rung: list[int] = []
         box = StoreBox(swept, rung.append)
         reply = await box.accept(ask, large(), lambda public_id, _: {"job_id": public_id})

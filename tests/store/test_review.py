@@ -317,6 +317,25 @@ def test_a_restart_does_not_forget_what_was_reopened(tmp_path: Path) -> None:
     with_store(tmp_path, after)
 
 
+@pytest.mark.parametrize("again", ["issue", "job"])
+def test_a_job_that_had_ended_begins_with_its_first_attempt(tmp_path: Path, again: str) -> None:
+    """Its next failure that passes is its first: it must not be put off for as long as after its tenth."""
+
+    async def body(store: Store) -> None:
+        job = await a_job(store, PENDING)
+        for issue in range(1, 4):
+            claimed = await claim(store, job)
+            assert claimed.attempt == 1
+            await store.write(settling(store, claimed, 0, 1, True, [0]))
+            if again == "job":
+                await store.write(ReprocessJob(job.id, "j", "retry", ACT))
+                await changes.carry_out(store, FAMILIES, job.id)
+            else:
+                await store.write(ResolveIssues([(issue, record_id(job.id, 0))], "retry", ACT))
+
+    with_store(tmp_path, body)
+
+
 def test_a_review_ends_with_its_last_issue(tmp_path: Path) -> None:
     async def body(store: Store) -> None:
         for name, kinds, end in (("some", (BAD, OLD, BAD), "completed"), ("none", (BAD, BAD), "failed")):

@@ -203,7 +203,7 @@ class Live:
     async def stream(self, ask: Request) -> Reply:
         return Streamed(app=PlainTextResponse("streamed", headers={"Vary": "Accept"}))
 
-    async def admit(self) -> None:
+    async def admit(self, _: object) -> None:
         if self.too_many:
             raise IngestError("overloaded", status=429, retry_after=5)
 

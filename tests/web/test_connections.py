@@ -254,6 +254,23 @@ def test_nobody_has_to_go_for_one_that_does_not_come() -> None:
     serve(test, Limits(connections=3))
 
 
+def test_those_that_have_had_their_answer_make_room_at_once() -> None:
+    """They were left for a second; a crowd of them that came again and again left nobody else in."""
+
+    async def test(live: Live) -> None:
+        crowd = [await live.connect() for _ in range(3)]
+        for reader, writer in crowd:
+            writer.write(b"this is no request\r\n\r\n")
+            assert (await read_answer(reader)).status == 400
+        reader, writer = await live.connect()
+        writer.write(live.head("GET /api/echo"))
+        assert (await read_answer(reader)).status == 200
+        for _, each in (*crowd, (reader, writer)):
+            each.transport.abort()
+
+    serve(test, Limits(connections=3))
+
+
 def test_a_body_that_moves_and_a_fresh_idle_connection_stay() -> None:
     async def test(live: Live) -> None:
         held = await busy(live, 1)
@@ -351,7 +368,7 @@ def test_without_descriptors_it_waits_instead_of_spinning_and_goes_on(
 def limited(files: str, wanted: int) -> subprocess.CompletedProcess[str]:
     program = (
         "import logging, resource; logging.basicConfig(format='%(message)s');"
-        "from ingestbox.web.connections import most_connections;"
+        "from ingestbox.web.descriptors import most_connections;"
         f"print(most_connections({wanted}), resource.getrlimit(resource.RLIMIT_NOFILE)[0])"
     )
     command = ["sh", "-c", f'{files} && exec "$@"', "sh", sys.executable, "-c", program]

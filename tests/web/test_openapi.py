@@ -40,6 +40,38 @@ def test_every_schema_in_it_is_a_valid_json_schema() -> None:
         assert schema.get("description"), f"{name} has no docstring"
 
 
+def test_makers_of_clients_can_read_it() -> None:
+    """Some make names of files and classes of the components' names, and know no schema but objects."""
+    for kind in ("schemas", "parameters", "headers", "securitySchemes"):
+        for name in DOCUMENT["components"][kind]:
+            assert name.isalnum(), f"{name} is the name of two types"
+
+    def look(value: Any, place: str) -> None:
+        if isinstance(value, dict):
+            assert value.get("items") is not False, place
+            for key, each in value.items():
+                look(each, f"{place}/{key}")
+
+    look(DOCUMENT["components"]["schemas"], "")
+
+
+@pytest.mark.parametrize(
+    ("given", "good"),
+    [
+        ({"ids": ["1"]}, True),
+        ({"filter": {}}, True),
+        ({"filter": {}, "cursor": "c"}, True),
+        ({}, False),
+        ({"ids": ["1"], "cursor": "c"}, False),
+        ({"ids": ["1"], "filter": {}}, False),
+        ({"ids": ["1"], "filter": {}, "cursor": "c"}, False),
+    ],
+)
+def test_many_issues_are_named_in_one_way(given: dict[str, object], good: bool) -> None:
+    media = DOCUMENT["paths"]["/v1/issues/bulk"]["post"]["requestBody"]["content"]["application/json"]
+    assert (faults({"action": "discard", **given}, media["schema"], DOCUMENT) == []) is good
+
+
 def test_every_reference_leads_somewhere_and_every_component_is_used() -> None:
     used = set(references(DOCUMENT))
     for reference in used:

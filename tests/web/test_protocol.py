@@ -7,7 +7,7 @@ import logging
 
 import pytest
 
-from ingestbox.web.protocol import MAX_HEAD_BYTES
+from ingestbox.web.heads import MAX_HEAD_BYTES
 from tests.forward.support import until
 from tests.web.support import Live, read_answer, serve
 
@@ -26,6 +26,8 @@ async def rest(reader: asyncio.StreamReader) -> bytes:
         "GET /é HTTP/1.1\r\nHost: box\r\n\r\n".encode(),
         b"POST /api/echo HTTP/1.1\r\nHost: box\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n",
         b"POST /api/echo HTTP/1.1\r\nHost: box\r\nTransfer-Encoding: chunked\r\n\r\nno number\r\n",
+        b"POST /api/echo HTTP/1.1\r\nHost: box\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n",
+        b"GET / HTTP/2.0\r\nHost: box\r\n\r\n",
     ],
 )
 def test_what_is_no_request_is_a_problem_with_an_id(sent: bytes, caplog: pytest.LogCaptureFixture) -> None:

@@ -63,6 +63,20 @@ def test_the_reset_is_the_moment_at_which_the_bucket_is_full() -> None:
     assert Buckets(clock).take("k", 4, clock.monotonic()).reset == clock.ms // 1000 + 16
 
 
+def test_the_reset_does_not_waver_while_time_goes_by() -> None:
+    clock = HeldClock()
+    clock.ms += 333
+    buckets = Buckets(clock)
+    assert buckets.take("k", 1, clock.monotonic()).allowed
+    resets = set()
+    for _ in range(500):
+        clock.ms += 99
+        refused = buckets.take("k", 1, clock.monotonic())
+        assert not refused.allowed
+        resets.add(refused.reset)
+    assert len(resets) == 1
+
+
 def test_a_clock_that_went_back_locks_nobody_out() -> None:
     buckets = Buckets(HeldClock())
     while buckets.take("k", 5, 1_000_000.0).allowed:

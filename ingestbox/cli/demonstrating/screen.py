@@ -19,7 +19,7 @@ STEPS = ("received", "analysed", "forwarded", "on central")
 
 COLOURS = {"positive": "green", "negative": "red"}
 LONG = "summary"
-"""The column that is cut when a terminal is narrow."""
+"""The column that is wrapped when a terminal is narrow."""
 
 Counts = tuple[int, int, int, int]
 """How many records have come to each of the stations."""
@@ -82,7 +82,7 @@ class Screen:
         table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=(0, 1))
         for at, head in enumerate(heads):
             number = all(isinstance(row[at], float) for row in rows)
-            table.add_column(head, justify="right" if number else "left", no_wrap=True, overflow="ellipsis")
+            table.add_column(head, justify="right" if number else "left", no_wrap=head != LONG)
         for row in texts:
             table.add_row(*(Text(text, style=COLOURS.get(text, "")) for text in row))
         self._console.print(Padding(table, (0, 0, 0, 2)))

@@ -14,7 +14,7 @@ from ingestbox.families.feedback.decode import decode
 from ingestbox.families.feedback.shapes import (
     IngestAnswer,
     IngestBody,
-    JobBody,
+    JobAnswer,
     JobList,
     RecordOutcome,
     Status,
@@ -156,7 +156,7 @@ ROUTES = (
         job,
         "A job with its progress and errors",
         parameters=(Parameter("job_id", "The `job_id` of the answer to the batch.", str, "path"),),
-        answers=(Answer(JobBody, description="The job."),),
+        answers=(Answer(JobAnswer, description="The job."),),
         errors=("job_not_found",),
     ),
     Route(

@@ -86,7 +86,7 @@ class IngestAnswer(msgspec.Struct, frozen=True):
     ] = UNSET
 
 
-class JobBody(msgspec.Struct, frozen=True):
+class JobAnswer(msgspec.Struct, frozen=True):
     """A job: what one batch became."""
 
     job_id: str
@@ -116,7 +116,7 @@ class JobBody(msgspec.Struct, frozen=True):
 class JobList(msgspec.Struct, frozen=True):
     """The newest jobs."""
 
-    results: list[JobBody]
+    results: list[JobAnswer]
     count: Annotated[int, Meta(ge=0, description="How many are in `results`.")]
 
 
@@ -179,12 +179,12 @@ def states(status: str) -> list[JobState]:
     return [state for state, word in STATUS.items() if word == status]
 
 
-def job_body(job: Job, faults: list[Fault] | None = None) -> JobBody:
+def job_body(job: Job, faults: list[Fault] | None = None) -> JobAnswer:
     """A job; `errors` is left out of lists (`faults` None)."""
     duration = None
     if job.started_ms is not None and job.completed_ms is not None:
         duration = max(0, job.completed_ms - job.started_ms) / 1000
-    return JobBody(
+    return JobAnswer(
         job_id=job.public_id,
         source=job.source,
         source_type=job.source,

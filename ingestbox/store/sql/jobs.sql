@@ -166,6 +166,7 @@ SET processed = processed - :records, issues = issues - :issues,
     error = CASE WHEN state = 'running' OR state = 'queued' THEN error END,
     chunk_limit = CASE WHEN state = 'running' OR state = 'queued' THEN chunk_limit ELSE 0 END,
     deaths = CASE WHEN state = 'running' OR state = 'queued' THEN deaths ELSE 0 END,
+    attempt = CASE WHEN state = 'running' OR state = 'queued' THEN attempt ELSE 0 END,
     state = CASE WHEN state = 'running' THEN state ELSE 'queued' END,
     completed_ms = NULL, updated_ms = :now
 WHERE id = :id AND state <> 'cancelled' AND state <> 'receiving';
@@ -193,7 +194,8 @@ WHERE id = :id AND (state = 'queued' OR state = 'running' OR state = 'review');
 -- name: requeue
 -- An ended job is to be worked on again; its records become pending slice by slice.
 UPDATE jobs
-SET state = 'queued', error = NULL, retry_ms = NULL, chunk_limit = 0, deaths = 0, completed_ms = NULL, updated_ms = :now
+SET state = 'queued', error = NULL, retry_ms = NULL, chunk_limit = 0, deaths = 0, attempt = 0, completed_ms = NULL,
+    updated_ms = :now
 WHERE id = :id AND (state = 'completed' OR state = 'failed' OR state = 'review');
 
 -- name: count_anew

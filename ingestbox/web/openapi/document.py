@@ -23,8 +23,8 @@ DESCRIPTION = """\
 A self-contained ingest appliance: takes records in, never loses one it said yes to, analyses them, and
 forwards the results upstream when it can.
 
-**Who is asking.** Send `Authorization: Bearer <token>` (a JWT, or an API key), or `X-API-Key: <key>`. A token
-decides alone when both are sent. Without credentials the answer is 401 with `WWW-Authenticate: Bearer`; with
+**Who is asking.** Send `Authorization: Bearer <token>` (a JWT, or an API key that begins with `ibk_`), or
+`X-API-Key: <key>`. A token decides alone when both are sent. Without credentials the answer is 401 with `WWW-Authenticate: Bearer`; with
 credentials whose roles do not suffice it is 403. The role `admin` implies all others. What another workspace
 holds does not exist for you: 404.
 

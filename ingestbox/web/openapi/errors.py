@@ -42,6 +42,19 @@ WITH_BODY = (
 IDEMPOTENT = ("idempotency_key_invalid", "request_in_progress", "idempotency_mismatch")
 
 
+RATE_HEADERS = {
+    "X-RateLimit-Limit": "RateLimitLimit",
+    "X-RateLimit-Remaining": "RateLimitRemaining",
+    "X-RateLimit-Reset": "RateLimitReset",
+    "RateLimit": "RateLimit",
+    "RateLimit-Policy": "RateLimitPolicy",
+}
+"""What every answer of a route with a rate says, from the moment at which its call was counted."""
+
+UNCOUNTED = frozenset({421, 431})
+"""Answered before a call is counted, whoever asks."""
+
+
 def error_type(bound: BoundRoute) -> Any:
     """The type of the route's errors."""
     return bound.error_type or Problem
@@ -50,6 +63,11 @@ def error_type(bound: BoundRoute) -> Any:
 def is_counted(bound: BoundRoute) -> bool:
     """Whether the route can have a rate limit: see `family.Route`."""
     return bool(bound.route.rate) and not (bound.public and bound.route.rate == COMMON_RATE)
+
+
+def tells_rate(bound: BoundRoute) -> bool:
+    """Whether its answers can have RATE_HEADERS: the call is counted, by the door or by its own handler."""
+    return is_counted(bound) or "rate_limited" in bound.route.errors
 
 
 def refusals(bound: BoundRoute) -> list[tuple[int, str]]:
@@ -109,13 +127,15 @@ def _response(status: int, found: list[str], bound: BoundRoute, schemas: Schemas
         of_kind = [code for code in found if kind and kind.__name__ in dict(_shapes(bound, status, code))]
         if of_kind:
             content[media_type] = _content(status, of_kind, schemas.of(kind), kind.__name__)
-    headers = {"X-Request-ID": _header("RequestId")}
+    headers = {"X-Request-ID": header("RequestId")}
     if status == 401:
-        headers["WWW-Authenticate"] = _header("Challenge")
+        headers["WWW-Authenticate"] = header("Challenge")
     if status in (409, 429, 503, 507):
-        headers["Retry-After"] = _header("RetryAfter")
+        headers["Retry-After"] = header("RetryAfter")
     if status == 415:
-        headers["Accept-Encoding"] = _header("AcceptEncoding")
+        headers["Accept-Encoding"] = header("AcceptEncoding")
+    if tells_rate(bound) and status not in UNCOUNTED and (status != 401 or bound.public):
+        headers |= {name: header(each) for name, each in RATE_HEADERS.items()}
     lines = [f"- `{code}`: {_sentence(code)} {CATALOGUE[code].remedy}" for code in found]
     return {"description": "\n".join(lines), "headers": headers, "content": content}
 
@@ -145,5 +165,6 @@ def _sentence(code: str) -> str:
     return CATALOGUE[code].sentence.rstrip(".") + "."
 
 
-def _header(name: str) -> dict[str, str]:
+def header(name: str) -> dict[str, str]:
+    """A reference to a header of the document."""
     return {"$ref": f"#/components/headers/{name}"}

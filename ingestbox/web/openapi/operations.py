@@ -190,20 +190,14 @@ def _merge(made: dict[int, dict[str, Any]], status: int, response: dict[str, Any
 
 def _response(bound: BoundRoute, answer: Answer, schemas: Schemas) -> dict[str, Any]:
     names = {"X-Request-ID": "RequestId"}
-    if errors.is_counted(bound):
-        names |= {
-            "X-RateLimit-Limit": "RateLimitLimit",
-            "X-RateLimit-Remaining": "RateLimitRemaining",
-            "X-RateLimit-Reset": "RateLimitReset",
-            "RateLimit": "RateLimit",
-            "RateLimit-Policy": "RateLimitPolicy",
-        }
+    if errors.tells_rate(bound):
+        names |= errors.RATE_HEADERS
     if bound.route.idempotent and answer.status < 300:
         names["Idempotency-Replayed"] = "IdempotencyReplayed"
-    made: dict[str, Any] = {
-        "description": answer.description,
-        "headers": {name: {"$ref": f"#/components/headers/{each}"} for name, each in names.items()},
-    }
+    headers: dict[str, Any] = {name: errors.header(each) for name, each in names.items()}
+    for name, text in answer.headers.items():
+        headers[name] = {"description": text, "required": True, "schema": {"type": "string"}}
+    made: dict[str, Any] = {"description": answer.description, "headers": headers}
     if answer.status not in NO_BODY:
         made["content"] = {answer.media_type: _media(answer.media_type, answer.type, schemas)}
     return made

@@ -30,7 +30,13 @@ POLICY = {
 REDOC_POLICY = {**POLICY, "style-src": "'self' 'unsafe-inline'", "worker-src": "blob:"}
 """Redoc makes style elements of its own, and searches in a worker."""
 
-_UNCHANGED = Answer(None, 304, "It is the one that If-None-Match names.", HTML)
+_ETAG = {"ETag": "Names the content, for If-None-Match."}
+_PAGE = {
+    **_ETAG,
+    "Content-Security-Policy": "What the page may load: nothing from elsewhere.",
+    "Referrer-Policy": "Where it leads to does not hear of it.",
+}
+_UNCHANGED = Answer(None, 304, "It is the one that If-None-Match names.", HTML, _ETAG)
 _MATCH = (Parameter("If-None-Match", "The ETag of what the client has.", str, "header"),)
 
 
@@ -55,7 +61,7 @@ class Documentation:
                 "This document",
                 description="OpenAPI 3.1, made from the routes and the types of what they take and send.",
                 parameters=_MATCH,
-                answers=(Answer(dict[str, Any], description="The document."), _UNCHANGED),
+                answers=(Answer(dict[str, Any], description="The document.", headers=_ETAG), _UNCHANGED),
             ),
             Route(
                 "GET",
@@ -64,7 +70,7 @@ class Documentation:
                 "The documentation as a page to try calls from",
                 description="Swagger UI; it works offline.",
                 parameters=_MATCH,
-                answers=(Answer(None, description="The page.", media_type=HTML), _UNCHANGED),
+                answers=(Answer(None, description="The page.", media_type=HTML, headers=_PAGE), _UNCHANGED),
             ),
             Route(
                 "GET",
@@ -73,7 +79,7 @@ class Documentation:
                 "The documentation as a page to read",
                 description="Redoc; it works offline.",
                 parameters=_MATCH,
-                answers=(Answer(None, description="The page.", media_type=HTML), _UNCHANGED),
+                answers=(Answer(None, description="The page.", media_type=HTML, headers=_PAGE), _UNCHANGED),
             ),
             Route(
                 "GET",
@@ -88,9 +94,9 @@ class Documentation:
                     *_MATCH,
                 ),
                 answers=(
-                    Answer(None, description="The file.", media_type="text/javascript"),
-                    Answer(None, description="The file.", media_type="text/css"),
-                    Answer(None, description="The file.", media_type="image/png"),
+                    Answer(None, description="The file.", media_type="text/javascript", headers=_ETAG),
+                    Answer(None, description="The file.", media_type="text/css", headers=_ETAG),
+                    Answer(None, description="The file.", media_type="image/png", headers=_ETAG),
                     _UNCHANGED,
                 ),
             ),

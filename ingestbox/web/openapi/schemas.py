@@ -32,7 +32,8 @@ class Schemas:
 
 def tidied(schema: Any) -> Any:
     """The schema without its docstrings' indentation and empty lists of what is required; a choice of words
-    says that it is a string, which pages of documentation show."""
+    says that it is a string, which pages of documentation show. `items: false`, which only says again that a
+    tuple has no more than it has, goes: makers of clients do not know `false` as a schema."""
     if isinstance(schema, list):
         return [tidied(each) for each in schema]
     if not isinstance(schema, dict):
@@ -43,7 +44,7 @@ def tidied(schema: Any) -> Any:
             clean[key] = inspect.cleandoc(value)
         elif key in _VALUES:
             clean[key] = value
-        elif key != "required" or value:
+        elif (key, value) not in (("required", []), ("items", False)):
             clean[key] = tidied(value)
     if "type" not in clean and all(isinstance(each, str) for each in clean.get("enum", [0])):
         clean["type"] = "string"

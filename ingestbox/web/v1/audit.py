@@ -11,9 +11,9 @@ from msgspec import Meta
 
 from ingestbox.errors import IngestError
 from ingestbox.family import Answer, Parameter, Reply, Route, limit_of
-from ingestbox.model import Role
+from ingestbox.model import EVERYWHERE, Role
 from ingestbox.store import audit
-from ingestbox.store.audit import EVERYWHERE, Wanted
+from ingestbox.store.audit import Wanted
 from ingestbox.web.binding import Request
 from ingestbox.web.v1 import lists
 from ingestbox.web.v1.parts import Parts

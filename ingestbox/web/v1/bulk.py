@@ -27,7 +27,8 @@ MOST_READS = 20
 """Pages that one call looks for them in: with a filter that few issues pass about 1 s."""
 
 EITHER: dict[str, Any] = {
-    "oneOf": [{"required": ["ids"], "properties": {"cursor": False}}, {"required": ["filter"]}]
+    "oneOf": [{"required": ["ids"]}, {"required": ["filter"]}],
+    "dependentRequired": {"cursor": ["filter"]},
 }
 
 
@@ -121,8 +122,9 @@ class BulkIssues:
         else:
             fit = still
             if wanted.action == "retry":
-                fit, unfit = await self._sorted(still)
-                outcomes.update((str(each.id), "validation_failed") for each in unfit)
+                hindrances = await self._hindrances(still)
+                outcomes.update((str(number), code) for number, code in hindrances.items())
+                fit = [each for each in still if each.id not in hindrances]
             decided = await self._repair.decide(fit, wanted.action, ask)
             outcomes.update(
                 (str(each.id), code or "resolved") for each, code in zip(fit, decided, strict=True)
@@ -169,23 +171,22 @@ class BulkIssues:
 
         return await self._store.read_with(read)
 
-    async def _sorted(self, chosen: Sequence[Issue]) -> tuple[list[Issue], list[Issue]]:
-        """Those whose records can be processed as they are, and the others, which need a correction."""
-        fit: list[Issue] = []
-        unfit: list[Issue] = []
+    async def _hindrances(self, chosen: Sequence[Issue]) -> dict[int, str]:
+        """Why some cannot be tried again as they are: a code by the issue's id."""
+        found: dict[int, str] = {}
         for start in range(0, len(chosen), SLICE):
             run = chosen[start : start + SLICE]
 
-            def read(tx: ReadTx, run: Sequence[Issue] = run) -> list[bool]:
-                return [self._is_fit(tx, each) for each in run]
+            def read(tx: ReadTx, run: Sequence[Issue] = run) -> list[str | None]:
+                return [self._hindrance(tx, each) for each in run]
 
-            for each, good in zip(run, await self._store.read_with(read), strict=True):
-                (fit if good else unfit).append(each)
-        return fit, unfit
+            codes = await self._store.read_with(read)
+            found.update((each.id, code) for each, code in zip(run, codes, strict=True) if code is not None)
+        return found
 
-    def _is_fit(self, tx: ReadTx, issue: Issue) -> bool:
+    def _hindrance(self, tx: ReadTx, issue: Issue) -> str | None:
         row = tx.one("records.payload", {"id": issue.record_id})
-        return row is not None and changes.is_fit(self._parts.families.get(issue.family), *row)
+        return "damaged" if row is None else changes.hindrance(self._parts.families.get(issue.family), *row)
 
 
 def _below(wanted: Bulk) -> int:

@@ -32,6 +32,9 @@ APART_SECONDS = 0.25
 LOOK_SECONDS = 5.0
 """Without being told of a change the job is looked at again after this long."""
 
+CHECK_SECONDS = 5.0
+"""The caller's credentials are looked at again after this long: a stream ends with its token, key or role."""
+
 PING_SECONDS = 15
 SEND_SECONDS = 30.0
 """A client that takes nothing for this long is given up."""
@@ -47,6 +50,7 @@ class Events:
     def __init__(self, parts: Parts) -> None:
         self._store = parts.store
         self._progress = parts.progress
+        self._guard = parts.guard
 
     def routes(self) -> tuple[Route, ...]:
         """What web binds."""
@@ -59,7 +63,8 @@ class Events:
                 description="Server-Sent Events. Each event's data is the job as GET /v1/jobs/{id} gives it: "
                 "`job` first, `progress` after each change (at most four a second), `end` when the job is "
                 "completed, failed or cancelled; then the stream closes. Every event is whole: a client that "
-                "comes back with Last-Event-ID has missed nothing, since it gets the job as it is.",
+                "comes back with Last-Event-ID has missed nothing, since it gets the job as it is. A stream "
+                "that closes without `end` is to be opened again; it closes so too with its token or key.",
                 parameters=(
                     JOB_ID,
                     Parameter("Last-Event-ID", "Taken, and not needed.", place="header"),
@@ -81,7 +86,7 @@ class Events:
         async def app(scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
             with self._progress.watching(job.id) as watcher:
                 response = EventSourceResponse(
-                    self._events(job.id, watcher), ping=PING_SECONDS, send_timeout=SEND_SECONDS, sep="\n"
+                    self._events(ask, job.id, watcher), ping=PING_SECONDS, send_timeout=SEND_SECONDS, sep="\n"
                 )
                 try:
                     await response(scope, receive, send)
@@ -90,10 +95,15 @@ class Events:
 
         return Streamed(app=app)
 
-    async def _events(self, job_id: int, watcher: Watcher) -> AsyncIterator[ServerSentEvent]:
-        """The job whenever it has changed; ends with the job, or with the box."""
+    async def _events(self, ask: Request, job_id: int, watcher: Watcher) -> AsyncIterator[ServerSentEvent]:
+        """The job whenever it has changed; ends with the job, the caller's credentials, or the box."""
         shown: Job | None = None
+        check_at = self._store.clock.monotonic() + CHECK_SECONDS
         while not watcher.closed:
+            if self._store.clock.monotonic() >= check_at:
+                if not await self._admits(ask):
+                    return
+                check_at = self._store.clock.monotonic() + CHECK_SECONDS
             job = await self._store.read_with(lambda tx: jobs.by_id(tx, job_id, None))
             if job is None:
                 return
@@ -105,6 +115,13 @@ class Events:
                     return
                 await asyncio.sleep(APART_SECONDS)
             await watcher.wait(LOOK_SECONDS)
+
+    async def _admits(self, ask: Request) -> bool:
+        """Whether the caller is still who opened the stream. An issuer that cannot be asked ends nothing."""
+        try:
+            return await self._guard.caller(ask.headers) == ask.caller
+        except IngestError as error:
+            return error.status not in (401, 403)
 
 
 def ended(job: Job) -> bool:

@@ -10,9 +10,8 @@ from msgspec import Meta
 from ingestbox.errors import IngestError
 from ingestbox.family import Answer, Parameter, Reply, Route, limit_of
 from ingestbox.identity.apikeys import key_digest, new_key
-from ingestbox.model import Caller, Role
+from ingestbox.model import EVERYWHERE, Caller, Role
 from ingestbox.store import keys
-from ingestbox.store.audit import EVERYWHERE
 from ingestbox.store.intake import Key
 from ingestbox.store.keys import CreateKey, KeyLine, RevokeKey
 from ingestbox.store.once import Denied, Once

@@ -11,7 +11,7 @@ from msgspec import Meta
 
 from ingestbox.errors import IngestError
 from ingestbox.family import DEFAULT_LIMIT, MAX_LIMIT, Parameter
-from ingestbox.model import Caller, Role
+from ingestbox.model import DEFAULT_WORKSPACE, Caller
 
 NEWEST = (1 << 63) - 1
 """Above every id: where a list that is newest first begins."""
@@ -70,13 +70,19 @@ def id_of(text: str) -> int | None:
 
 
 def everywhere(caller: Caller, query: Mapping[str, str]) -> bool:
-    """Whether the caller asks for every workspace with `all=true`, and may: an administrator does."""
+    """Whether the caller asks for every workspace with `all=true`, and may: who operates the box does."""
     given = query.get("all", "false")
     if given not in ("true", "false"):
         raise IngestError("bad_parameter", "all must be true or false.")
-    if given == "true" and Role.ADMIN not in caller.roles:
-        raise IngestError("forbidden", "all=true needs the role admin.")
+    if given == "true":
+        operator_only(caller)
     return given == "true"
+
+
+def operator_only(caller: Caller) -> None:
+    """Lets those pass who operate the box. Raises IngestError `forbidden`."""
+    if not caller.operates:
+        raise IngestError("forbidden", f"This needs the role admin in the workspace {DEFAULT_WORKSPACE}.")
 
 
 def choice(query: Mapping[str, str], name: str, words: Collection[str]) -> str | None:

@@ -18,8 +18,8 @@ from ingestbox.web.v1.reports import Report, Status
 class Parts:
     """The parts of a box that `/v1` shows and changes; with and without a running box.
 
-    `ring(job_id)` tells the workers of a job, `progress` those who watch it; `snapshot` (of a workspace, or of
-    all: None) and `examine` make the reports that the command line shows too.
+    `ring(job_id)` tells the workers of a job, `progress` those who watch it; `snapshot` (of a workspace, or
+    of all: None) and `examine` make the reports that the command line shows too.
     """
 
     store: Store

@@ -29,6 +29,7 @@ MOST_ISSUES = 2_000
 PAGE_BYTES = 4 * 1_048_576
 """A page with payloads ends once it has this many bytes (one record at least)."""
 
+ETAG = {"ETag": "Names content and state of the record, for If-Match."}
 IF_MATCH = Parameter("If-Match", "The record's ETag: 412 when it is another one by now.", place="header")
 RECORD_ID = Parameter("id", "The record's id.", place="path")
 
@@ -127,7 +128,7 @@ class Records:
                 REVIEWERS,
                 description="Its content is compared with its checksum. The ETag names content and state.",
                 parameters=(RECORD_ID, lists.ALL),
-                answers=(Answer(RecordBody),),
+                answers=(Answer(RecordBody, headers=ETAG),),
                 errors=("bad_parameter", "not_found", "damaged"),
             ),
             Route(
@@ -145,7 +146,7 @@ class Records:
                 body=dict[str, Any],
                 example={"summary": "The delivery was late"},
                 parameters=(RECORD_ID, IF_MATCH, lists.ALL),
-                answers=(Answer(RecordBody),),
+                answers=(Answer(RecordBody, headers=ETAG),),
                 errors=(
                     "bad_parameter",
                     "not_found",

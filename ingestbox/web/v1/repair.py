@@ -3,11 +3,13 @@ word on the outcome, and the write), and trying again or giving up."""
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from ingestbox import strictjson
+from ingestbox.config import MIB
 from ingestbox.errors import IngestError
 from ingestbox.family import Family
 from ingestbox.model import Job, RecordState
@@ -27,6 +29,9 @@ SHOWN_MEMBERS = 20
 SHOWN_CHARACTERS = 200
 """What the audit trail keeps of a correction: members that changed, and so much of each. It is never altered
 again, so it is no place for whole records."""
+
+THREAD_BYTES = 262_144
+"""A correction of so much is made in a thread: 15 MB that nest deep take a second."""
 
 _TAG = re.compile(r'(?:W/)?"[^"]*"')
 
@@ -68,7 +73,8 @@ class Repair:
         """Applies a merge patch to the record, and has it processed again.
 
         Raises IngestError: precondition_failed, record_not_waiting, record_changed, job_cancelled, damaged,
-        malformed_json, validation_failed with every fault of the corrected record.
+        malformed_json, validation_failed with every fault of the corrected record, payload_too_large for one
+        that no request could have brought.
         """
         record, job = found.record, found.job
         check_match(ask.headers, found)
@@ -76,18 +82,14 @@ class Repair:
             raise IngestError("record_not_waiting", f"The record is {record.state}: it waits on no issue.")
         if not record.sound:
             raise IngestError("damaged", f"The stored record {record.id} does not match its checksum.")
-        strictjson.decode(patch)
-        checked = self._family(job).check(mergepatch.merge(record.payload, patch))
-        if checked.faults:
-            raise IngestError(
-                "validation_failed",
-                f"The corrected record is not valid: {checked.faults[0].message}.",
-                faults=checked.faults,
-            )
-        before, after = _changed(record.payload, checked.payload)
+        given = (self._family(job), record.payload, patch, ask.limits.feedback_json_mb * MIB)
+        if len(record.payload) + len(patch) < THREAD_BYTES:
+            made = _corrected(*given)
+        else:
+            made = await asyncio.to_thread(_corrected, *given)
         by = act(ask, self._store.clock.now_ms()).within(job.workspace)
         outcome = await self._store.write(
-            EditRecord(record.id, record.mark, checked.key, checked.payload, before, after, by)
+            EditRecord(record.id, record.mark, made.key, made.payload, made.before, made.after, by)
         )
         if isinstance(outcome, Blocked):
             raced = outcome.code in ("record_changed", "record_not_waiting") and "if-match" in ask.headers
@@ -141,6 +143,32 @@ def check_match(headers: Mapping[str, str], found: Found) -> None:
     given = headers.get("if-match")
     if given is not None and given.strip() != "*" and found.etag not in _TAG.findall(given):
         raise IngestError("precondition_failed")
+
+
+@dataclass(frozen=True, slots=True)
+class _Corrected:
+    """A record as it is to be, and what the audit trail keeps of the correction."""
+
+    key: str
+    payload: bytes
+    before: dict[str, object]
+    after: dict[str, object]
+
+
+def _corrected(family: Family, payload: bytes, patch: bytes, limit: int) -> _Corrected:
+    """The patch on the record, if the family lets the outcome in, and it has at most `limit` bytes."""
+    strictjson.decode(patch)
+    merged = mergepatch.merge(payload, patch)
+    if len(merged) > limit:
+        raise IngestError("payload_too_large", f"The corrected record is over the limit of {limit} bytes.")
+    checked = family.check(merged)
+    if checked.faults:
+        raise IngestError(
+            "validation_failed",
+            f"The corrected record is not valid: {checked.faults[0].message}.",
+            faults=checked.faults,
+        )
+    return _Corrected(checked.key, checked.payload, *_changed(payload, checked.payload))
 
 
 def _changed(before: bytes, after: bytes) -> tuple[dict[str, object], dict[str, object]]:

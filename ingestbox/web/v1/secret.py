@@ -17,7 +17,7 @@ from ingestbox.model import Role
 from ingestbox.store.audit import Act
 from ingestbox.store.writer import Tx
 from ingestbox.web.binding import Request
-from ingestbox.web.v1 import fields
+from ingestbox.web.v1 import fields, lists
 from ingestbox.web.v1.audit import act
 from ingestbox.web.v1.parts import Parts
 
@@ -90,7 +90,8 @@ class Secret:
                 frozenset({Role.ADMIN}),
                 "control_kb",
                 description="Tokens made so far stay good until they end by themselves. A program that goes "
-                "on signing with the old secret is refused: it has to read the new one.",
+                "on signing with the old secret is refused: it has to read the new one. For administrators "
+                "of the default workspace, who operate the box.",
                 body=Rotation,
                 example={"keep_seconds": 2_592_000},
                 answers=(Answer(Rotated),),
@@ -100,6 +101,7 @@ class Secret:
 
     async def rotate(self, ask: Request) -> Reply:
         """POST /v1/secret/rotate: the new secret counts when this is answered."""
+        lists.operator_only(ask.caller)  # it ends tokens of every workspace
         wanted = fields.read(ask.body, Rotation, RULES)
         now = self._store.clock.now_ms()
         # A request that is cancelled must not leave new files behind and the old secret in memory.

@@ -5,9 +5,8 @@ from __future__ import annotations
 
 from ingestbox.errors import IngestError
 from ingestbox.family import Parameter
-from ingestbox.model import Job, Role
+from ingestbox.model import EVERYWHERE, Job, Role
 from ingestbox.store import Store, jobs
-from ingestbox.store.audit import EVERYWHERE
 from ingestbox.web.binding import Request
 from ingestbox.web.v1 import lists
 
@@ -23,7 +22,7 @@ JOB_ID = Parameter("id", "The job's public id.", place="path")
 def scope(ask: Request) -> str | None:
     """The workspace whose rows the caller sees; None: every one. Raises bad_parameter, forbidden."""
     everywhere = lists.everywhere(ask.caller, ask.query)
-    if everywhere or (ask.caller.workspace == EVERYWHERE and Role.ADMIN in ask.caller.roles):
+    if everywhere or (ask.caller.workspace == EVERYWHERE and ask.caller.operates):
         return None
     return ask.caller.workspace
 

@@ -39,7 +39,8 @@ class State:
                 self.doctor,
                 "Checks of the box, each with its remedy",
                 ADMIN,
-                description="Reads the whole store: minutes, when it holds many gigabytes.",
+                description="Reads the whole store: minutes, when it holds many gigabytes. For those who operate "
+                "the box: administrators of the default workspace.",
                 answers=(Answer(Report, description="What was found."),),
             ),
         )
@@ -49,6 +50,7 @@ class State:
         everyone = lists.everywhere(ask.caller, ask.query)
         return Reply(await self._parts.snapshot(None if everyone else ask.caller.workspace))
 
-    async def doctor(self, _: Request) -> Reply:
+    async def doctor(self, ask: Request) -> Reply:
         """GET /v1/doctor."""
+        lists.operator_only(ask.caller)
         return Reply(await self._parts.examine())

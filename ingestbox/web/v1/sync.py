@@ -24,7 +24,7 @@ from ingestbox import strictjson
 from ingestbox.clock import iso
 from ingestbox.errors import MAX_FAULTS, Fault, IngestError
 from ingestbox.family import Answer, Family, Reply, Route
-from ingestbox.model import Caller, Role, delivery_digest
+from ingestbox.model import EVERYWHERE, Caller, Role, delivery_digest
 from ingestbox.store import Store
 from ingestbox.store.sync import ApplyLines, Link, Rejection, SyncLine, senders, slices
 from ingestbox.web.v1.syncshapes import (
@@ -49,7 +49,6 @@ SLICE_LINES = 50
 """Lines checked before other requests get their turn: a few milliseconds."""
 
 DIGEST_RETRY_SECONDS = 1
-EVERY_WORKSPACE = "*"
 
 
 _EPOCH = datetime.datetime.fromtimestamp(0, datetime.UTC)
@@ -215,7 +214,7 @@ class _Receiver:
             raise _RejectError("family_unknown", "This box does not have the family.")
         if line.kind not in family.kinds:
             raise _RejectError("kind_unknown", "The family does not have objects of this kind.")
-        if caller.workspace not in (line.workspace, EVERY_WORKSPACE):
+        if caller.workspace not in (line.workspace, EVERYWHERE):
             raise _RejectError("workspace_forbidden", "The sender's credentials are for another workspace.")
         return SyncLine(
             seq=line.seq,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import tracemalloc
 from typing import Any
 
 import pytest
@@ -207,3 +208,52 @@ def test_many_repeated_ids_are_counted_past_the_first_hundred() -> None:
     assert sum(record.superseded for record in batch.records) == 499
     assert [notice.index for notice in batch.warnings] == [*range(100), None]
     assert batch.warnings[-1].message.startswith("399 more ")
+
+
+MANY = 300_000
+MEMBERS = b",".join(b'"%d":1' % number for number in range(MANY))
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        (b'{"records":[' + b"1," * MANY + b"1]}", "validation_failed"),
+        (b'{"records":[],' + MEMBERS + b"}", "malformed_json"),
+        (b"{" + MEMBERS + b',"records":[]}', "malformed_json"),
+        (b"{" + MEMBERS + b"}", "malformed_json"),
+    ],
+    ids=["elements", "members behind", "members before", "no records"],
+)
+def test_an_envelope_without_measure_is_refused_before_it_is_made(text: bytes, code: str) -> None:
+    tracemalloc.start()
+    try:
+        with pytest.raises(IngestError) as caught:
+            decode(text)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert caught.value.code == code
+    assert peak < 12 * 1_048_576  # 300,000 values take over 20 MB
+
+
+def test_what_is_beside_the_records_is_checked_and_may_be_long() -> None:
+    good = b'"records":[{"id":"a","summary":"x"}]'
+    for beside in (b'"source":{"a":[1]}', b'"text":"' + b", " * 400_000 + b'"', b'"records":7'):
+        assert len(decode(b"{" + beside + b"," + good + b"}").batch.records) == 1
+    assert len(decode(b'{"\\u0072ecords":[{"id":"a","summary":"x"}]}').batch.records) == 1
+    long = b'"text":"' + b"x" * 100_000 + b'",'
+    for bad in (b'"n":1e999', b'"n":"\\ud800"', b'"n":' + b"[" * 64 + b"]" * 64):
+        for more in (b"", long):
+            with pytest.raises(IngestError) as caught:
+                decode(b"{" + more + bad + b"," + good + b"}")
+            assert caught.value.code == "malformed_json"
+
+
+def test_a_long_list_is_read_to_its_end() -> None:
+    records = [{"id": str(n), "summary": "x" * 1_000} for n in range(1_000)]
+    assert [each.key for each in decode(body(*records)).batch.records] == [str(n) for n in range(1_000)]
+    assert len(decode(body(*records[:700])).batch.records) == 700
+    for most in (999, 10):
+        with pytest.raises(IngestError) as caught:
+            decode(body(*records), max_records=most)
+        assert caught.value.faults[0].code == "batch_too_large"

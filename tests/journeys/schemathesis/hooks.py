@@ -15,6 +15,7 @@ from schemathesis.transport.asgi import ASGI_TRANSPORT
 from schemathesis.transport.requests import REQUESTS_TRANSPORT
 from schemathesis.transport.wsgi import WSGI_TRANSPORT
 
+BULK = "/v1/issues/bulk"
 SYNC = "/v1/sync/batches"
 
 _number = itertools.count(1)
@@ -46,6 +47,8 @@ def before_call(context: HookContext, case: Case[Any], kwargs: dict[str, Any]) -
     headers: Any = case.headers or {}
     # Cursors come from the box, lanes (with the state that something has in one) from its settings.
     query.pop("cursor", None)
+    if case.operation.path == BULK and isinstance(case.body, dict):
+        case.body.pop("cursor", None)
     if case.operation.path == "/v1/deliveries":
         query.pop("lane", None)
         query.pop("state", None)

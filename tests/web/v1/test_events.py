@@ -14,6 +14,7 @@ from typing import Any, cast
 import httpx2
 import pytest
 
+from ingestbox.errors import IngestError
 from ingestbox.family import Batch, Intake
 from ingestbox.model import Caller
 from ingestbox.store import Store
@@ -116,6 +117,45 @@ def test_a_stream_needs_credentials_and_a_job_in_sight(slow: BoxProcess) -> None
         refused(client.get("/v1/jobs/none/events"), 404, "job_not_found")
 
 
+def test_a_stream_ends_with_its_key(slow: BoxProcess) -> None:
+    with slow.client() as client:
+        job = start(client, "revoked")
+        under_way(client, job)
+        made = client.post("/v1/keys", json={"name": "watcher", "roles": ["analyst"]}).json()
+        key = {"X-API-Key": made["key"]}
+        with (
+            held(slow),
+            httpx2.Client(base_url=slow.url, headers=key, timeout=30, trust_env=False, verify=False) as other,
+            other.stream("GET", f"/v1/jobs/{job}/events") as response,
+        ):
+            following = events(response)
+            assert next(following)[0] == "job"
+            assert client.delete(f"/v1/keys/{made['id']}").is_success
+            assert "end" not in [name for name, _, _ in following]  # the job is not at its end, the stream is
+            assert other.get(f"/v1/jobs/{job}").status_code == 401
+
+
+@pytest.mark.parametrize(
+    ("found", "goes_on"),
+    [
+        (Caller("t", "default", frozenset()), True),
+        (Caller("t", "default", frozenset({"admin"})), False),  # who has other roles by now opens another
+        (IngestError("token_expired"), False),
+        (IngestError("issuer_unavailable"), True),
+    ],
+)
+def test_a_stream_goes_on_for_its_caller_alone(found: Caller | IngestError, goes_on: bool) -> None:
+    async def caller(_: object) -> Caller:
+        if isinstance(found, IngestError):
+            raise found
+        return found
+
+    parts = SimpleNamespace(store=None, progress=None, guard=SimpleNamespace(caller=caller))
+    ask = SimpleNamespace(caller=Caller("t", "default", frozenset()), headers={})
+    stream = v1_events.Events(cast("Parts", parts))
+    assert asyncio.run(stream._admits(cast("Request", ask))) is goes_on
+
+
 def test_streams_are_bounded_and_freed_when_clients_go(tmp_path: Path) -> None:
     with running(tmp_path, config=SLOWLY) as box, box.client() as client:
         job = start(client, "many")
@@ -156,7 +196,8 @@ def test_a_client_that_takes_nothing_is_given_up(tmp_path: Path, monkeypatch: py
         await store.write(AcceptBatch(Draft("j", "default", "t", 1), batch, None, lambda *_: b""))
         progress = Progress()
         caller = Caller("t", "default", frozenset())
-        parts, ask = SimpleNamespace(store=store, progress=progress), SimpleNamespace(caller=caller)
+        parts = SimpleNamespace(store=store, progress=progress, guard=None)
+        ask = SimpleNamespace(caller=caller)
         ask.path, ask.query = {"id": "j"}, {}
         reply = await v1_events.Events(cast("Parts", parts)).stream(cast("Request", ask))
         assert isinstance(reply, Streamed)

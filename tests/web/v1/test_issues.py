@@ -209,7 +209,8 @@ def test_a_bulk_call_is_bounded_and_says_that_there_is_more(client: httpx2.Clien
     jobs = [partial(client, f"bound-{number}", good=1, bad=600) for number in range(2)]
     wanted = {"filter": {"code": "text_required"}, "action": "discard"}
     # None can be tried again as it is: a call that goes on meets each once.
-    trying, met = post(client, "/v1/issues/bulk", {**wanted, "action": "retry"}), set()
+    trying = post(client, "/v1/issues/bulk", {**wanted, "action": "retry"})
+    met: set[str] = set()
     while True:
         assert trying["resolved"] == 0
         assert {each["outcome"] for each in trying["outcomes"]} <= {"validation_failed"}
