@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from ingestbox.errors import StartupError
 from ingestbox.store.engine import sqlite3
 from ingestbox.workqueue import Bell
 from tests.harness import Run
@@ -412,7 +413,7 @@ def test_a_bell_that_cannot_be_hung_says_so(run: Run, tmp_path: Path) -> None:
         bell = Bell(
             tmp_path / "missing" / "bell.db", work=ledger.work, due=ledger.due, workers=1, sweep_seconds=1
         )
-        with pytest.raises(FileNotFoundError):
+        with pytest.raises(StartupError, match="cannot be made"):
             await bell.start()
         assert not bell.healthy
         await bell.stop(0)

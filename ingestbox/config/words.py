@@ -12,8 +12,8 @@ from msgspec import inspect
 MOST_SHOWN = 60
 """Characters of a wrong value that a message repeats."""
 
-_SECRET = re.compile(r"(^|_)(secrets?|tokens?|passwords?|api_keys?|webhook_url)$")
 # The path of a webhook's address is a secret at many services.
+_SECRET = re.compile(r"(^|_)(secrets?|tokens?|passwords?|api_keys?|webhook_url)$")
 _CREDENTIALS = re.compile(r"(?<=//)[^/@\s]+(?=@)")
 MASK = "********"
 
@@ -68,7 +68,7 @@ def expected(kind: inspect.Type) -> str:
     if isinstance(kind, inspect.BoolType):
         return "true or false"
     if isinstance(kind, inspect.LiteralType):
-        return f"one of {', '.join(str(value) for value in kind.values)}"
+        return f"one of {', '.join(str(value) for value in kind.values if value != '')}"
     if isinstance(kind, inspect.StrType):
         return _text(kind)
     if isinstance(kind, inspect.ListType):

@@ -22,6 +22,8 @@ from pathlib import Path
 from queue import Empty, SimpleQueue
 
 from ingestbox.clock import Clock, SystemClock
+from ingestbox.errors import StartupError
+from ingestbox.store.engine import sqlite3
 from ingestbox.workqueue.queue import JobQueue, Workers
 from ingestbox.workqueue.trouble import Trouble
 
@@ -63,6 +65,7 @@ class Bell:
         self._sweep_seconds = sweep_seconds
         self._capacity = capacity
         self._clock = clock
+        self._path = path
         self._huey = JobQueue(path)
         self._consumer = Workers(self._huey, workers=workers, periodic=False)
         self._task = self._huey.task(name="work")(self._carry)
@@ -99,10 +102,16 @@ class Bell:
     async def start(self) -> None:
         """Empties the bell's file, starts its threads and the sweep, which rings for what is due at once.
 
-        Raises OSError or sqlite3.Error when the file cannot be made.
+        Raises StartupError when the file cannot be made.
         """
         self._loop = asyncio.get_running_loop()
-        await asyncio.to_thread(self._huey.renew)
+        try:
+            await asyncio.to_thread(self._huey.renew)
+        except (OSError, sqlite3.Error) as error:
+            raise StartupError(
+                f"The bell's file {self._path} cannot be made: {error}. Free disk space, or let the user that "
+                "runs ingestbox write to the folder."
+            ) from error
         self._ringer.start()
         self._consumer.start()
         self._swept_at = self._clock.monotonic()

@@ -13,7 +13,7 @@ import httpx2
 import pytest
 
 from ingestbox.web.openapi.assets import FILES, STATIC, Content, takes_gzip
-from ingestbox.web.openapi.pages import POLICY, REDOC_POLICY
+from ingestbox.web.openapi.pages import MAX_DOCUMENTS, POLICY, REDOC_POLICY
 from tests.harness import PATIENCE, BoxProcess, running
 
 PAGES = ("/docs", "/redoc")
@@ -117,6 +117,29 @@ def test_behind_a_proxy_the_addresses_are_below_its_prefix(tmp_path: Path, page:
             assert client.get(str(reply.url.join(address))).status_code == 200
         document = client.get(str(reply.url.join("openapi.json")))
         assert document.json()["servers"][0]["url"] == "/ingest/one"
+
+
+def test_the_document_says_where_its_reader_sees_the_box(tmp_path: Path) -> None:
+    config = '[server]\nprefix = "/ingest"\ntrusted_proxies = ["127.0.0.1"]\n'
+    with (
+        running(tmp_path / "box", config=config) as box,
+        httpx2.Client(base_url=box.url, trust_env=False, verify=False) as client,
+    ):
+
+        def told(**headers: str) -> str:
+            reply = client.get("/openapi.json", headers=headers)
+            url: str = reply.raise_for_status().json()["servers"][0]["url"]
+            return url
+
+        plain = client.get("/openapi.json")
+        for number in range(20):
+            seen = told(**{"X-Forwarded-Prefix": f"/pub{number}"})
+            assert seen == (f"/pub{number}" if number < MAX_DOCUMENTS - 1 else "/ingest"), "few are made"
+        assert told(**{"X-Forwarded-Prefix": "/pub0"}) == "/pub0"
+        assert told(**{"X-Forwarded-Prefix": "//evil"}) == told() == "/ingest"
+        tag = {"If-None-Match": plain.headers["etag"]}
+        assert client.get("/openapi.json", headers=tag).status_code == 304
+        assert client.get("/openapi.json", headers={**tag, "X-Forwarded-Prefix": "/pub0"}).status_code == 200
 
 
 @pytest.mark.parametrize("path", [*PAGES, "/openapi.json", "/docs/assets/swagger-ui.css"])

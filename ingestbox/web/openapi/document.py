@@ -24,9 +24,9 @@ A self-contained ingest appliance: takes records in, never loses one it said yes
 forwards the results upstream when it can.
 
 **Who is asking.** Send `Authorization: Bearer <token>` (a JWT, or an API key that begins with `ibk_`), or
-`X-API-Key: <key>`. A token decides alone when both are sent. Without credentials the answer is 401 with `WWW-Authenticate: Bearer`; with
-credentials whose roles do not suffice it is 403. The role `admin` implies all others. What another workspace
-holds does not exist for you: 404.
+`X-API-Key: <key>`. A token decides alone when both are sent. Without credentials the answer is 401 with
+`WWW-Authenticate: Bearer`; with credentials whose roles do not suffice it is 403. The role `admin` implies
+all others. What another workspace holds does not exist for you: 404.
 
 **Writes.** A success is answered once the change is on disk. Calls that create take an `Idempotency-Key`: the
 same key with the same content gets the first answer again, with `Idempotency-Replayed: true`.
@@ -39,7 +39,7 @@ and for those after decompression. Calls without a body ignore one.
 has a `code` for programs, and every code is listed where it can come. A request that cannot be read as HTTP
 is answered with a problem, whatever its path. 429, 503 and 507 say in `Retry-After` when to come back.
 
-**Lists.** They take `limit` and `cursor`, and give `next_cursor`: null at the end.
+**Lists.** Those with pages take `limit` and `cursor`, and give `next_cursor`: null at the end.
 
 Times are ISO 8601 in UTC, ending in `Z`. `HEAD` is answered wherever `GET` is. Every answer carries
 `X-Request-ID`.
@@ -134,7 +134,7 @@ def build(routes: Sequence[BoundRoute], *, limits: Limits, rates: Rates, prefix:
             "description": DESCRIPTION,
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
-        "servers": [{"url": prefix or "/", "description": "This box"}],
+        "servers": servers(prefix),
         "tags": [{"name": name} for name in _tags(routes)],
         "paths": {path: paths[path] for path in sorted(paths)},
         "components": {
@@ -146,6 +146,11 @@ def build(routes: Sequence[BoundRoute], *, limits: Limits, rates: Rates, prefix:
             "securitySchemes": SECURITY,
         },
     }
+
+
+def servers(prefix: str) -> list[dict[str, str]]:
+    """Where the box is, for a client that has the document from it."""
+    return [{"url": prefix or "/", "description": "This box"}]
 
 
 def _shared(paths: dict[str, dict[str, Any]]) -> dict[str, Any]:

@@ -11,9 +11,13 @@ from ingestbox.config import Limits, Rates
 from ingestbox.family import Answer, Parameter, Reply, Route
 from ingestbox.web.binding import BoundRoute, Request
 from ingestbox.web.openapi.assets import Assets, Content
-from ingestbox.web.openapi.document import build
+from ingestbox.web.openapi.document import build, servers
+from ingestbox.web.openapi.errors import JSON
 
 HTML = "text/html"
+
+MAX_DOCUMENTS = 8
+"""Prefixes for which there is a document of their own: making one takes 20 ms, and proxies have few."""
 
 POLICY = {
     "default-src": "'none'",
@@ -50,7 +54,8 @@ class Documentation:
         self.routes = [BoundRoute(route, public=True) for route in self._routes()]
         made = build([*routes, *self.routes], limits=limits, rates=rates, prefix=prefix)
         self.document = msgspec.json.encode(made)
-        self._document = Content.of(self.document, "application/json")
+        self._document = Content.of(self.document, JSON)
+        self._documents = {prefix: self._document}
 
     def _routes(self) -> tuple[Route, ...]:
         return (
@@ -104,7 +109,16 @@ class Documentation:
 
     async def openapi(self, ask: Request) -> Reply:
         """GET /openapi.json."""
-        return self._document.reply(ask.headers, "no-cache")
+        return self._below(ask.origin.prefix).reply(ask.headers, "no-cache")
+
+    def _below(self, prefix: str) -> Content:
+        """The document for those who see the box below a prefix, which a trusted proxy may have told."""
+        if prefix not in self._documents:
+            if len(self._documents) >= MAX_DOCUMENTS:
+                return self._document
+            made = {**msgspec.json.decode(self.document), "servers": servers(prefix)}
+            self._documents[prefix] = Content.of(msgspec.json.encode(made), JSON)
+        return self._documents[prefix]
 
     async def docs(self, ask: Request) -> Reply:
         """GET /docs."""
