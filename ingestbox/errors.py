@@ -54,7 +54,9 @@ CATALOGUE: dict[str, Entry] = {
         409, "The job was cancelled, which is final.", "Send the records again in a new batch."
     ),
     "record_not_waiting": Entry(
-        409, "The record does not wait on an issue.", "Read it again: it may be processed or given up already."
+        409,
+        "The record does not wait on an issue.",
+        "Read it again: it may be processed or given up already.",
     ),
     "record_changed": Entry(
         409, "The record was changed meanwhile.", "Read it again, and make the change on what it is now."

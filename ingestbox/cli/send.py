@@ -191,9 +191,7 @@ async def _client(url: str | None, token: str | None, settings: Settings) -> htt
             base_url=address, timeout=timeout, trust_env=False, verify=verify, headers=headers
         )
     minted = MintedToken(Path(settings.data), Role.INGEST)
-    return httpx2.AsyncClient(
-        base_url=address, timeout=timeout, trust_env=False, verify=verify, auth=minted
-    )
+    return httpx2.AsyncClient(base_url=address, timeout=timeout, trust_env=False, verify=verify, auth=minted)
 
 
 def _progress(files: Sequence[str]) -> Bar | Quiet:

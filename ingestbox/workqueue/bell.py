@@ -109,8 +109,8 @@ class Bell:
             await asyncio.to_thread(self._huey.renew)
         except (OSError, sqlite3.Error) as error:
             raise StartupError(
-                f"The bell's file {self._path} cannot be made: {error}. Free disk space, or let the user that "
-                "runs ingestbox write to the folder."
+                f"The bell's file {self._path} cannot be made: {error}. Free disk space, or let who runs "
+                "ingestbox write to the folder."
             ) from error
         self._ringer.start()
         self._consumer.start()

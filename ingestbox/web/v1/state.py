@@ -39,8 +39,8 @@ class State:
                 self.doctor,
                 "Checks of the box, each with its remedy",
                 ADMIN,
-                description="Reads the whole store: minutes, when it holds many gigabytes. For those who operate "
-                "the box: administrators of the default workspace.",
+                description="Reads the whole store: minutes, when it holds many gigabytes. For those who "
+                "operate the box: administrators of the default workspace.",
                 answers=(Answer(Report, description="What was found."),),
             ),
         )
