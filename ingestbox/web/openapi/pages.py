@@ -17,7 +17,7 @@ from ingestbox.web.openapi.errors import JSON
 HTML = "text/html"
 
 MAX_DOCUMENTS = 8
-"""Prefixes for which there is a document of their own: making one takes 20 ms, and proxies have few."""
+"""Prefixes for which there is a document of their own: making one takes 10 ms, and proxies have few."""
 
 POLICY = {
     "default-src": "'none'",
