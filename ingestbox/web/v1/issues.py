@@ -35,7 +35,7 @@ ISSUE_ID = Parameter("id", "The issue's id.", place="path")
 
 
 class IssueLinks(msgspec.Struct, frozen=True):
-    """Where to go on from an issue."""
+    """Where to go on from an issue: paths below the address of the box."""
 
     record: str
     job: str

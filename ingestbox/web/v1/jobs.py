@@ -36,7 +36,7 @@ class Counts(msgspec.Struct, frozen=True):
 
 
 class JobLinks(msgspec.Struct, frozen=True):
-    """Where to go on from a job."""
+    """Where to go on from a job: paths below the address of the box, as `status_url` is."""
 
     self: str
     records: str
