@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Callable, Mapping, MutableMapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 from ingestbox import logs
 from ingestbox.clock import Clock
@@ -21,6 +21,7 @@ from ingestbox.web.budget import Budget
 from ingestbox.web.cors import Fields, is_preflight
 from ingestbox.web.headers import header_map, request_id_of
 from ingestbox.web.idempotency import named
+from ingestbox.web.origin import Origin
 from ingestbox.web.paths import path_of, plain, without_prefix
 from ingestbox.web.policies import Policies
 from ingestbox.web.ratelimit import Buckets, refused
@@ -54,6 +55,34 @@ stream), bytes of the body as declared (0: none, or refused), the error's code."
 log = logging.getLogger("ingestbox.web")
 
 
+class _Asked:
+    """A request on its way through the door: what its head says, and what is found out about it."""
+
+    __slots__ = ("body", "endpoint", "fields", "headers", "origin", "path", "request_id", "scope", "url_path")
+
+    def __init__(
+        self,
+        scope: Scope,
+        headers: Mapping[str, str],
+        origin: Origin,
+        body: Body,
+        request_id: str,
+        path: str,
+        url_path: str,
+    ) -> None:
+        """`path` is what routes are found by (paths.path_of); `url_path` is the same as people read it."""
+        self.scope = scope
+        self.headers = headers
+        self.origin = origin
+        self.body = body
+        self.request_id = request_id
+        self.path = path
+        self.url_path = url_path
+        self.endpoint: Endpoint | None = None
+        self.fields: Fields = ()
+        """Headers for the answer, whatever it is."""
+
+
 class Door:
     """The application that the server runs. `drain()` it before stopping."""
 
@@ -75,58 +104,17 @@ class Door:
         if scope["type"] != "http":
             raise ValueError(f"the door takes no {scope['type']} connections")
         started = self._clock.monotonic()
-        headers = header_map(scope["headers"])
-        request_id = request_id_of(headers)
-        logs.request_id.set(request_id)
+        asked = self._asked(scope, receive)
+        logs.request_id.set(asked.request_id)
         logs.user_id.set(None)  # a pipelined request begins in the context of the one before it
-        policies = self._policies
-        origin = policies.origins.of(scope, headers)
-        body = Body(receive, headers)
-        path = url_path = scope["path"]
-        if b"%" in scope["raw_path"]:
-            path = path_of(scope)
-        if policies.prefix:
-            path = self._below_prefix(path)
-            url_path = plain(path)
-        fields: Fields = ()
-        endpoint: Endpoint | None = None
         close = self._draining
         failure: IngestError | None = None
         reply: Reply | None = None
         try:
-            if self._draining:
-                raise IngestError("shutting_down", retry_after=RETRY_SECONDS)
-            if policies.hosts:
-                policies.hosts.check(headers.get("host", ""), origin.host)
-            if scope["method"] == "OPTIONS":
-                reply = self._options(path, headers)
-            else:
-                endpoint, parameters = self._table.find(scope["method"], path)
-                caller = await endpoint.authenticate(headers)
-                logs.user_id.set(caller.subject)
-                if endpoint.quota:
-                    allowance, fields = endpoint.quota.take(
-                        policies.buckets, caller.subject, origin.address, self._clock.monotonic()
-                    )
-                    if not allowance.allowed:
-                        raise refused(allowance)
-                endpoint.authorize(caller)
-                if endpoint.takes_records and policies.admit:
-                    await policies.admit(named(caller, scope["method"], endpoint.path, headers))
-                reply = await endpoint.answer(
-                    caller=caller,
-                    method=scope["method"],
-                    url_path=url_path,
-                    path=parameters,
-                    query_string=scope["query_string"],
-                    headers=headers,
-                    origin=origin,
-                    request_id=request_id,
-                    body=body,
-                )
-            answer = wire(reply, request_id)
-            if origin.prefix:
-                answer.headers = [below(each, origin.prefix) for each in answer.headers]
+            reply = await self._reply(asked)
+            answer = wire(reply, asked.request_id)
+            if asked.origin.prefix:
+                answer.headers = [below(each, asked.origin.prefix) for each in answer.headers]
         except IngestError as error:
             failure = error
             # Its frames hold the body, which is not counted any more, until the answer is out.
@@ -138,36 +126,101 @@ class Door:
         except Exception:
             log.exception("a request failed", extra={"method": scope["method"], "path": _path(scope)})
             failure = IngestError("internal")
-        code = failure.code if failure else None
         if failure:
-            close = close or code == "body_incomplete"
-            shape = endpoint.error_body if endpoint else self._table.error_body(path)
-            answer = wire_error(failure, shape, request_id)
-        if policies.cors:
-            fields += policies.cors.fields(headers.get("origin"))
+            close = close or failure.code == "body_incomplete"
+            endpoint = asked.endpoint
+            shape = endpoint.error_body if endpoint else self._table.error_body(asked.path)
+            answer = wire_error(failure, shape, asked.request_id)
+        fields = asked.fields
+        if self._policies.cors:
+            fields += self._policies.cors.fields(asked.headers.get("origin"))
         if fields:
             answer.headers.extend(fields)
-        if isinstance(reply, Streamed) and failure is None:
-            await _stream(reply, scope, receive, send, request_id, fields)
-        elif code != CLIENT_GONE:
-            await _deliver(answer, body, send, close)
-        seconds = self._clock.monotonic() - started
+        streamed = isinstance(reply, Streamed) and failure is None
+        if streamed:
+            await _stream(cast("Streamed", reply), scope, receive, send, asked.request_id, fields)
+        elif failure is None or failure.code != CLIENT_GONE:
+            await _deliver(answer, asked.body, send, close)
+        self._note(asked, answer.status, self._clock.monotonic() - started, failure, streamed)
+
+    def _asked(self, scope: Scope, receive: Receive) -> _Asked:
+        """What the head of a request says."""
+        headers = header_map(scope["headers"])
+        path = url_path = scope["path"]
+        if b"%" in scope["raw_path"]:
+            path = path_of(scope)
+        if self._policies.prefix:
+            path = self._below_prefix(path)
+            url_path = plain(path)
+        return _Asked(
+            scope,
+            headers,
+            self._policies.origins.of(scope, headers),
+            Body(receive, headers),
+            request_id_of(headers),
+            path,
+            url_path,
+        )
+
+    async def _reply(self, asked: _Asked) -> Reply:
+        """The reply, when nothing stands in its way: the order of what might is part of the contract.
+
+        Raises IngestError.
+        """
+        policies, headers, method = self._policies, asked.headers, asked.scope["method"]
+        if self._draining:
+            raise IngestError("shutting_down", retry_after=RETRY_SECONDS)
+        if policies.hosts:
+            policies.hosts.check(headers.get("host", ""), asked.origin.host)
+        if method == "OPTIONS":
+            return self._options(asked.path, headers)
+        asked.endpoint, parameters = self._table.find(method, asked.path)
+        endpoint = asked.endpoint
+        caller = await endpoint.authenticate(headers)
+        logs.user_id.set(caller.subject)
+        if endpoint.quota:
+            allowance, asked.fields = endpoint.quota.take(
+                policies.buckets, caller.subject, asked.origin.address, self._clock.monotonic()
+            )
+            if not allowance.allowed:
+                raise refused(allowance)
+        endpoint.authorize(caller)
+        if endpoint.takes_records and policies.admit:
+            await policies.admit(named(caller, method, endpoint.path, headers))
+        return await endpoint.answer(
+            caller=caller,
+            method=method,
+            url_path=asked.url_path,
+            path=parameters,
+            query_string=asked.scope["query_string"],
+            headers=headers,
+            origin=asked.origin,
+            request_id=asked.request_id,
+            body=asked.body,
+        )
+
+    def _note(
+        self, asked: _Asked, status: int, seconds: float, failure: IngestError | None, streamed: bool
+    ) -> None:
+        """Counts the request and writes its line in the log."""
+        method: str = asked.scope["method"]
+        code = failure.code if failure else None
         self._observe(
-            scope["method"],
-            endpoint.path if endpoint else None,
-            answer.status,
-            -1.0 if isinstance(reply, Streamed) else seconds,
-            0 if failure else body.length or 0,
+            method,
+            asked.endpoint.path if asked.endpoint else None,
+            status,
+            -1.0 if streamed else seconds,
+            0 if failure else asked.body.length or 0,
             code,
         )
         self._access.note(
-            method=scope["method"],
-            path=_path(scope),
-            status=answer.status,
+            method=method,
+            path=_path(asked.scope),
+            status=status,
             duration_ms=round(seconds * 1000, 3),
-            request_id=request_id,
+            request_id=asked.request_id,
             user_id=logs.user_id.get(),
-            client=origin.address,
+            client=asked.origin.address,
             code=code,
         )
         if self._draining:
