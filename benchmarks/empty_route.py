@@ -11,7 +11,7 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route
 
 from ingestbox.config import Server
-from ingestbox.web.server import HttpServer, run
+from ingestbox.web.http.server import HttpServer, run
 
 
 async def empty(request: Request) -> JSONResponse:

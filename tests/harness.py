@@ -21,7 +21,7 @@ from ingestbox.identity.secretfile import load_secret
 from ingestbox.identity.tokens import mint
 from ingestbox.model import Role
 from ingestbox.store.lock import read_holder
-from ingestbox.web.tls import command_context
+from ingestbox.web.http.tls import command_context
 
 T = TypeVar("T")
 

@@ -35,15 +35,15 @@ from ingestbox.web import v1
 from ingestbox.web.app import Door, build_app
 from ingestbox.web.binding import BoundRoute
 from ingestbox.web.box import StoreBox
+from ingestbox.web.http.server import HttpServer
 from ingestbox.web.login import Login
 from ingestbox.web.metrics import metrics_route
 from ingestbox.web.openapi import Documentation
-from ingestbox.web.policies import Policies
-from ingestbox.web.progress import Progress
-from ingestbox.web.ratelimit import Buckets
-from ingestbox.web.server import HttpServer
+from ingestbox.web.policy.policies import Policies
+from ingestbox.web.policy.ratelimit import Buckets
 from ingestbox.web.service import service_routes
 from ingestbox.web.v1 import sync
+from ingestbox.web.v1.progress import Progress
 from ingestbox.web.v1.reports import Report
 from ingestbox.workqueue import Bell
 

@@ -11,7 +11,7 @@ from ingestbox import logs
 from ingestbox.appliance.appliance import Appliance
 from ingestbox.config import Settings
 from ingestbox.errors import StartupError
-from ingestbox.web.server import run
+from ingestbox.web.http.server import run
 
 log = logging.getLogger("ingestbox")
 

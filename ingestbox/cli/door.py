@@ -20,7 +20,7 @@ from ingestbox.web import v1
 from ingestbox.web.app import build_app
 from ingestbox.web.binding import BoundRoute
 from ingestbox.web.box import StoreBox
-from ingestbox.web.progress import Progress
+from ingestbox.web.v1.progress import Progress
 
 
 @asynccontextmanager

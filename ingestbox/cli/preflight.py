@@ -115,8 +115,8 @@ def _identity(loaded: Loaded) -> Iterator[Check]:
 def _server(loaded: Loaded) -> Iterator[Check]:
     """Whether names, proxies and origins can be understood."""
     from ingestbox.clock import SystemClock
-    from ingestbox.web.policies import Policies
-    from ingestbox.web.ratelimit import Buckets
+    from ingestbox.web.policy.policies import Policies
+    from ingestbox.web.policy.ratelimit import Buckets
 
     server = loaded.settings.server
     lists = ("allowed_hosts", "trusted_proxies", "cors_origins")
@@ -134,7 +134,7 @@ def _alarms(loaded: Loaded) -> Iterator[Check]:
 
 
 def _tls(loaded: Loaded) -> Iterator[Check]:
-    from ingestbox.web.tls import tls_of
+    from ingestbox.web.http.tls import tls_of
 
     server = loaded.settings.server
     whole = bool(server.tls_cert and server.tls_key)

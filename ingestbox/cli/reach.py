@@ -122,7 +122,7 @@ def trust(folder: Path, url: str) -> ssl.SSLContext | bool:
     holder = read_holder(folder)
     if holder is None or not holder.certificate:
         return True
-    from ingestbox.web.tls import command_context
+    from ingestbox.web.http.tls import command_context
 
     return command_context(holder.certificate, folder)
 

@@ -28,7 +28,7 @@ from ingestbox.store.alarms import Raised
 from ingestbox.store.health import Size
 from ingestbox.store.lanes import LaneStatus
 from ingestbox.store.tallies import Tallies
-from ingestbox.web.server import HttpServer
+from ingestbox.web.http.server import HttpServer
 from ingestbox.workqueue import Bell
 
 READ_SECONDS = 2.0

@@ -18,13 +18,13 @@ from ingestbox.web.accesslog import AccessLog
 from ingestbox.web.binding import BoundRoute, Endpoint
 from ingestbox.web.bodies import Body, Receive
 from ingestbox.web.budget import Budget
-from ingestbox.web.cors import Fields, is_preflight
 from ingestbox.web.headers import header_map, request_id_of
 from ingestbox.web.idempotency import named
-from ingestbox.web.origin import Origin
-from ingestbox.web.paths import path_of, plain, without_prefix
-from ingestbox.web.policies import Policies
-from ingestbox.web.ratelimit import Buckets, refused
+from ingestbox.web.policy.cors import Fields, is_preflight
+from ingestbox.web.policy.origin import Origin
+from ingestbox.web.policy.paths import path_of, plain, without_prefix
+from ingestbox.web.policy.policies import Policies
+from ingestbox.web.policy.ratelimit import Buckets, refused
 from ingestbox.web.replies import COMMON_HEADERS, Wire, below, wire, wire_error
 from ingestbox.web.routing import Table
 from ingestbox.web.streams import Send, Streamed

@@ -15,8 +15,8 @@ from ingestbox.identity.guard import Guard
 from ingestbox.model import Caller
 from ingestbox.web.bodies import Body, check_content_type, content_encoding
 from ingestbox.web.budget import Budget
-from ingestbox.web.origin import Origin
-from ingestbox.web.ratelimit import Quota
+from ingestbox.web.policy.origin import Origin
+from ingestbox.web.policy.ratelimit import Quota
 
 ErrorBody = Callable[[IngestError, str], dict[str, object]]
 """The body of an error reply, from the error and the request id."""

@@ -25,8 +25,8 @@ from ingestbox.identity.tokens import mint
 from ingestbox.identity.users import StoredUsers, UserRecord, address_key
 from ingestbox.model import Role
 from ingestbox.web.binding import BoundRoute, Request
-from ingestbox.web.origin import Origin
-from ingestbox.web.ratelimit import Allowance, Buckets, fields, place, refused
+from ingestbox.web.policy.origin import Origin
+from ingestbox.web.policy.ratelimit import Allowance, Buckets, fields, place, refused
 from ingestbox.web.refusals import Refusal
 
 log = logging.getLogger(__name__)

@@ -9,7 +9,7 @@ from starlette.routing import compile_path
 
 from ingestbox.errors import IngestError
 from ingestbox.web.binding import Endpoint, ErrorBody
-from ingestbox.web.paths import plain
+from ingestbox.web.policy.paths import plain
 from ingestbox.web.refusals import Refusal
 
 _NO_PARAMETERS: Mapping[str, str] = {}

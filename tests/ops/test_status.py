@@ -19,7 +19,7 @@ from ingestbox.pipeline.pool import Pool
 from ingestbox.store import DATABASE, Store, health, migrations, tallies
 from ingestbox.store.alarms import Raised, SaveAlarms
 from ingestbox.store.engine import connect_writer, sqlite3
-from ingestbox.web.server import HttpServer
+from ingestbox.web.http.server import HttpServer
 from ingestbox.workqueue import Bell
 from tests.forward.support import HeldClock
 from tests.harness import BoxProcess, post_tickets, running, ticket, until, wait_job

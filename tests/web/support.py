@@ -21,9 +21,9 @@ from ingestbox.identity.tokens import mint
 from ingestbox.model import Role
 from ingestbox.web.app import Door, build_app
 from ingestbox.web.binding import BoundRoute, Request
-from ingestbox.web.policies import Policies
-from ingestbox.web.ratelimit import Buckets
-from ingestbox.web.server import HttpServer, run
+from ingestbox.web.http.server import HttpServer, run
+from ingestbox.web.policy.policies import Policies
+from ingestbox.web.policy.ratelimit import Buckets
 from ingestbox.web.service import Check, service_routes
 from ingestbox.web.streams import Streamed
 

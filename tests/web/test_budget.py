@@ -11,7 +11,7 @@ from ingestbox.config import MIB, Limits
 from ingestbox.errors import IngestError
 from ingestbox.web import budget as budget_module
 from ingestbox.web.budget import MOST_WAITING, SMALL_BYTES, Budget, Hold
-from ingestbox.web.server import run
+from ingestbox.web.http.server import run
 from tests.forward.support import until_async
 from tests.web.packing import zstd_pack
 from tests.web.support import Answer, Live, read_answer, serve

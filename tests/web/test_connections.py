@@ -13,8 +13,8 @@ import sys
 import pytest
 
 from ingestbox.config import Limits
-from ingestbox.web import connections as connections_module
-from ingestbox.web.connections import MOST_REFUSALS, Connections
+from ingestbox.web.http import connections as connections_module
+from ingestbox.web.http.connections import MOST_REFUSALS, Connections
 from tests.forward.support import until
 from tests.web.support import Answer, Live, read_answer, serve
 
@@ -368,7 +368,7 @@ def test_without_descriptors_it_waits_instead_of_spinning_and_goes_on(
 def limited(files: str, wanted: int) -> subprocess.CompletedProcess[str]:
     program = (
         "import logging, resource; logging.basicConfig(format='%(message)s');"
-        "from ingestbox.web.descriptors import most_connections;"
+        "from ingestbox.web.http.descriptors import most_connections;"
         f"print(most_connections({wanted}), resource.getrlimit(resource.RLIMIT_NOFILE)[0])"
     )
     command = ["sh", "-c", f'{files} && exec "$@"', "sh", sys.executable, "-c", program]

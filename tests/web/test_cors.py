@@ -7,7 +7,7 @@ import pytest
 
 from ingestbox.config import Rates
 from ingestbox.errors import StartupError
-from ingestbox.web.cors import Cors
+from ingestbox.web.policy.cors import Cors
 from tests.web.support import Live, serve
 
 APP = "https://app.example"

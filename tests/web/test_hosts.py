@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from ingestbox.errors import IngestError, StartupError
-from ingestbox.web.hosts import AllowedHosts, host_name
+from ingestbox.web.policy.hosts import AllowedHosts, host_name
 from tests.harness import BoxProcess
 from tests.web.support import Live, serve
 

@@ -13,7 +13,7 @@ import pytest
 
 from ingestbox import logs
 from ingestbox.errors import StartupError
-from ingestbox.web.origin import MAX_HOPS, Origin, Origins
+from ingestbox.web.policy.origin import MAX_HOPS, Origin, Origins
 from tests.web.support import Live, serve
 
 LOCAL = ["127.0.0.1"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ingestbox.web.paths import without_prefix
+from ingestbox.web.policy.paths import without_prefix
 from tests.web.support import Live, read_answer, serve
 
 

@@ -7,7 +7,7 @@ import logging
 
 import pytest
 
-from ingestbox.web.heads import MAX_HEAD_BYTES
+from ingestbox.web.http.heads import MAX_HEAD_BYTES
 from tests.forward.support import until
 from tests.web.support import Live, read_answer, serve
 

@@ -10,7 +10,7 @@ import pytest
 
 from ingestbox.config import Rates
 from ingestbox.model import Role
-from ingestbox.web.ratelimit import Buckets, place
+from ingestbox.web.policy.ratelimit import Buckets, place
 from tests.web.support import HeldClock, Live, read_answer, serve
 
 THREE = Rates(requests=3, intake=2, login=2)

@@ -16,7 +16,7 @@ import pytest
 
 from ingestbox.config import Server
 from ingestbox.errors import StartupError
-from ingestbox.web.server import HttpServer, run
+from ingestbox.web.http.server import HttpServer, run
 from tests.web.support import Live, read_answer, serve
 
 ROOT = Path(__file__).parents[2]
@@ -208,7 +208,7 @@ def test_a_stop_keeps_to_its_time_whatever_clients_do(drips: str) -> None:
 def process() -> Iterator[subprocess.Popen[str]]:
     """A program that serves until a signal, and prints its address and how it ended."""
     program = """
-        from ingestbox.web.server import run
+        from ingestbox.web.http.server import run
         from tests.web.support import Live
         from ingestbox.config import Server
 

@@ -7,8 +7,8 @@ import contextlib
 
 import pytest
 
-from ingestbox.web.protocol import Http
-from ingestbox.web.slices import SLICE_BYTES
+from ingestbox.web.http.protocol import Http
+from ingestbox.web.http.slices import SLICE_BYTES
 from tests.forward.support import until
 from tests.web.support import Live, read_answer, serve
 

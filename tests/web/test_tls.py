@@ -26,8 +26,8 @@ from cryptography.x509.oid import NameOID
 from ingestbox.config import Limits, Server
 from ingestbox.errors import StartupError
 from ingestbox.store.lock import read_holder
-from ingestbox.web.server import HttpServer, run
-from ingestbox.web.tls import COMMAND_FILE, tls_of
+from ingestbox.web.http.server import HttpServer, run
+from ingestbox.web.http.tls import COMMAND_FILE, tls_of
 from tests.forward.support import until as until_async
 from tests.harness import BoxProcess, post_tickets, ticket, until
 from tests.web.support import Live, read_answer

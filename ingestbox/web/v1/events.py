@@ -17,11 +17,11 @@ from ingestbox.model import Job, JobState
 from ingestbox.store import jobs
 from ingestbox.web.binding import Request
 from ingestbox.web.bodies import Receive
-from ingestbox.web.progress import MOST_WATCHERS, Watcher
 from ingestbox.web.streams import Send, Streamed
 from ingestbox.web.v1 import lists
 from ingestbox.web.v1.jobs import body_of
 from ingestbox.web.v1.parts import Parts
+from ingestbox.web.v1.progress import MOST_WATCHERS, Watcher
 from ingestbox.web.v1.sight import JOB_ID, job_of
 
 log = logging.getLogger("ingestbox.web")

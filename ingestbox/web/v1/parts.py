@@ -10,7 +10,7 @@ from ingestbox.identity.derived import Derived
 from ingestbox.identity.guard import Guard
 from ingestbox.identity.passwords import Hasher
 from ingestbox.store import Store
-from ingestbox.web.progress import Progress
+from ingestbox.web.v1.progress import Progress
 from ingestbox.web.v1.reports import Report, Status
 
 

@@ -17,8 +17,8 @@ from ingestbox.store import ReadTx, jobs, records
 from ingestbox.store.issues import Issue
 from ingestbox.store.records import Record
 from ingestbox.store.review import Action, Blocked, EditRecord, ResolveIssues
-from ingestbox.web import mergepatch
 from ingestbox.web.binding import Request
+from ingestbox.web.v1 import mergepatch
 from ingestbox.web.v1.audit import act
 from ingestbox.web.v1.parts import Parts
 

@@ -20,10 +20,10 @@ from ingestbox.model import Caller
 from ingestbox.store import Store
 from ingestbox.store.intake import AcceptBatch, Draft
 from ingestbox.web.binding import Request
-from ingestbox.web.progress import MOST_WATCHERS, Progress
 from ingestbox.web.streams import Streamed
 from ingestbox.web.v1 import Parts
 from ingestbox.web.v1 import events as v1_events
+from ingestbox.web.v1.progress import MOST_WATCHERS, Progress
 from tests.harness import BoxProcess, post_tickets, running, ticket, until
 from tests.store.support import with_store
 from tests.web.v1.support import Json, counts, get, held, partial, post, refused, settled, under_way

@@ -12,7 +12,7 @@ import pytest
 
 from ingestbox.store import DATABASE
 from ingestbox.store.engine import connect_writer
-from ingestbox.web.mergepatch import merge
+from ingestbox.web.v1.mergepatch import merge
 from tests.harness import BoxProcess, post_tickets, running, ticket, until, wait_job
 from tests.web.v1.support import Json, counts, get, held, partial, post, refused, settled, waiting
 

@@ -6,10 +6,10 @@ from collections.abc import Awaitable, Callable
 
 from ingestbox.config import Rates, Server
 from ingestbox.store.intake import Name
-from ingestbox.web.cors import Cors
-from ingestbox.web.hosts import AllowedHosts
-from ingestbox.web.origin import Origins
-from ingestbox.web.ratelimit import Buckets
+from ingestbox.web.policy.cors import Cors
+from ingestbox.web.policy.hosts import AllowedHosts
+from ingestbox.web.policy.origin import Origins
+from ingestbox.web.policy.ratelimit import Buckets
 
 
 class Policies:

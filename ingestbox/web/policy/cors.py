@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 
 from ingestbox.errors import StartupError
-from ingestbox.web.hosts import host_name
+from ingestbox.web.policy.hosts import host_name
 
 Fields = tuple[tuple[bytes, bytes], ...]
 

@@ -10,8 +10,8 @@ import socket
 import ssl
 from collections.abc import Callable
 
-from ingestbox.web.connections import Connections
-from ingestbox.web.protocol import Http
+from ingestbox.web.http.connections import Connections
+from ingestbox.web.http.protocol import Http
 
 ACCEPTED_AT_ONCE = 16
 """Connections accepted before those that are open get their turn."""

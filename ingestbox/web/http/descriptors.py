@@ -7,7 +7,7 @@ import resource
 from pathlib import Path
 
 from ingestbox.errors import StartupError
-from ingestbox.web.connections import MOST_REFUSALS
+from ingestbox.web.http.connections import MOST_REFUSALS
 
 SPARE_DESCRIPTORS = 48
 """For what comes and goes beside connections: files, lanes, alarms, children that start anew."""

@@ -30,11 +30,11 @@ from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 from uvicorn.server import ServerState
 
 from ingestbox.errors import IngestError
-from ingestbox.web.connections import Connections, Phase, Track
 from ingestbox.web.headers import new_request_id
-from ingestbox.web.heads import MAX_HEAD_BYTES, HeadTooLarge, body_length, reason, without_offer
+from ingestbox.web.http.connections import Connections, Phase, Track
+from ingestbox.web.http.heads import MAX_HEAD_BYTES, HeadTooLarge, body_length, reason, without_offer
+from ingestbox.web.http.slices import SlicedHttp
 from ingestbox.web.replies import wire_error
-from ingestbox.web.slices import SlicedHttp
 
 LINGER_SECONDS = 1.0
 """After a refusal the connection stays open for reading this long: a client that still writes would otherwise

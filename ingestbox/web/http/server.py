@@ -19,11 +19,11 @@ import uvicorn
 
 from ingestbox.config import Limits, Server
 from ingestbox.errors import StartupError
-from ingestbox.web.connections import Connections
-from ingestbox.web.descriptors import most_connections
-from ingestbox.web.listener import Listener
-from ingestbox.web.protocol import Http
-from ingestbox.web.tls import LOOK_SECONDS, Tls, tls_of
+from ingestbox.web.http.connections import Connections
+from ingestbox.web.http.descriptors import most_connections
+from ingestbox.web.http.listener import Listener
+from ingestbox.web.http.protocol import Http
+from ingestbox.web.http.tls import LOOK_SECONDS, Tls, tls_of
 
 BACKLOG = 2_048
 

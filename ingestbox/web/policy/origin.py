@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 
 from ingestbox.errors import StartupError
-from ingestbox.web.hosts import host_name, is_loopback_name
+from ingestbox.web.policy.hosts import host_name, is_loopback_name
 
 _Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 _Network = ipaddress.IPv4Network | ipaddress.IPv6Network
