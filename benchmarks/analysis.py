@@ -14,7 +14,7 @@ from vaderSentiment.vaderSentiment import SentimentIntensityAnalyzer  # type: ig
 
 from benchmarks import bell, boxes, sentiment, texts
 from benchmarks.report import Options, Row, alternate
-from ingestbox.enrich import sentiment as ours
+from ingestbox.enrich import valence as ours
 
 FEEDBACK = 1_000
 

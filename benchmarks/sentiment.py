@@ -12,7 +12,7 @@ from time import perf_counter
 
 from vaderSentiment.vaderSentiment import SentimentIntensityAnalyzer  # type: ignore[import-untyped]
 
-from ingestbox.enrich import sentiment, tokens
+from ingestbox.enrich import tokens, valence
 
 TEXTS = 500
 WORDS = 60
@@ -65,19 +65,19 @@ def rate(score: Callable[[str], object], texts: list[str]) -> float:
 def score_afresh(text: str) -> object:
     """Score `text` as if none of its spellings had been met before."""
     tokens.forget()
-    return sentiment.scores(text)
+    return valence.scores(text)
 
 
 def compare(analyser: SentimentIntensityAnalyzer, texts: list[str]) -> None:
     """Check that the scores of `texts` agree, then measure and print."""
     for text in texts:
-        if analyser.polarity_scores(text) != sentiment.scores(text)._asdict():
+        if analyser.polarity_scores(text) != valence.scores(text)._asdict():
             raise SystemExit(f"scores differ: {text!r}")
     floor: list[float] = []
     ours: list[float] = []
     for _ in range(ROUNDS):
         floor.append(rate(analyser.polarity_scores, texts))
-        ours.append(rate(sentiment.scores, texts))
+        ours.append(rate(valence.scores, texts))
     # Apart, or each round of ours would start with an empty memory.
     afresh = median(rate(score_afresh, texts) for _ in range(ROUNDS))
     base = median(floor)

@@ -28,7 +28,7 @@ PACKAGE = ROOT / "ingestbox"
 LEAVES = frozenset({"clock", "config", "errors", "family", "ids", "logs", "metrics", "model", "strictjson"})
 LAYERS: tuple[frozenset[str], ...] = (
     LEAVES,
-    frozenset({"enrich", "samples"}),
+    frozenset({"enrich", "samples", "tabular"}),
     frozenset({"store"}),
     frozenset({"workqueue"}),
     frozenset({"identity"}),

@@ -22,7 +22,10 @@ def process(chunk: Chunk) -> list[Outcome]:
 def process_record(item: Item) -> Outcome:
     """Sentiment of summary, description and each comment, and the ticket's aggregate."""
     record: dict[str, Any] = _decode(item.payload)
-    analysed = [Analysed(field, number, *sentiment(text)) for field, number, text in texts(record)]
+    analysed = [
+        Analysed(field, number, *msgspec.structs.astuple(sentiment(text, "en")))
+        for field, number, text in texts(record)
+    ]
     total = aggregate(analysed)
     result = _encode(
         {

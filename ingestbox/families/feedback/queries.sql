@@ -1,14 +1,10 @@
 -- name: put_ticket
--- The object's version was decided before (objects.put); the ticket follows it whole.
-INSERT INTO tickets (workspace, origin, ticket_id, version, record_id, job_id, summary, sentiment, score, trend,
-                     language, updated_ms, result, record, crc)
+-- The object's version was decided before (objects.put); the ticket follows it whole, with all that is found by
+-- it (see the trigger of `ticket_puts`).
+INSERT INTO ticket_puts (workspace, origin, ticket_id, version, record_id, job_id, summary, sentiment, score, trend,
+                         language, updated_ms, result, record, crc)
 VALUES (:workspace, :origin, :object_id, :version, :record_id, :job_id, :summary, :sentiment, :score, :trend,
-        :language, :at_ms, :result, :record, :crc)
-ON CONFLICT (workspace, ticket_id, origin) DO UPDATE
-SET version = excluded.version, record_id = excluded.record_id, job_id = excluded.job_id,
-    summary = excluded.summary, sentiment = excluded.sentiment, score = excluded.score,
-    trend = excluded.trend, language = excluded.language, updated_ms = excluded.updated_ms,
-    result = excluded.result, record = excluded.record, crc = excluded.crc;
+        :language, :at_ms, :result, :record, :crc);
 
 -- name: ticket
 -- An own ticket before one of the same id from another box; its text lies with its record.

@@ -16,9 +16,9 @@ from vaderSentiment.vaderSentiment import (  # type: ignore[import-untyped]
     SentimentIntensityAnalyzer,
 )
 
-from ingestbox.enrich import sentiment as module
 from ingestbox.enrich import tokens
-from ingestbox.enrich.sentiment import Scores, Sentiment, scores, sentiment
+from ingestbox.enrich import valence as module
+from ingestbox.enrich.valence import Scores, Sentiment, scores, sentiment
 
 with warnings.catch_warnings():
     # VADER opens its files with codecs.open, deprecated since Python 3.14.
