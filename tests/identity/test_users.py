@@ -98,6 +98,7 @@ def test_made_up_passwords_are_taken_and_differ() -> None:
         hashed(GOOD, cost=CHEAP).replace("p=1", "p=0"),
         hashed(GOOD, cost=CHEAP)[:-1],
     ],
+    ids=["empty", "nothing after the name", "bcrypt", "ln=64", "r=99", "p=0", "cut short"],
 )
 def test_a_damaged_hash_lets_nobody_in_and_does_not_compute_for_long(stored: str, run: Run) -> None:
     async def body() -> None:
