@@ -8,6 +8,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
+# Tests often wait for a process or a disk, so there is one worker more than processors.
+WORKERS ?= $(shell expr $$(nproc) + 1)
 
 export PIP_ROOT_USER_ACTION := ignore
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
@@ -28,7 +30,7 @@ run: $(VENV)/.runtime ## Install what is needed into .venv and start the box (da
 setup: $(VENV)/.development ## Install the box and its development tools into .venv, editable.
 
 test: $(VENV)/.development ## Install and run the tests (they build the binary when it is out of date).
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile $(ARGS)
 
 check: $(VENV)/.development ## Lint, formatting and types.
 	$(BIN)/ruff check
