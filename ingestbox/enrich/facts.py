@@ -40,7 +40,7 @@ class Sentiment(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Entity(msgspec.Struct, frozen=True, array_like=True):
-    """Something a text names: `text` is exactly `whole[start:end]`, in code points of the text as it was sent."""
+    """What a text names: `text` is exactly `whole[start:end]`, in code points of the text as it was sent."""
 
     text: str
     label: EntityLabel
