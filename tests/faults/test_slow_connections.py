@@ -130,9 +130,8 @@ class SlowClients:
             await asyncio.sleep(AGAIN_SECONDS)
 
 
-def ask_and_post(box: BoxProcess, name: str, end: threading.Event, *, anew: bool) -> Counter[str]:
-    """Requests one after another until the end: what became of them."""
-    seen: Counter[str] = Counter()
+def ask_and_post(box: BoxProcess, name: str, end: threading.Event, seen: Counter[str], *, anew: bool) -> None:
+    """Requests one after another until the end; `seen` counts what became of them."""
     number = 0
     with contextlib.ExitStack() as stack:
         client = stack.enter_context(box.client())
@@ -148,7 +147,6 @@ def ask_and_post(box: BoxProcess, name: str, end: threading.Event, *, anew: bool
                 seen["200" if answer.is_success else answer.text] += 1
             except httpx2.TransportError as error:
                 seen[repr(error)] += 1
-    return seen
 
 
 @pytest.fixture(params=["http", "https"])
@@ -166,30 +164,32 @@ def test_a_good_client_is_served_among_slow_ones(narrow_box: BoxProcess) -> None
         made = post_tickets(client, [ticket(n, id=f"L-{n}", summary=TEXT) for n in range(25)])
         wait_job(client, made["job_id"])
         assert len(client.get("/api/tickets").content) > 25 * len(TEXT)
-    seen: dict[str, Counter[str]] = {}
+    seen: dict[str, Counter[str]] = {"kept": Counter(), "new": Counter()}
     end = threading.Event()
+    # With TLS a new connection waits behind the handshakes of the crowd, which take most of the processor.
+    least = 3 if narrow_box.url.startswith("https") else 20
     with SlowClients(narrow_box) as slow:
         until(lambda: slow.opened.total() >= SLOW, "all slow clients have come")
         good = [
             threading.Thread(
-                target=lambda name=name, anew=anew: seen.update(
-                    {name: ask_and_post(narrow_box, name, end, anew=anew)}
-                )
+                target=ask_and_post,
+                args=(narrow_box, name, end, counts),
+                kwargs={"anew": name == "new"},
             )
-            for name, anew in (("kept", False), ("new", True))
+            for name, counts in seen.items()
         ]
         for thread in good:
             thread.start()
         end.wait(SECONDS)
-        end.set()
-        for thread in good:
-            thread.join()
+        try:  # a machine that is busy with other things takes longer
+            until(lambda: all(counts.total() > least for counts in seen.values()), "the good clients ask")
+        finally:
+            end.set()
+            for thread in good:
+                thread.join()
         assert narrow_box.process is not None and narrow_box.process.poll() is None
         assert set(slow.opened) == {kind.__name__ for kind in KINDS}
-    # With TLS a new connection waits behind the handshakes of the crowd, which take most of the processor.
-    least = 3 if narrow_box.url.startswith("https") else 20
     for name, counts in seen.items():
-        assert counts.total() > least, (name, counts)
         assert counts["200"] >= 0.99 * counts.total(), (name, counts)
     assert "connections are taken at once, not the 1000" in narrow_box.log.read_text()
     with narrow_box.client() as client:  # and when they are gone, nothing is left of them

@@ -266,7 +266,9 @@ def test_a_lane_that_is_refused_shows_and_its_sums_stay_right(tmp_path: Path) ->
         found = delivered(box, 7)
         assert found("deliveries_total", outcome="delivered") == 6
         assert found("deliveries_total", outcome="parked") == 1
-        assert (found("lane_parked"), found("lane_imbalance")) == (1, 0)
+        # What is counted in memory is read after what the store says, so it can be ahead for one scrape.
+        until(lambda: scrape(box)("lane_parked") == 1, "the store says so too")
+        assert scrape(box)("lane_imbalance") == 0
 
 
 @pytest.mark.parametrize(
