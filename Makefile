@@ -19,7 +19,7 @@ INSTALL := $(BIN)/python -m pip install --quiet --require-hashes --requirement
 INSTALL_SELF := PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
 SOURCES := $(shell find ingestbox -type f ! -name '*.pyc')
 
-.PHONY: help run setup test check bench faults binary docs lock clean
+.PHONY: help run setup test check bench evaluate faults binary docs lock clean
 
 help: ## List the targets.
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
@@ -39,6 +39,9 @@ check: $(VENV)/.development ## Lint, formatting and types.
 
 bench: $(VENV)/.development ## Measure the box and, in the same run, the floors it stands on.
 	@$(BIN)/python -m benchmarks $(ARGS)
+
+evaluate: $(VENV)/.development ## Measure the analyses against the labelled samples (ARGS=--errors lists what is wrong).
+	@$(BIN)/python -m benchmarks.evaluate $(ARGS)
 
 faults: $(VENV)/.development ## Power loss, failing disks, kill at each fsync (needs root and loop devices).
 	@$(BIN)/python -m pytest -m privileged -s tests/faults $(ARGS)

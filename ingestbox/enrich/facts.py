@@ -6,6 +6,9 @@ from typing import Literal, get_args
 
 import msgspec
 
+Step = Literal["language", "sentiment", "entities", "keywords"]
+"""The parts of an analysis, in the order in which they are done."""
+
 LanguageCode = Literal["vi", "en", "other"]
 SentimentLabel = Literal["positive", "neutral", "negative"]
 EntityLabel = Literal[

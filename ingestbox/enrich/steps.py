@@ -1,0 +1,73 @@
+"""The four steps of an analysis, each over many texts at once, and who did it: built in, or elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final, Generic, Protocol, TypeVar
+
+from ingestbox.enrich import entities, keywords, language, sentiment
+from ingestbox.enrich.facts import Entity, Language, LanguageCode, Sentiment, Step
+
+T = TypeVar("T")
+
+BUILTIN: Final[dict[Step, str]] = {
+    "language": f"builtin/{language.RULES}",
+    "sentiment": f"builtin/{sentiment.RULES}",
+    "entities": f"builtin/{entities.RULES}",
+    "keywords": f"builtin/{keywords.RULES}",
+}
+"""What a result says of a step that was done here: the version of its rules, which changes whenever an
+answer can."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answers(Generic[T]):
+    """What was found for each text, in order, and who found it."""
+
+    found: Sequence[T]
+    by: Sequence[str]
+
+
+class Steps(Protocol):
+    """Who analyses texts. Every method answers for each text, in order, and raises for none."""
+
+    def languages(self, texts: Sequence[str]) -> Answers[Language]:
+        """The language of each text."""
+
+    def sentiments(self, texts: Sequence[str], languages: Sequence[LanguageCode]) -> Answers[Sentiment]:
+        """The sentiment of each text, which is in the language of the same place."""
+
+    def entities(self, texts: Sequence[str], languages: Sequence[LanguageCode]) -> Answers[list[Entity]]:
+        """What each text names."""
+
+    def keywords(self, texts: Sequence[str], languages: Sequence[LanguageCode]) -> Answers[list[str]]:
+        """What each text is about, the weightiest first."""
+
+
+class BuiltIn:
+    """The steps as this program does them: pure, and linear in the length of each text."""
+
+    def languages(self, texts: Sequence[str]) -> Answers[Language]:
+        """See `Steps`."""
+        return _answers("language", map(language.language, texts))
+
+    def sentiments(self, texts: Sequence[str], languages: Sequence[LanguageCode]) -> Answers[Sentiment]:
+        """See `Steps`."""
+        return _answers("sentiment", map(sentiment.sentiment, texts, languages))
+
+    def entities(self, texts: Sequence[str], languages: Sequence[LanguageCode]) -> Answers[list[Entity]]:
+        """See `Steps`."""
+        return _answers("entities", map(entities.entities, texts, languages))
+
+    def keywords(self, texts: Sequence[str], languages: Sequence[LanguageCode]) -> Answers[list[str]]:
+        """See `Steps`."""
+        return _answers("keywords", map(keywords.keywords, texts, languages))
+
+
+def _answers(step: Step, found: Iterable[T]) -> Answers[T]:
+    every = list(found)
+    return Answers(every, [BUILTIN[step]] * len(every))
+
+
+BUILT_IN: Final = BuiltIn()
