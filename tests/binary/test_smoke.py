@@ -7,6 +7,7 @@ import os
 import signal
 import socket
 import subprocess
+import unicodedata
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ import pytest
 
 from ingestbox.store.lock import is_held, read_holder
 from tests.harness import post_tickets, ticket, until, wait_job
+from tests.tabular.support import workbook
 
 ROOT = Path(__file__).parents[2]
 ENDED = 60.0
@@ -135,6 +137,27 @@ def test_the_journey(frozen: Frozen) -> None:
     assert not is_held(frozen.data)
     assert list(frozen.unpacked.iterdir()) == [], "it leaves what it unpacked"
     assert json.loads(frozen.run("status", "--json"))["records"] == 2_510
+
+
+def test_files_of_all_kinds(frozen: Frozen) -> None:
+    """What reads them (calamine, charset-normalizer, the lexicons) came along into the file."""
+    review = "id;nội dung\n1;Giao hàng chậm, nhân viên không nhiệt tình, rất thất vọng\n"
+    cells = '<row r="1"><c t="inlineStr"><is><t>feedback</t></is></c></row>'
+    cells += '<row r="2"><c t="inlineStr"><is><t>It broke after two days.</t></is></c></row>'
+    unheard_of = "comment\nБұл өте жақсы дүкен, рахмет сіздерге\n"
+    files = {
+        "vn.csv": unicodedata.normalize("NFD", review).encode("cp1258", "ignore"),
+        "book.xlsx": workbook([("Feedback", cells)]),
+        "kz.csv": unheard_of.encode("kz1048"),
+    }
+    with frozen.client("analyst") as client:
+        for name, content in files.items():
+            answer = client.post("/api/upload", files={"file": (name, content)})
+            assert answer.status_code == 200, (name, answer.text)
+            job = wait_job(client, answer.json()["job_id"])
+            assert (job["status"], job["total_rows"], job["errors"]) == ("completed", 1, []), name
+        texts = [each["sentiment"] for each in client.get("/api/tickets").json()["results"]]
+    assert texts[1:] == ["negative", "negative"]
 
 
 def test_ctrl_c_finishes_what_is_in_hand(frozen: Frozen) -> None:
