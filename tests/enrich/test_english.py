@@ -60,6 +60,10 @@ CASES = {
         0 Does the warranty cover accidental damage?
         0 Does it crash often?
         0 Is there an outage in my area?
+        0 Who do I contact about a broken street light?
+        0 I forgot my PIN. What do I do?
+        0 The data needs to be exported by Friday
+        0 What is the difference between Plus and Pro?
     """,
     "reports of what does not work": """
         - Error code 504 appears on the export page
@@ -82,6 +86,12 @@ CASES = {
         - No longer recommend this place
         - Not worth it
         + Without any problems
+        - The courier never phoned ahead
+        + They never pestered us
+        - Webhook not firing
+        + I love that it doesn't leave a residue
+        - The bins haven't been emptied
+        0 I haven't used the app much yet
     """,
     "contrast": """
         - Lovely room, but the bathroom was filthy and the staff were rude
@@ -98,6 +108,12 @@ CASES = {
         - It was great until the last update
         + Better than expected
         - Worse than before
+        - The old version was way better
+        + Arrived two days earlier than expected
+        - Arrived two days late
+        + It stopped crashing
+        - It stopped charging
+        0 The drive takes ten minutes
     """,
     "wishes": """
         0 It would be nice if there was a dark mode
@@ -116,6 +132,8 @@ CASES = {
         - Oh great, the site is down again
         - So much for "premium" service
         - Another price increase, wonderful 🙄
+        - The 'fresh' juice comes from a carton
+        - Love when they cancel my flight
     """,
     "problems that were solved": """
         + The issue was fixed quickly
@@ -187,7 +205,7 @@ def test_a_phenomenon(text: str, label: str) -> None:
     assert english.sentiment(text).label == label
 
 
-@pytest.mark.parametrize(("split", "accuracy", "macro_f1"), [("dev", 0.92, 0.92), ("held", 0.83, 0.83)])
+@pytest.mark.parametrize(("split", "accuracy", "macro_f1"), [("dev", 0.93, 0.93), ("held", 0.84, 0.835)])
 def test_the_samples(split: str, accuracy: float, macro_f1: float) -> None:
     """Floors, a little below what is reached; `held` was never tuned on."""
     results = judged([each for each in SAMPLES if each.split == split], judge)
@@ -202,7 +220,7 @@ def test_the_samples(split: str, accuracy: float, macro_f1: float) -> None:
 
 
 def test_there_are_enough_samples_and_none_twice() -> None:
-    assert len(SAMPLES) >= 500
+    assert len(SAMPLES) >= 2000
     assert len({each.text for each in SAMPLES}) == len(SAMPLES)
     assert {each.label for each in SAMPLES} == set(SENTIMENTS)
 
@@ -218,7 +236,7 @@ def test_the_tables_are_in_order() -> None:
             # Each element is words, classes or a gap; a class that nothing is in would never match.
             assert re.fullmatch(r"\.\.|(?:[\w'+#/:.&-]+\|)*[\w'+#/:.&-]+\??", element), line
             if element.isupper() and element.isalpha():
-                known = {*expressions.ALIASES, *classes.CLASSES, "NOT", "GERUND"}
+                known = {*expressions.ALIASES, *classes.CLASSES, "NOT", "GERUND", "PAST"}
                 assert element in known, line
 
 

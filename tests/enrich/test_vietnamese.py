@@ -58,6 +58,18 @@ CASES = {
         - màn hình bị chớp liên tục
         - xài hoài không được
         + xài hoài không chán
+        - dùng chưa được hai tuần đã hư
+        - chưa tới 3 ngày đã hỏng
+        - chưa ngày nào được vui
+        0 không ngon không dở
+        0 không quá khó cũng không quá dễ
+        0 thầy không điểm danh gắt
+        - ai chưa mua thì đừng mua
+        - máy không chạy
+        0 phòng không hút thuốc
+        - đồng hồ không quay
+        0 lớp mình chưa nộp bài?
+        0 quán đổi chủ chưa mọi người?
     """,
     "degree": """
         + ngon kinh khủng
@@ -76,11 +88,17 @@ CASES = {
         - đồ ăn ngon nhưng phục vụ quá tệ
         + phục vụ hơi kém nhưng đồ ăn ngon
         - nhìn ảnh rất đẹp ai ngờ xấu
+        - thất vọng thật, tưởng sao ai dè
+        - thầy giỏi nhưng abc xyz
+        + quán nhỏ xíu mà ngon
+        - thầy chỉ dạy bạn giỏi, còn bạn khác thì bỏ mặc
+        - rep nhanh lúc bán, còn lúc đổi trả thì im lặng
     """,
     "comparison": """
         + ngon hơn mấy quán khác
         - không bằng quán khác
         - quán khác ngon hơn
+        - thua cái máy cũ 2 triệu
         + không thua gì hàng hiệu
     """,
     "aspect": """
@@ -94,12 +112,16 @@ CASES = {
         - chờ 3 tiếng mới được khám
         - đợi hơn một tiếng
         0 mở cửa từ 7 giờ, thời gian khám 3 tiếng
+        0 quán mở từ 6h sáng đến 10h tối
     """,
     "wish and request": """
         - giảng viên cần cho thêm bài tập
         - thầy nên giảng chậm lại
         - shop nên xem lại khâu đóng gói
         0 nên thêm chế độ tối
+        + giảng viên cho nhiều hình ảnh minh họa nên dễ hiểu
+        + mong kỳ sau lại được học với thầy
+        0 thẻ bị khóa thì mở thế nào
         + môn học giúp em hiểu rõ về lập trình
         0 kiểm tra đơn giúp em
         0 cho hỏi sản phẩm này có tốt không
@@ -183,7 +205,7 @@ def test_the_language(name: str, label: str, text: str) -> None:
     assert sentiment(text).label == label, name
 
 
-@pytest.mark.parametrize(("split", "floor"), [("dev", 0.91), ("held", 0.86)])
+@pytest.mark.parametrize(("split", "floor"), [("dev", 0.94), ("held", 0.9)])
 def test_most_samples_are_labelled_as_a_person_would(split: str, floor: float) -> None:
     found = samples(split)
     assert len(found) > 190
@@ -193,7 +215,7 @@ def test_most_samples_are_labelled_as_a_person_would(split: str, floor: float) -
 
 def test_samples_hold_each_label_and_text_once() -> None:
     found = samples("dev") + samples("held")
-    assert len(found) >= 500
+    assert len(found) >= 900
     assert len({text for text, _ in found}) == len(found)
     assert {label for _, label in found} == set(SENTIMENTS)
 
@@ -222,7 +244,7 @@ def test_the_tone_may_stand_on_either_vowel(old: str, new: str) -> None:
 def test_most_texts_keep_their_label_without_diacritics() -> None:
     found = [text for text, _ in samples("dev")]
     alike = sum(sentiment(fold(text)).label == sentiment(text).label for text in found)
-    assert alike / len(found) >= 0.75
+    assert alike / len(found) >= 0.9
 
 
 def test_a_text_is_judged_by_the_analyser_of_its_language() -> None:

@@ -28,6 +28,11 @@ _WENT_WRONG: Final = _words("""
     delete
 """)
 
+_IRREGULAR_PASTS: Final = _words("""
+    rang told gave given sent came brought taken took made found kept wrote written spoke spoken picked
+    paid bought put done shown knew known caught met understood taught
+""")
+
 CLASSES: Final = {
     "NUM": _words("""
         two three four five six seven eight nine ten eleven twelve twenty thirty forty fifty several
@@ -47,7 +52,7 @@ CLASSES: Final = {
     """),
     "NEGING": frozenset(map(inflect.present_participle, _WENT_WRONG)),
 }
-"""Classes of words that an expression can name; `classes_of` adds GERUND, NOT and numbers in digits."""
+"""Classes of words that an expression can name; `classes_of` adds GERUND, PAST, NOT and numbers in digits."""
 
 REFUSALS: Final = _words("""
     won't doesn't can't cannot couldn't isn't aren't wont doesnt cant couldnt isnt arent
@@ -91,3 +96,5 @@ def classes_of(word: str) -> Iterator[str]:
         yield "NUM"
     if len(word) > 5 and word.endswith("ing"):
         yield "GERUND"
+    if word in _IRREGULAR_PASTS or (len(word) > 4 and word.endswith("ed") and not word.endswith("eed")):
+        yield "PAST"

@@ -153,7 +153,8 @@ class Scan:
             node = token.start
             if node is not None:
                 following = tokens[end]
-                if following.keys or following.fills or node.gap is not None:
+                goes_on = not node.next.keys().isdisjoint(following.keys)
+                if goes_on or following.fills or node.gap is not None:
                     found = _longest(node, tokens, end, _MOST_FILLERS)
                     if found is not None:
                         end, meaning = found

@@ -100,7 +100,9 @@ def merged(nodes: tuple[Node, ...]) -> Node:
 def words_of(element: str) -> Iterator[tuple[str, str]]:
     """Yield the words that `element` stands for, each with the word that has to follow it or ""."""
     for word in ALIASES.get(element, element).split("|"):
-        if word[0] == "+":
+        if word == "+be":
+            yield "BE", ""
+        elif word[0] == "+":
             for form in inflect.verb(word[1:]):
                 yield form, ""
         else:

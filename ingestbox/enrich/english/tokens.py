@@ -65,17 +65,20 @@ class Token:
         self.word: Final = word
         self.upper: Final = upper
         self.boundary: Final = boundary
-        classes = () if boundary else tuple(classes_of(word))
-        known = (word,) if word in VOCABULARY else ()
-        self.keys: Final[tuple[str, ...]] = (*known, *(name for name in classes if name in VOCABULARY))
-        starts = tuple(node for node in map(start, self.keys) if node is not None)
-        self.start: Final[Node | None] = merged(starts) if starts else None
         vader = VaderToken(word)
         self.boost: Final = (vader.boost > 0) - (vader.boost < 0)
         if meaning is None and not boundary:
             meaning = WORDS.get(word)
             if meaning is None and vader.rating:
                 meaning = Meaning(SOFT, vader.rating * _VADER_SHARE)
+        classes = () if boundary else tuple(classes_of(word))
+        if meaning and meaning.strength:
+            # "never rushed us" turns a judgement round; "never called us" is one.
+            classes = tuple(name for name in classes if name != "PAST")
+        known = (word,) if word in VOCABULARY else ()
+        self.keys: Final[tuple[str, ...]] = (*known, *(name for name in classes if name in VOCABULARY))
+        starts = tuple(node for node in map(start, self.keys) if node is not None)
+        self.start: Final[Node | None] = merged(starts) if starts else None
         self.meaning: Final = None if meaning and meaning.kind == NULL else meaning
         self.negates: Final = word in NOT_WORDS or word in OTHER_NEGATIONS or word.endswith("n't")
         self.carries: Final = word in NEGATION_CARRIERS
@@ -222,6 +225,10 @@ def _classify(piece: str) -> list[Token]:
     share = marks.share_of_points(bare)
     if share is not None and len(bare) >= 3:
         return [Token(bare, meaning=Meaning(RATING, share)), *_ending(piece)]
+    if len(bare) + 2 <= len(piece) and piece[0] == "'" == piece[len(bare) + 1] and bare.isalpha():
+        # 'fresh' is what others call it.
+        quote = _TOKENS_OF_BOUNDARIES['"']
+        return [quote, *_word_tokens(bare), quote, *_ending(piece)]
     if len(piece) <= 5 and (piece.lower() in _EMOTICONS_WITH_LETTERS or not any(map(str.isalnum, piece))):
         rating = VaderToken(piece.lower()).rating
         if rating:

@@ -56,6 +56,9 @@ COMPARING: Final = frozenset(
         "với",
     }
 )
+COMPARED: Final = frozenset({"hơn", "thua", "kém", "với", "như", "bằng"})
+"""What follows these is compared with."""
+
 SUCH: Final = frozenset({"den", "nay", "nhu", "như", "này", "the", "thế", "vay", "vậy", "đến"})
 VOCATIVES: Final = frozenset(
     {
@@ -121,13 +124,46 @@ SOME: Final = frozenset({"một", "hai", "ba", "bốn", "năm", "vài", "mấy",
 """Numbers in words, before a unit of time."""
 
 SELVES: Final = frozenset(
-    {"em", "mình", "minh", "tôi", "toi", "mọi", "khách", "lớp", "rất", "hơi", "khá", "không", "bị", "dễ", "khó"}
+    {
+        "em",
+        "mình",
+        "minh",
+        "tôi",
+        "toi",
+        "mọi",
+        "khách",
+        "lớp",
+        "rất",
+        "hơi",
+        "khá",
+        "không",
+        "bị",
+        "dễ",
+        "khó",
+        "chỉ",
+        "phải",
+        "đành",
+        "mới",
+        "thấy",
+        "cảm",
+    }
 )
 """After these words, "nên" says "so": it tells what came of it."""
 
 NONE_OF: Final = frozenset({"nào", "nao"})
+"""After a unit of time, these deny it: "chưa ngày nào"."""
 
 EVENING: Final = frozenset({"tối", "toi"})
+"""Dark, but the evening after an hour."""
+
+LATTER: Final = 1.2
+"""Weight after "còn"."""
+
+WHEREAS: Final = (0.7, 1.1)
+"""Weights before and after "mà", which contrasts less than "nhưng"."""
+
+EXPECTED: Final = frozenset({"device", "battery", "speed", "voice", "lasting", "staff"})
+"""Classes of things and people of which it is a fault that they do not do something."""
 
 DATED: Final = frozenset(
     {

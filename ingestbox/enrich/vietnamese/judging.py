@@ -43,6 +43,7 @@ class Judging:
         "_bad",
         "_begin",
         "_conceded",
+        "_conditioned",
         "_doubt",
         "_good",
         "_hearsay",
@@ -91,7 +92,7 @@ class Judging:
         self._pre_end = NOWHERE
         self._if = self._past = self._rival = self._thought = self._doubt = self._hearsay = False
         self._wish = self._hint = 0.0
-        self._kept = False
+        self._kept = self._conditioned = False
         self._turned_of = self._turned_to = 0.0
         self._request = self._ironic = self._conceded = False
         self._aspects: dict[str, int] = {}
@@ -294,6 +295,7 @@ class Judging:
 
     def _conditions(self, entry: Entry, start: int, end: int) -> None:
         # "ai chưa mua thì đừng mua": what is not done is only the condition.
+        self._conditioned = True
         if self._not_at != NOWHERE and start - self._not_at > 0:
             self._settle()
             self._not_at = NOWHERE

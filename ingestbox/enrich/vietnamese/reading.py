@@ -12,32 +12,28 @@ from ingestbox.enrich.vietnamese.closed import (
     ASK,
     ASKING,
     BEFORE,
+    COMPARED,
     COMPARING,
-    DATED,
+    EXPECTED,
     HELPING,
-    LESS,
-    MINUTES,
+    LATTER,
     NOWHERE,
-    POINTS,
     QUESTION,
     REQUEST,
     SCOPE,
     SELVES,
-    STARS,
     SUPPOSE,
-    UNITS,
     VOCATIVES,
+    WHEREAS,
     WISHED,
 )
 from ingestbox.enrich.vietnamese.judging import Clause, Judging
 from ingestbox.enrich.vietnamese.lexicon import Entry, Node
+from ingestbox.enrich.vietnamese.rating import Rating
 from ingestbox.enrich.vietnamese.tokens import ASKED, SOFT, Token
 
 
-MA = (0.7, 1.1)
-
-
-class Reading(Judging):
+class Reading(Rating):
     """What a text says, as it is read."""
 
     __slots__ = (
@@ -47,11 +43,6 @@ class Reading(Judging):
         "asked",
         "clauses",
         "middling",
-        "rated",
-        "ratings",
-        "signs_bad",
-        "signs_good",
-        "signs_seen",
         "swing",
         "taught",
         "thanked",
@@ -64,11 +55,6 @@ class Reading(Judging):
         super().__init__(tokens)
         self.clauses: list[Clause] = []
         self.middling = 0.0
-        self.rated = 0.0
-        self.ratings = 0
-        self.signs_good = 0.0
-        self.signs_bad = 0.0
-        self.signs_seen = 0
         self.asked = False
         self.swing = 0.0
         self.turned_at = -1
@@ -125,13 +111,13 @@ class Reading(Judging):
         if entry.value == 2:
             # "còn", "chứ": a contrast only where a clause begins.
             if start == self._begin and self.clauses:
-                self._weight *= 1.05
+                self._weight *= LATTER
             return
         if entry.value == 3:
             # "ngon mà chật": a contrast only after a judgement, and before something else.
             if not (self._held or self._good or self._bad) or self._closes(end):
                 return
-            before, after = MA
+            before, after = WHEREAS
         else:
             before, after = (0.55, 1.25) if entry.value == 0 else (0.25, 1.3)
         self._finish(start)
@@ -148,7 +134,7 @@ class Reading(Judging):
             bad += clause.bad * clause.weight
             if clause.weight > before:
                 clause.weight *= before
-        self.swing = good - bad
+        self.swing = 2.0 if entry.value == 1 else good - bad
         self.turned_at = len(self.clauses)
         self.rated *= 0.6
         self._but_end = after
@@ -174,7 +160,9 @@ class Reading(Judging):
         if kind == lex.THOUGHT:
             self._thought = True
         elif kind == lex.PAST:
-            self._past = True
+            # "hơn máy cũ", "thua cái máy cũ": it is compared with, not told of.
+            before = self._tokens[max(0, start - 2) : start]
+            self._past = not any(token.word in COMPARED for token in before)
         elif kind == lex.NOW:
             if start and self._tokens[start - 1].number >= 0:
                 # "6 giờ" is a time.
@@ -208,6 +196,9 @@ class Reading(Judging):
             self._hint += 0.8
             return
         self._request = True
+        if self._conditioned:
+            # "thẻ bị khóa thì mở thế nào": it may not have happened.
+            self._if = True
         self._not_at = NOWHERE
 
     def _middle(self, entry: Entry, start: int, end: int) -> None:
@@ -219,51 +210,6 @@ class Reading(Judging):
 
     def _nothing(self, entry: Entry, start: int, end: int) -> None:
         return
-
-    def _sign(self, value: float) -> None:
-        # The fifth heart says no more than the third.
-        self.signs_seen += 1
-        if self.signs_seen > 12:
-            return
-        if value > 0:
-            self.signs_good = min(3.0, self.signs_good + value * 0.7)
-        else:
-            self.signs_bad = min(3.0, self.signs_bad - value * 0.7)
-
-    def _number(self, at: int, number: float) -> None:
-        tokens = self._tokens
-        after = tokens[at + 1].word if at + 1 < len(tokens) else ""
-        if after in STARS:
-            hotel = self._aspects.get("hotel", NOWHERE)
-            if number <= 5 and at - hotel > 4:
-                self._rate(number / 5, at)
-        elif after in POINTS:
-            if number <= 100:
-                self._rate(number / (10 if number <= 10 else 100), at)
-        elif (after in UNITS or tokens[at].timed) and at - self._aspects.get("wait", NOWHERE) <= 5:
-            short = number <= 10 and (after in MINUTES or tokens[at].timed)
-            if at - self._not_at > SCOPE and not short:
-                self._judge(-1.9, at, at + 2)
-
-    def _rate(self, share: float, at: int) -> None:
-        """Take a rating of `share` (0 to 1) of the best."""
-        before = self._tokens[at - 1].word if at else ""
-        if before in DATED:
-            return
-        if before in LESS:
-            self._judge(-1.2, at, at + 1)
-            return
-        self.ratings += 1
-        if share >= 0.9:
-            self.rated += 1.0
-        elif share >= 0.75:
-            self.rated += 0.8
-        elif share >= 0.65:
-            self.rated += 0.3
-        elif share <= 0.45:
-            self.rated -= 1.0
-        elif share < 0.6:
-            self.rated -= 0.4
 
     def _close(self, at: int, ends: int) -> None:
         self._finish(at, asked=ends == ASKED)
@@ -280,11 +226,11 @@ class Reading(Judging):
                 self._settle()
                 self._scale(ASK)
                 self.asked = True
-            elif asked and self._not_value <= 0.9:
-                pass
             elif self._not_start > self._begin or at - self._not_at > 1:
-                # About teaching, what is not done is missed.
-                self._bad += self._not_value * (1.4 if self.taught else 1.0)
+                # About teaching, or a thing that should work, what is not done is missed.
+                plain = self._not_at - self._not_start == 1
+                expected = self.taught or (plain and not EXPECTED.isdisjoint(self._aspects))
+                self._bad += self._not_value * (1.4 if expected else 1.0)
         self._settle()
         if self._hint and not (self._good or self._bad):
             self._good = max(0.0, self._hint)
