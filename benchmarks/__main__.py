@@ -9,7 +9,20 @@ from collections.abc import Callable
 
 import click
 
-from benchmarks import accept, analysis, endtoend, forwarding, growth, latency, memory, overload
+from benchmarks import (
+    accept,
+    analysis,
+    endtoend,
+    forwarding,
+    growth,
+    latency,
+    memory,
+    overload,
+    reads,
+    search,
+    tabular,
+    upload,
+)
 from benchmarks.report import ROUNDS, Options, Row, Unavailable, as_json, as_table
 
 BENCHMARKS: dict[str, Callable[[Options], list[Row]]] = {
@@ -21,9 +34,13 @@ BENCHMARKS: dict[str, Callable[[Options], list[Row]]] = {
     "latency": latency.measure,
     "growth": growth.measure,
     "forwarding": forwarding.measure,
+    "reads": reads.measure,
+    "search": search.measure,
     "backlog": memory.backlog,
     "memory": memory.idle,
     "overload": overload.measure,
+    "tabular": tabular.measure,
+    "upload": upload.measure,
 }
 
 

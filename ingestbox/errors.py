@@ -28,6 +28,9 @@ CATALOGUE: dict[str, Entry] = {
     "malformed_encoding": Entry(
         400, "The compressed body is damaged.", "Send it again, compressed anew or not at all."
     ),
+    "malformed_multipart": Entry(
+        400, "The body is not valid multipart/form-data.", "Send the file as the part `file` of a form."
+    ),
     "bad_parameter": Entry(400, "A parameter is not valid.", "Correct the parameter named in the detail."),
     "not_authenticated": Entry(
         401, "Not authenticated", "Send Authorization: Bearer <token> or X-API-Key: <key>."
@@ -77,6 +80,22 @@ CATALOGUE: dict[str, Entry] = {
     "unsupported_media_type": Entry(
         415, "This content type or encoding is not supported.", "Send what the detail names."
     ),
+    "file_type_not_supported": Entry(
+        415, "Files of this type are not taken.", "Send a .csv, .tsv, .txt or .xlsx file."
+    ),
+    "file_required": Entry(
+        422, "There is no file in the form.", "Send exactly one file, as the part `file` with its file name."
+    ),
+    "file_empty": Entry(422, "The file has no rows.", "Send a file with a header and at least one row."),
+    "file_unreadable": Entry(
+        422, "The file cannot be read as a table.", "Save it as CSV in UTF-8, and send it again."
+    ),
+    "text_column_required": Entry(
+        422,
+        "The file has no column with text.",
+        "Name a column description, summary, comment, feedback, message, content or text.",
+    ),
+    "too_many_rows": Entry(422, "The file has too many rows.", "Send it in several files."),
     "validation_failed": Entry(422, "The request is not valid.", "Correct the faults listed in errors."),
     "host_not_allowed": Entry(
         421,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ EVERY = [
     (section, field.name, msgspec.structs.astuple(struct())[place])
     for section, struct in config.sections().items()
     for place, field in enumerate(msgspec.structs.fields(struct))
+    if not (field.name.endswith("_file") and field.name.removesuffix("_file") in struct.__struct_fields__)
 ]
 
 OTHER: dict[str, Any] = {
@@ -26,6 +28,7 @@ OTHER: dict[str, Any] = {
     "format": "simple",
     "prefix": "/ingest",
     "webhook_url": "https://alarms.example/box",
+    "url": "https://language.example/",
 }
 
 
@@ -43,7 +46,7 @@ def test_every_setting_by_file_environment_and_flag(
     tmp_path: Path, section: str, name: str, default: Any
 ) -> None:
     def value(settings: Settings) -> Any:
-        return getattr(getattr(settings, section), name)
+        return attrgetter(f"{section}.{name}")(settings)
 
     wanted = other(name, default)
     assert value(load(environ={}).settings) == default
@@ -51,7 +54,7 @@ def test_every_setting_by_file_environment_and_flag(
     file.write_text(f"[{section}]\n{name} = {json.dumps(wanted)}\n")
     assert value(load(environ={}, file=file).settings) == wanted
     text = ",".join(wanted) if isinstance(wanted, list) else str(wanted)
-    variable = f"INGESTBOX_{section}_{name}".upper()
+    variable = f"INGESTBOX_{section.replace('.', '_')}_{name}".upper()
     loaded = load(environ={variable: text})
     assert (value(loaded.settings), loaded.warnings) == (wanted, [])
     secret = tmp_path / "value"
@@ -59,7 +62,8 @@ def test_every_setting_by_file_environment_and_flag(
     assert value(load(environ={f"{variable}_FILE": str(secret)}).settings) == wanted
     file.write_text(f"[{section}]\n{name} = {json.dumps(default)}\n")
     assert value(load(environ={variable: text}, file=file).settings) == wanted  # environment over file
-    assert value(load(environ={variable: text}, flags={section: {name: default}}).settings) == default
+    if "." not in section:
+        assert value(load(environ={variable: text}, flags={section: {name: default}}).settings) == default
 
 
 @pytest.mark.parametrize(
@@ -75,6 +79,14 @@ def test_every_setting_by_file_environment_and_flag(
         "[work]\nchunk_seconds = nan",
         'data = ""',
         "not toml",
+        "enrich = 5",
+        "[[enrich]]",
+        "[enrich]\nlanguage = 5",
+        "[enrich]\nurl = 'http://x'",
+        "[enrich.languages]\nurl = 'http://x'",
+        "[[enrich.language]]",
+        "[enrich.language]\nurl = 'ftp://x'",
+        "[enrich.language]\ntoken_file = '/nowhere'",
     ],
 )
 def test_a_wrong_file_is_refused_with_a_sentence(tmp_path: Path, text: str) -> None:
@@ -82,7 +94,8 @@ def test_a_wrong_file_is_refused_with_a_sentence(tmp_path: Path, text: str) -> N
     file.write_text(text)
     with pytest.raises(StartupError) as caught:
         # As `serve` calls it, with something in each place.
-        load(environ={"INGESTBOX_SERVER_PORT": "1"}, file=file, flags={"server": {"host": "::1"}})
+        environ = {"INGESTBOX_SERVER_PORT": "1", "INGESTBOX_ENRICH_LANGUAGE_BATCH": "7"}
+        load(environ=environ, file=file, flags={"server": {"host": "::1"}})
     assert str(caught.value).endswith((".", "?")) or "Known keys" in str(caught.value)
 
 
@@ -131,6 +144,23 @@ def test_lanes_from_the_environment_with_a_token_in_a_file(tmp_path: Path) -> No
     assert lane.token == "secret"
     with pytest.raises(StartupError, match="same name"):
         load(environ={"INGESTBOX_LANES": json.dumps(lanes * 2)})
+
+
+@pytest.mark.parametrize("name", list(config.Enrich.__struct_fields__))
+def test_a_step_has_its_token_from_a_file(tmp_path: Path, name: str) -> None:
+    token = tmp_path / "token"
+    token.write_text("secret\n")
+    file = tmp_path / "box.toml"
+    file.write_text(f"[enrich.{name}]\nurl = 'http://x'\ntoken_file = '{token}'\n")
+    variable = f"INGESTBOX_ENRICH_{name}_TOKEN_FILE".upper()
+    for loaded in (load(environ={}, file=file), load(environ={variable: str(token)})):
+        for each in config.Enrich.__struct_fields__:
+            assert getattr(loaded.settings.enrich, each).token == ("secret" if each == name else "")
+    with pytest.raises(ConfigError, match=rf"^{variable}: the file /nowhere cannot be read"):
+        load(environ={variable: "/nowhere"})
+    file.write_text(f"[enrich.{name}]\ntoken_file = '/nowhere'\n")
+    with pytest.raises(ConfigError, match=rf"line 2: \[enrich.{name}\] token_file: the file /nowhere"):
+        load(environ={}, file=file)
 
 
 def faults_of(tmp_path: Path, text: str, environ: dict[str, str] | None = None) -> list[str]:
@@ -193,6 +223,26 @@ def faults_of(tmp_path: Path, text: str, environ: dict[str, str] | None = None) 
         ("lanes = [5]", "line 1: [[lanes]] number 1: expected a section, not `5`."),
         ("[log]\nport = 1", "line 2: unknown key `port` in [log]. It belongs below [server]."),
         ("[data]", "line 1: data: expected text that is not empty, not a section."),
+        (
+            "enrich = 5",
+            "line 1: [enrich]: has sections: write [enrich.language] or another, and its keys below it.",
+        ),
+        (
+            "[enrich]\nsentiment = 'http://x'",
+            "line 2: [enrich.sentiment]: is a section: write [enrich.sentiment], and its keys below it.",
+        ),
+        (
+            "[enrich.sentiment]\nbatch = 0",
+            "line 2: [enrich.sentiment] batch: expected a whole number from 1 to 1000, not `0`.",
+        ),
+        (
+            "[enrich.sentiments]\nbatch = 1",
+            "line 1: unknown section `enrich.sentiments`. Did you mean `sentiment`?",
+        ),
+        (
+            "[enrich.sentiment]\nurls = 'http://x'",
+            "line 2: unknown key `urls` in [enrich.sentiment]. Did you mean `url`?",
+        ),
         ("zebra = 1", "line 1: unknown key `zebra`. Known keys: "),
         ("[zebra]", "line 1: unknown section `zebra`. Known sections: "),
     ],

@@ -29,6 +29,9 @@ LINES = {
 }
 """The header fields that place the example of a batch from another box."""
 
+WANTED = {"q": "delivery"}
+"""What parameters hold that a route must have."""
+
 REFUSED = {"POST /v1/jobs/{id}/cancel"}
 """Answered with an error here: the job is at its end."""
 
@@ -81,7 +84,9 @@ class Scene:
     def call(self, bound: BoundRoute) -> httpx2.Response:
         """The call that the documentation shows."""
         route, options = bound.route, dict[str, Any]()
-        if isinstance(route.example, str):
+        if route.upload:
+            options["files"] = {"file": ("tickets.csv", route.example["file"].encode())}
+        elif isinstance(route.example, str):
             content = route.example.encode()
             digest = base64.b64encode(hashlib.sha256(content).digest()).decode()
             options["content"] = content
@@ -92,7 +97,12 @@ class Scene:
             if name_of(bound) == "POST /v1/users":
                 example = {**example, "email": "cid@example.com"}
             options["json"] = example
-        return self.client.request(route.method, self.path(bound), **options)
+        asked = {
+            each.name: WANTED[each.name]
+            for each in route.parameters
+            if each.required and each.place == "query"
+        }
+        return self.client.request(route.method, self.path(bound), params=asked, **options)
 
 
 @pytest.fixture(scope="module")

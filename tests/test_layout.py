@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from graphlib import CycleError, TopologicalSorter
+from operator import attrgetter
 from pathlib import Path
 from typing import get_type_hints
 
@@ -18,8 +19,9 @@ import pytest
 
 from ingestbox import config, families
 from ingestbox.config import Limits, Settings, describe
+from ingestbox.enrich.steps import Steps
 from ingestbox.family import Family
-from ingestbox.model import Chunk, Role
+from ingestbox.model import Chunk, Outcome, Role
 from ingestbox.store import load_queries
 
 ROOT = Path(__file__).parents[1]
@@ -123,10 +125,17 @@ def modules_loaded_by(statement: str) -> set[str]:
     return {name.split(".")[0] for name in done.stdout.split()}
 
 
+def in_child(family: Family) -> list[str]:
+    """The functions of a family that children are asked for, as `module:function`."""
+    return [family.process, *((family.table.plan, family.table.rows) if family.table else ())]
+
+
 def test_a_child_loads_nothing_of_the_door_or_the_command_line() -> None:
     loaded = modules_loaded_by(
-        "import ingestbox.cli, ingestbox.pipeline.child; "
-        + "; ".join(f"import {f.process.partition(':')[0]}" for f in families.load().values())
+        "import ingestbox.cli, ingestbox.pipeline.child, ingestbox.pipeline.tables; "
+        + "; ".join(
+            f"import {name.partition(':')[0]}" for f in families.load().values() for name in in_child(f)
+        )
     )
     heavy = {"aiosqlite", "asyncio", "click", "huey", "httpx2", "jwt", "rich", "starlette", "uvicorn"}
     assert not loaded & heavy
@@ -156,8 +165,15 @@ def test_a_family_processes_chunks_by_a_function_that_can_be_found(family: Famil
     module, _, name = family.process.partition(":")
     assert module.startswith(f"ingestbox.families.{family.name}.")
     process = getattr(importlib.import_module(module), name)
-    assert next(iter(get_type_hints(process).values())) is Chunk
+    assert list(get_type_hints(process).values()) == [Chunk, Steps, list[Outcome]]
     assert process(Chunk(family.name, [])) == []
+
+
+def test_the_functions_of_a_family_for_files_can_be_found(family: Family) -> None:
+    for name in in_child(family)[1:]:
+        module, _, function = name.partition(":")
+        assert module.startswith(f"ingestbox.families.{family.name}.")
+        assert callable(getattr(importlib.import_module(module), function))
 
 
 def test_a_family_has_the_query_that_puts_each_of_its_kinds(family: Family) -> None:
@@ -195,7 +211,7 @@ def test_every_setting_has_a_sentence_and_a_default() -> None:
         assert struct.__doc__, section
         hints = get_type_hints(struct, include_extras=True)
         for field in msgspec.structs.fields(struct):
-            if section == "" and field.name in config.sections():
+            if section == "" and (field.name in config.sections() or field.name in config.GROUPS):
                 continue
             name = f"[{section}] {field.name}"
             assert describe(hints[field.name]).endswith("."), f"{name} needs a sentence"
@@ -205,12 +221,12 @@ def test_every_setting_has_a_sentence_and_a_default() -> None:
 def test_every_setting_can_come_from_the_environment() -> None:
     for section, struct in config.sections().items():
         for field in msgspec.structs.fields(struct):
-            variable = f"INGESTBOX_{section}_{field.name}".upper()
+            variable = f"INGESTBOX_{section.replace('.', '_')}_{field.name}".upper()
             default = getattr(struct(), field.name)
             text = ",".join(default) if isinstance(default, list) else str(default)
             loaded = config.load(environ={variable: text})
             assert not loaded.warnings, variable
-            assert getattr(getattr(loaded.settings, section), field.name) == default, variable
+            assert attrgetter(f"{section}.{field.name}")(loaded.settings) == default, variable
 
 
 def test_the_page_of_settings_is_the_one_that_make_docs_writes() -> None:

@@ -10,8 +10,9 @@ from pathlib import Path
 
 from ingestbox import families
 from ingestbox.clock import Clock
-from ingestbox.config import Settings
-from ingestbox.family import Family
+from ingestbox.config import MIB, Settings
+from ingestbox.errors import IngestError
+from ingestbox.family import Family, Sheet, Upload
 from ingestbox.forward import Forwarder
 from ingestbox.identity.derived import Derived
 from ingestbox.identity.guard import Guard
@@ -27,14 +28,17 @@ from ingestbox.ops.health import BoxHealth
 from ingestbox.ops.housekeeping import Housekeeping
 from ingestbox.ops.integrity import Integrity
 from ingestbox.ops.webhook import webhook_of
+from ingestbox.pipeline.endpoints import endpoints
+from ingestbox.pipeline.loader import Loader
 from ingestbox.pipeline.pool import Pool
 from ingestbox.pipeline.runner import Runner
 from ingestbox.store import Store, tidy
 from ingestbox.store.backlog import Backlog
+from ingestbox.store.shelf import Shelf
 from ingestbox.web import v1
 from ingestbox.web.app import Door, build_app
 from ingestbox.web.binding import BoundRoute
-from ingestbox.web.box import StoreBox
+from ingestbox.web.box import Files, StoreBox
 from ingestbox.web.http.server import HttpServer
 from ingestbox.web.login import Login
 from ingestbox.web.metrics import metrics_route
@@ -42,6 +46,7 @@ from ingestbox.web.openapi import Documentation
 from ingestbox.web.policy.policies import Policies
 from ingestbox.web.policy.ratelimit import Buckets
 from ingestbox.web.service import service_routes
+from ingestbox.web.uploads import Uploads
 from ingestbox.web.v1 import sync
 from ingestbox.web.v1.progress import Progress
 from ingestbox.web.v1.reports import Report
@@ -100,13 +105,18 @@ async def build(
     )
 
     forwarder = Forwarder(store, settings.lanes, clock=clock, observe=metrics)
+    children = settings.work.children or min(os.cpu_count() or 1, MAX_CHILDREN)
     pool = Pool(
-        settings.work.children or min(os.cpu_count() or 1, MAX_CHILDREN),
+        children,
         preload=[family.process.partition(":")[0] for family in known.values()],
         clock=clock,
         log_level=settings.log.level,
         log_format=settings.log.format,
+        endpoints=endpoints(settings.enrich),
     )
+    shelf = Shelf(folder, keep_free_bytes=settings.store.min_free_mb * MIB)
+    stack.callback(shelf.close)
+    loader = Loader(pool, shelf, settings.work)
     progress = Progress()
     runner = Runner(
         store,
@@ -116,6 +126,8 @@ async def build(
         settled=lambda made: forwarder.wake() if made else None,
         moved=progress.changed,
         observe=metrics.settled,
+        loader=loader,
+        ahead=children + 1,  # one waits, so that no child does while a chunk is settled
     )
     bell = Bell(
         folder / BELL,
@@ -126,7 +138,14 @@ async def build(
     )
 
     backlog = Backlog(store, settings.limits.backlog_records)
-    box = StoreBox(store, bell.ring, backlog, metrics.received)
+
+    async def look(family: str, upload: Upload) -> Sheet:
+        table = known[family].table
+        if table is None:
+            raise IngestError("internal", f"`{family}` takes no files.")
+        return await loader.look(table, upload)
+
+    box = StoreBox(store, bell.ring, backlog, metrics.received, Files(shelf, look))
     keys, users = StoredKeys(store), StoredUsers(store)
     hasher = Hasher()
     stack.callback(hasher.close)
@@ -148,6 +167,8 @@ async def build(
         ring=bell.ring,
         noted=(keys, users),
         idempotency_hours=settings.store.idempotency_hours,
+        shelf=shelf,
+        file_days=settings.store.file_days,
     )
     stack.push_async_callback(housekeeping.close)
 
@@ -176,7 +197,7 @@ async def build(
         return metrics.render(accept, await scrape.gather(observed))
 
     async def examine() -> Report:
-        running = doctor.Running(alarms.raised, issuers(), watch.steady)
+        running = doctor.Running(alarms.raised, issuers(), watch.steady, pool.servers.states())
         return await doctor.examine(store, settings, running)
 
     parts = v1.Parts(
@@ -217,6 +238,7 @@ async def build(
         clock=clock,
         policies=Policies(Buckets(clock), settings.server, settings.rates, backlog.admit),
         observe=metrics.request,
+        uploads=Uploads(shelf),
     )
     server = HttpServer(door, settings.server, install_signals, settings.limits, folder)
     return Parts(

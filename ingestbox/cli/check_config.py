@@ -79,7 +79,7 @@ def command(data: str | None, config: Path | None, as_json: bool) -> int:
 
 def _settings(loaded: Loaded) -> Iterator[Shown]:
     """All settings in their order; of a list's entries those that were given."""
-    from ingestbox.config import LISTS, Settings, sections
+    from ingestbox.config import GROUPS, LISTS, Settings, sections
     from ingestbox.config.words import masked
 
     def one(section: str, key: str, value: object, path: tuple[str | int, ...]) -> Shown:
@@ -96,6 +96,11 @@ def _settings(loaded: Loaded) -> Iterator[Shown]:
         if name in sections():
             for key in value.__struct_fields__:
                 yield one(f"[{name}]", key, getattr(value, key), (name, key))
+        elif name in GROUPS:
+            for inner in value.__struct_fields__:
+                section = getattr(value, inner)
+                for key in section.__struct_fields__:
+                    yield one(f"[{name}.{inner}]", key, getattr(section, key), (name, inner, key))
         elif name in LISTS:
             for number, entry in enumerate(value):
                 for field in msgspec.structs.fields(entry):

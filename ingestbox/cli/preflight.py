@@ -37,7 +37,7 @@ class Check(msgspec.Struct, frozen=True):
 def look(loaded: Loaded) -> list[Check]:
     """Every check, in the order in which a start would meet them."""
     found = [Check("warning", "settings", each) for each in loaded.warnings]
-    for part in (_file, _folder, _server, _tls, _identity, _alarms, _address, _reachable, _lanes):
+    for part in (_file, _folder, _server, _tls, _identity, _alarms, _address, _reachable, _lanes, _steps):
         found += part(loaded)
     return found
 
@@ -249,6 +249,27 @@ def _lanes(loaded: Loaded) -> Iterator[Check]:
         elif url.scheme == "http" and not is_loopback(url.hostname or ""):
             what = f"its token goes to {url.hostname} in the clear. Use https:// where the upstream has it."
             yield Check("warning", about, what)
+        else:
+            yield tried
+
+
+def _steps(loaded: Loaded) -> Iterator[Check]:
+    """The servers that do steps of the analysis; that none is asked is nothing to speak of."""
+    from ingestbox.config import Enrich
+    from ingestbox.pipeline.endpoints import STEPS, endpoints
+
+    for step in STEPS:
+        given = getattr(loaded.settings.enrich, step)
+        if not given.url:
+            continue
+        about = f"{step} step"
+        alone = partial(endpoints, msgspec.structs.replace(Enrich(), **{step: given}))
+        (tried,) = _tried(about, alone, str(masked("url", given.url)))
+        url = urlsplit(given.url) if tried.level == "ok" else None
+        if url and url.scheme == "http" and not is_loopback(url.hostname or ""):
+            what = "texts and its token go" if given.token else "texts go"
+            sentence = f"{what} to {url.hostname} in the clear. Use https:// where the server has it."
+            yield Check("warning", about, sentence[0].upper() + sentence[1:])
         else:
             yield tried
 

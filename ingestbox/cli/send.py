@@ -7,7 +7,7 @@ import io
 import os
 import secrets
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import httpx2
 
     from ingestbox.cli.sending.batches import Batch, Batches
+    from ingestbox.cli.sending.files import Form
     from ingestbox.cli.sending.progress import Bar, Quiet
     from ingestbox.cli.sending.source import Piece
     from ingestbox.cli.sending.tally import Tally
@@ -36,6 +37,8 @@ READ_SECONDS = 60.0
     epilog="""\b
 Examples:
   ingestbox send tickets.ndjson --wait
+  ingestbox send tickets.csv --wait
+  ingestbox send export.csv --encoding windows-1258 --delimiter semicolon
   export.sh | ingestbox send -
   INGESTBOX_TOKEN=ibk_… ingestbox send tickets.json --url https://box.example:8000 --gzip
 """,
@@ -62,6 +65,13 @@ Examples:
     help="Records in a batch.  [default: 1000, the box's limit]",
 )
 @click.option(
+    "--encoding", help="Of files of rows, if it is known: utf-8, windows-1258, …  [default: found out]"
+)
+@click.option(
+    "--delimiter",
+    help="Of files of rows, if it is known: comma, semicolon, tab, pipe, none, …  [default: found out]",
+)
+@click.option(
     "--parallel", type=click.IntRange(1, 16), default=4, show_default=True, help="Batches sent at once."
 )
 @click.option(
@@ -82,16 +92,20 @@ def command(
     again: bool,
     compress: bool,
     most: int | None,
+    encoding: str | None,
+    delimiter: str | None,
     parallel: int,
     patience: float,
     data: str | None,
     config: Path | None,
     as_json: bool,
 ) -> int:
-    """Send the records in FILEs (`-` is stdin) to a running box: NDJSON, a JSON array, or {"records": […]}.
+    """Send the records in FILEs (`-` is stdin) to a running box: NDJSON, a JSON array, or {"records": […]};
+    or the rows of .csv, .tsv, .txt and .xlsx files, whose form the box finds out and says.
 
     A call that was interrupted is repeated as it was: each batch has an Idempotency-Key made from its
-    content and its number, so that what was taken is not taken twice (for 48 hours, as the box is set).
+    content and its number, so that what was taken is not taken twice (for 48 hours, as the box is set); so
+    has each file of rows, which is sent whole, and taken whole or not at all.
     Exit code 0 when every record was taken and, with --wait, processed; otherwise 1.
     """
     from ingestbox.cli.sending.batches import Batches
@@ -101,14 +115,17 @@ def command(
     settings = settings_of(data, config)
     _check(files)
     tally = Tally()
+    salt = secrets.token_hex(8) if again else ""
+    said = {name: value for name, value in (("encoding", encoding), ("delimiter", delimiter)) if value}
     batches = Batches(
         most_records=most or settings.limits.feedback_records,
         most_bytes=settings.limits.feedback_json_mb * 1_048_576,
-        salt=secrets.token_hex(8) if again else "",
+        salt=salt,
     )
 
     async def send() -> tuple[float, str]:
         from ingestbox.cli.sending.feed import feed
+        from ingestbox.cli.sending.files import is_table
 
         loop = asyncio.get_running_loop()
         async with await _client(url, token, settings) as client:
@@ -123,7 +140,9 @@ def command(
                     partial=partial,
                     compress=compress,
                 )
-                await sender.send(feed(_cut(files, batches, tally)))
+                await sender.send(feed(_cut([name for name in files if not is_table(name)], batches, tally)))
+                for name in filter(is_table, files):
+                    await sender.send_file(await asyncio.to_thread(_form, name, salt, said))
                 seconds = loop.time() - started
                 if wait:
                     await sender.wait()
@@ -216,6 +235,15 @@ def _cut(files: Sequence[str], batches: Batches, tally: Tally) -> Iterator[Batch
                 raise click.ClickException(f"{called} cannot be sent: {error}.") from None
             except OSError as error:
                 raise click.ClickException(f"{called} cannot be read: {error.strerror}.") from None
+
+
+def _form(name: str, salt: str, said: Mapping[str, str]) -> Form:
+    from ingestbox.cli.sending.files import Form
+
+    try:
+        return Form.of(Path(name), salt, said)
+    except OSError as error:
+        raise click.ClickException(f"{name} cannot be read: {error.strerror}.") from None
 
 
 def _open(name: str) -> BinaryIO:

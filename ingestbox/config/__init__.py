@@ -6,10 +6,13 @@ from ingestbox.config.issuer import Issuer
 from ingestbox.config.load import Loaded, load
 from ingestbox.config.reference import describe, reference
 from ingestbox.config.settings import (
+    GROUPS,
     LISTS,
     MIB,
     Alarms,
     Auth,
+    Endpoint,
+    Enrich,
     Lane,
     Limits,
     Log,
@@ -22,10 +25,13 @@ from ingestbox.config.settings import (
 )
 
 __all__ = [
+    "GROUPS",
     "LISTS",
     "MIB",
     "Alarms",
     "Auth",
+    "Endpoint",
+    "Enrich",
     "Issuer",
     "Lane",
     "Limits",

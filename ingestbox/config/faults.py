@@ -10,7 +10,7 @@ from msgspec import inspect
 
 from ingestbox.config.lines import Path
 from ingestbox.config.reference import describe
-from ingestbox.config.settings import LISTS, Settings, sections
+from ingestbox.config.settings import GROUPS, LISTS, Settings, sections
 from ingestbox.config.words import expected, listed, pattern, shown, suggestion
 
 
@@ -88,7 +88,7 @@ class Faults:
                 what = "an object in JSON" if as_json else "a section"
                 yield self.sentence(path, f"expected {what}, not {shown('', value)}.")
             else:
-                yield self.sentence(path, f"is a section: write [{name}], and its keys below it.")
+                yield self.sentence(path, _as_section(path))
         elif item is not None and isinstance(value, list):
             for number, each in enumerate(value):
                 yield from self._value(each, item, (*path, number))
@@ -117,9 +117,9 @@ class Faults:
     def _unknown(self, key: str, value: object, names: tuple[str, ...], path: Path) -> str:
         origin = self.origin((*path, key))
         begin = f"{origin}: " if origin else ""
-        if not path and isinstance(value, (dict, list)):
+        if (not path or path[-1] in GROUPS) and isinstance(value, (dict, list)):
             near = suggestion(key, names) or f" Known sections: {listed([*sections(), *LISTS])}."
-            return f"{begin}unknown section `{key}`.{near}"
+            return f"{begin}unknown section `{'.'.join(map(str, (*path, key)))}`.{near}"
         within = f" in {_where(path)}" if path else ""
         homes = [name for name, section in sections().items() if key in section.__struct_fields__]
         hint = f" It belongs below [{'] or ['.join(homes)}]." if homes else suggestion(key, names)
@@ -137,13 +137,26 @@ def _bare(kind: inspect.Type) -> Any:
 def _where(path: Path) -> str:
     """`[server] port`, `[[lanes]] number 2, url`, or `data`."""
     head, *rest = path
+    if head in GROUPS and rest:
+        inner, *rest = rest
+        head = f"{head}.{inner}"
     if not rest:
-        return f"[[{head}]]" if head in LISTS else f"[{head}]" if head in sections() else str(head)
+        known = head in GROUPS or head in sections()
+        return f"[[{head}]]" if head in LISTS else f"[{head}]" if known else str(head)
     if head in LISTS:
         number, *keys = rest
         words = [f"[[{head}]] number {int(number) + 1}", *_keys(keys)]
         return ", ".join(words)
     return " ".join([f"[{head}]", ", ".join(_keys(rest))])
+
+
+def _as_section(path: Path) -> str:
+    """What is to be written instead of a value where there is a section, or a group of them."""
+    name = ".".join(map(str, path))
+    within = [each for each in sections() if each.startswith(f"{name}.")]
+    if within:
+        return f"has sections: write [{within[0]}] or another, and its keys below it."
+    return f"is a section: write [{name}], and its keys below it."
 
 
 def _keys(parts: list[str | int]) -> list[str]:

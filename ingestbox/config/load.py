@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import re
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, get_origin, get_type_hints
 
@@ -17,8 +17,8 @@ import msgspec
 
 from ingestbox.config import issuer, lines
 from ingestbox.config.faults import Faults, Origin
-from ingestbox.config.reference import PREFIX
-from ingestbox.config.settings import LISTS, Settings, sections
+from ingestbox.config.reference import PREFIX, variable_of
+from ingestbox.config.settings import GROUPS, LISTS, Settings, sections
 from ingestbox.config.words import suggestion
 from ingestbox.errors import StartupError
 
@@ -113,17 +113,20 @@ class _Sources:
             sentence = f"The configuration file {file} is not valid TOML: {_toml(error, text)}"
             raise ConfigError([sentence]) from None
         self.origins = {path: Origin("file", str(file), line) for path, line in lines.lines(text).items()}
-        for name in sections():
-            if not isinstance(self._tree.get(name, {}), dict):
+        for name in (*GROUPS, *sections()):
+            group, _, within = name.rpartition(".")
+            around = self._tree.get(group, {}) if group else self._tree
+            if not isinstance(around.get(within, {}), dict):
                 # Said now, for a variable of the section would take its place.
-                self._wrong += Faults(self.origins).of({name: self._tree.pop(name)})
+                given = {within: around.pop(within)}
+                self._wrong += Faults(self.origins).of({group: given} if group else given)
 
     def read_environment(self, environ: Mapping[str, str]) -> None:
         """Takes every variable that is a setting; warns about those that look like one."""
         places: dict[str, tuple[str, str]] = dict(_ALIASES)
         for name, section in sections().items():
             for key in section.__struct_fields__:
-                places[f"{PREFIX}{name}_{key}".upper()] = (name, key)
+                places[variable_of(name, key)] = (name, key)
         lists = {f"{PREFIX}{name}".upper(): name for name in LISTS}
         # An alias says less than the full name, so it comes first and is overruled.
         for variable, value in sorted(environ.items(), key=lambda item: item[0] not in _ALIASES):
@@ -139,10 +142,10 @@ class _Sources:
                 elif variable in lists:
                     self.put((lists[variable],), _json(variable, value), origin)
                 elif variable in places:
-                    self.put(places[variable], _parsed(places[variable], value), origin)
+                    self.put(_path(places[variable]), _parsed(places[variable], value), origin)
                 elif base != variable and base in places:
                     secret = _secret_file(variable, value)
-                    self.put(places[base], _parsed(places[base], secret), origin)
+                    self.put(_path(places[base]), _parsed(places[base], secret), origin)
                 elif variable.startswith(PREFIX):
                     known = (*places, *lists, *_OF_COMMANDS, "INGESTBOX_DATA")
                     near = suggestion(variable, known) or " The names are in docs/configuration.md."
@@ -212,6 +215,12 @@ def _toml(error: Exception, text: str) -> str:
     return f"{sentence}{where}{advice}"
 
 
+def _path(place: tuple[str, str]) -> tuple[str, ...]:
+    """The way to a key: `("enrich.language", "url")` lies three deep."""
+    section, key = place
+    return (*section.split("."), key)
+
+
 def _parsed(place: tuple[str, str], value: str) -> object:
     section, key = place
     listed = get_origin(get_type_hints(sections()[section])[key]) is list
@@ -234,32 +243,46 @@ def _secret_file(name: str, path: str) -> str:
 
 
 def _with_secrets(settings: Settings, faults: Faults) -> Settings:
-    """Each entry of a list with the secrets that its `…_file` keys name."""
-    replaced: dict[str, list[msgspec.Struct]] = {}
+    """Each entry of a list, and each section of a group, with the secrets that its `…_file` keys name."""
+    replaced: dict[str, object] = {}
     wrong: list[str] = []
     for name in LISTS:
-        entries: list[Any] = getattr(settings, name)
-        seen: set[str] = set()
-        replaced[name] = []
-        for number, entry in enumerate(entries):
-            if entry.name in seen:
-                what = f"another of the [[{name}]] has the same name, `{entry.name}`; each needs its own."
-                wrong.append(faults.sentence((name, number, "name"), what))
-            seen.add(entry.name)
-            try:
-                replaced[name].append(_with_files(entry, name, number, faults))
-            except ConfigError as error:
-                wrong += error.faults
+        wrong += _names_taken(name, getattr(settings, name), faults)
+        entries = [
+            _with_files(entry, (name, number), faults, wrong)
+            for number, entry in enumerate(getattr(settings, name))
+        ]
+        replaced[name] = entries
+    for name in GROUPS:
+        group: msgspec.Struct = getattr(settings, name)
+        within = {
+            key: _with_files(getattr(group, key), (name, key), faults, wrong)
+            for key in group.__struct_fields__
+        }
+        replaced[name] = msgspec.structs.replace(group, **within)
     if wrong:
         raise ConfigError(wrong)
     return msgspec.structs.replace(settings, **replaced)
 
 
-def _with_files(entry: msgspec.Struct, name: str, number: int, faults: Faults) -> msgspec.Struct:
+def _names_taken(name: str, entries: Sequence[Any], faults: Faults) -> Iterator[str]:
+    seen: set[str] = set()
+    for number, entry in enumerate(entries):
+        if entry.name in seen:
+            what = f"another of the [[{name}]] has the same name, `{entry.name}`; each needs its own."
+            yield faults.sentence((name, number, "name"), what)
+        seen.add(entry.name)
+
+
+def _with_files(entry: msgspec.Struct, path: lines.Path, faults: Faults, wrong: list[str]) -> msgspec.Struct:
+    """The entry with what its files hold; one that cannot be read is added to what is `wrong`."""
     found: dict[str, str] = {}
     for key in entry.__struct_fields__:
         base = key.removesuffix("_file")
         if base != key and base in entry.__struct_fields__ and getattr(entry, key):
-            place = faults.sentence((name, number, key), "").rstrip(": ")
-            found[base] = _secret_file(place, getattr(entry, key))
+            place = faults.sentence((*path, key), "").rstrip(": ")
+            try:
+                found[base] = _secret_file(place, getattr(entry, key))
+            except ConfigError as error:
+                wrong += error.faults
     return msgspec.structs.replace(entry, **found)

@@ -12,6 +12,11 @@ from ingestbox.config.settings import LISTS, sections
 PREFIX = "INGESTBOX_"
 
 
+def variable_of(section: str, key: str) -> str:
+    """The environment's name of a setting: `INGESTBOX_SERVER_PORT`, `INGESTBOX_ENRICH_LANGUAGE_URL`."""
+    return f"{PREFIX}{section.replace('.', '_')}_{key}".upper()
+
+
 def describe(hint: object) -> str:
     """The sentence that documents a setting: the description in its annotation, or empty."""
     return next((m.description for m in get_args(hint)[1:] if isinstance(m, Meta) and m.description), "")
@@ -30,7 +35,7 @@ def reference() -> str:
             if field.default_factory is not msgspec.NODEFAULT:
                 default = field.default_factory()
             shown = "required" if field.required else f"`{msgspec.json.encode(default).decode()}`"
-            variable = "–" if name in LISTS else f"`{PREFIX}{name}_{field.name}`".upper()
+            variable = "–" if name in LISTS else f"`{variable_of(name, field.name)}`"
             lines.append(f"| `{field.name}` | {shown} | {variable} | {describe(hints[field.name])} |")
         lines.append("")
     return "\n".join(lines)

@@ -98,6 +98,10 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     """[limits]: caps on what one request may carry; they hold on the wire and after decompression."""
 
     feedback_json_mb: Annotated[int, Meta(ge=1, le=1024, description="JSON body of feedback, in MB.")] = 16
+    feedback_csv_mb: Annotated[
+        int,
+        Meta(ge=1, le=16_384, description="File of feedback (CSV, workbook), in MB; it is kept on disk."),
+    ] = 500
     sync_mb: Annotated[int, Meta(ge=1, le=1024, description="Body of /v1/sync/batches, in MB.")] = 16
     control_kb: Annotated[
         int, Meta(ge=1, le=65536, description="Body of any other call (keys, administration), in KB.")
@@ -177,6 +181,15 @@ class Store(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     min_free_mb: Annotated[
         int, Meta(ge=0, description="Free disk space in MB below which the box says it is not ready.")
     ] = 256
+    file_days: Annotated[
+        int,
+        Meta(
+            ge=0,
+            le=3650,
+            description="How many days an uploaded file is kept once its rows are in the ledger; 0: it goes "
+            "at once.",
+        ),
+    ] = 7
     readers: Annotated[int, Meta(ge=1, le=16, description="Read-only connections.")] = 2
     idempotency_hours: Annotated[
         int, Meta(ge=1, le=8760, description="How long an Idempotency-Key is remembered.")
@@ -203,6 +216,50 @@ class Work(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     sweep_seconds: Annotated[
         float, Meta(gt=0, description="How often leases, due retries and the workers' health are looked at.")
     ] = 5.0
+
+
+class Endpoint(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A server that does a step of the analysis; what is said to it: docs/enrichment.md."""
+
+    url: Annotated[
+        str,
+        Meta(
+            pattern="^(https?://.+)?$",
+            description="Where texts are posted instead of being analysed here. Empty: the box does it.",
+        ),
+    ] = ""
+    token: Annotated[str, Meta(description="Bearer token for it.")] = ""
+    token_file: Annotated[str, Meta(description="A file that holds the token instead.")] = ""
+    timeout_seconds: Annotated[
+        float,
+        Meta(gt=0, le=300, description="Longest wait for an answer; then the box does it itself."),
+    ] = 10.0
+    batch: Annotated[int, Meta(ge=1, le=1000, description="Most texts in one request.")] = 64
+
+
+class LanguageStep(Endpoint, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """[enrich.language]: which language a text is in."""
+
+
+class SentimentStep(Endpoint, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """[enrich.sentiment]: whether a text is positive, neutral or negative."""
+
+
+class EntitiesStep(Endpoint, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """[enrich.entities]: whom and what a text names."""
+
+
+class KeywordsStep(Endpoint, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """[enrich.keywords]: what a text is about."""
+
+
+class Enrich(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """[enrich]: the steps of the analysis of texts, each with a section of its own."""
+
+    language: LanguageStep = LanguageStep()
+    sentiment: SentimentStep = SentimentStep()
+    entities: EntitiesStep = EntitiesStep()
+    keywords: KeywordsStep = KeywordsStep()
 
 
 class Lane(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -250,6 +307,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     alarms: Alarms = Alarms()
     store: Store = Store()
     work: Work = Work()
+    enrich: Enrich = Enrich()
     issuers: Annotated[
         list[Issuer], Meta(description="Whose tokens are taken; also as JSON in INGESTBOX_ISSUERS.")
     ] = []
@@ -260,7 +318,19 @@ LISTS: dict[str, type[msgspec.Struct]] = {"issuers": Issuer, "lanes": Lane}
 """The lists of the file, `[[…]]`; each entry has a name of its own."""
 
 
+GROUPS: dict[str, type[msgspec.Struct]] = {"enrich": Enrich}
+"""What has sections within it, `[enrich.language]`, and nothing else."""
+
+
 def sections() -> dict[str, type[msgspec.Struct]]:
-    """The sections of the file, by name, without the lists."""
-    hints = get_type_hints(Settings)
+    """The sections of the file, by name (`work`, `enrich.language`), without the lists."""
+    found = _structs(Settings)
+    for group, struct in GROUPS.items():
+        del found[group]
+        found |= {f"{group}.{name}": section for name, section in _structs(struct).items()}
+    return found
+
+
+def _structs(struct: type[msgspec.Struct]) -> dict[str, type[msgspec.Struct]]:
+    hints = get_type_hints(struct)
     return {n: t for n, t in hints.items() if isinstance(t, type) and issubclass(t, msgspec.Struct)}

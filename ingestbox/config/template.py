@@ -14,7 +14,7 @@ import msgspec
 from msgspec import inspect
 
 from ingestbox.config.reference import PREFIX, describe
-from ingestbox.config.settings import LISTS, Settings, sections
+from ingestbox.config.settings import GROUPS, LISTS, Settings, sections
 from ingestbox.config.words import expected
 
 WIDTH = 98
@@ -52,7 +52,7 @@ def template() -> str:
     lines = list(_prose(HEAD))
     hints = get_type_hints(Settings, include_extras=True)
     for field in msgspec.structs.fields(Settings):
-        if field.name not in sections() and field.name not in LISTS:
+        if field.name not in sections() and field.name not in LISTS and field.name not in GROUPS:
             lines += ["", *_setting(field, hints[field.name])]
     for name, section in sections().items():
         lines += ["", "", *_prose(_about(section)), f"[{name}]"]

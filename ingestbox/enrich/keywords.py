@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import functools
 import re
-from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from itertools import chain
 from math import log
-from typing import Final
+from typing import Final, NamedTuple
 
 from ingestbox.enrich.facts import LanguageCode
 from ingestbox.enrich.folding import fold, nfc
+from ingestbox.enrich.memory import Memory
 from ingestbox.enrich.wordlists import wordlist
 
 RULES: Final = "2026.1"
@@ -28,15 +29,14 @@ MOST_CHARACTERS: Final = 60
 """Longest keyword; longer ones are no words."""
 
 _LONGEST_PHRASE: Final = 3
+_BY_WORDS: Final = tuple((1 + 0.3 * (words - 1)) / max(words, 1) for words in range(_LONGEST_PHRASE + 1))
+"""By what the sum of its words' weights is multiplied in a phrase of 0, 1, 2 … words."""
 
 _SHORTEST: Final[dict[LanguageCode, int]] = {"vi": 1, "en": 3, "other": 4}
 """Letters of the shortest word that can be a keyword without a capital; short words are seldom
 what a text is about."""
 
 _TOKEN: Final = re.compile(r"[^\W\d_]+(?:['’-][^\W\d_]+|\d+)*|\S")
-_ADDRESS: Final = re.compile(r"\S*(?:://|www\.|@)\S*")
-
-
 _WEAK: Final = 0.4
 """What a word weighs that says only how it was; one of several syllables weighs most."""
 _COMPOUND: Final = 1.5
@@ -47,6 +47,10 @@ _Word = tuple[str, str, float, bool]
 """A word as it stands in the text, as it is counted, what it weighs, and whether it has a capital or several
 syllables. A plain tuple, for there are many."""
 
+_Part = tuple[_Word | None, _Word | None, bool]
+"""What a part of a text is in the middle of a sentence, and where one begins: a word, or None for what parts
+words; and whether it ends a sentence."""
+
 
 def keywords(text: str, language: LanguageCode, most: int = 8) -> list[str]:
     """At most `most` keywords, the weightiest first, each as it is spelt where it first occurs.
@@ -55,28 +59,37 @@ def keywords(text: str, language: LanguageCode, most: int = 8) -> list[str]:
     """
     if len(text) > READ:
         text = f"{text[: READ // 2]}\n{text[-READ // 2 :]}"
-    text = nfc(text)
-    if "@" in text or "://" in text or "www." in text:
-        text = " . ".join(" . " if _ADDRESS.match(part) else part for part in text.split(" "))
-    places: dict[tuple[str, ...], int] = {}
-    first: list[list[_Word]] = []
-    counts: Counter[str] = Counter()
-    for words in _vietnamese(text) if language == "vi" else _plain(text, language):
-        for piece in _pieces(words):
-            keys = tuple([word[1] for word in piece])
-            if keys not in places:
-                places[keys] = len(first)
-                first.append(piece)
-            counts.update(keys)
-    ranked = sorted((-_weight(first[place], place, counts), place, keys) for keys, place in places.items())
-    return _chosen([(first[place], keys) for _, place, keys in ranked], most)
+    phrases: dict[tuple[str, ...], list[_Word]] = {}
+    counts: dict[str, int] = {}
+    for run in _vietnamese(text) if language == "vi" else _plain(text, language):
+        for words in (run,) if len(run) <= _LONGEST_PHRASE else _pieces(run):
+            for word in words:
+                if word[2] != _WEAK:
+                    break
+            else:
+                continue
+            keys = tuple([word[1] for word in words])
+            if keys not in phrases:
+                phrases[keys] = words
+            for key in keys:
+                counts[key] = counts.get(key, 0) + 1
+    ranked = []
+    for place, words in enumerate(phrases.values()):
+        total = 0.0
+        for _, key, weight, _ in words:
+            count = counts[key]
+            total -= weight if count == 1 else weight * (1 + log(count))
+        ranked.append((total * _BY_WORDS[len(words)] / (1 + 0.02 * place), place))
+    ranked.sort()
+    found = list(phrases.items())
+    return _chosen((found[place] for _, place in ranked), most)
 
 
-def _chosen(ranked: list[tuple[list[_Word], tuple[str, ...]]], most: int) -> list[str]:
+def _chosen(ranked: Iterable[tuple[tuple[str, ...], list[_Word]]], most: int) -> list[str]:
     """The first phrases that say something which those before them do not."""
     said: set[str] = set()
     chosen: list[str] = []
-    for words, keys in ranked:
+    for keys, words in ranked:
         if len(chosen) == most:
             break
         if said.issuperset(keys):
@@ -88,28 +101,14 @@ def _chosen(ranked: list[tuple[list[_Word], tuple[str, ...]]], most: int) -> lis
     return chosen
 
 
-def _weight(words: list[_Word], place: int, counts: Counter[str]) -> float:
-    total = 0.0
-    for _, key, weight, _ in words:
-        count = counts[key]
-        total += weight if count == 1 else weight * (1 + log(count))
-    longer = (1 + 0.3 * (len(words) - 1)) / len(words)
-    return total * longer / (1 + 0.02 * place)
-
-
 def _pieces(run: list[_Word]) -> Iterator[list[_Word]]:
-    """A run in as few pieces of at most three words as there can be, longer ones first; those that are all
-    weak are left out."""
+    """A run in as few pieces of at most three words as there can be, longer ones first."""
     length = len(run)
     number = -(-length // _LONGEST_PHRASE)
     start = 0
     for piece in range(number):
         end = start + -(-(length - start) // (number - piece))
-        words = run[start:end]
-        for word in words:
-            if word[2] != _WEAK:
-                yield words
-                break
+        yield run[start:end]
         start = end
 
 
@@ -119,32 +118,59 @@ def _weigh(key: str, weak: bool, capital: bool) -> float:
     return (_CAPITAL if capital else 1.0) * (_TINY if len(key) < 3 else 1.0)
 
 
+def _cut(piece: str) -> list[str]:
+    """The words and signs of what stands between two blanks; an address is as good as a full stop."""
+    if "@" in piece or "://" in piece or "www." in piece:
+        return ["."]
+    return _TOKEN.findall(nfc(piece))
+
+
 def _plain(text: str, language: LanguageCode) -> Iterator[list[_Word]]:
     """Runs of words between stop words and punctuation, in a language with blanks between its words."""
-    stop, weak = _english()
-    shortest = _SHORTEST[language]
     run: list[_Word] = []
     begins = True  # a capital says nothing where a sentence begins
-    for part in _TOKEN.findall(text):
-        lower = part.lower()
-        if lower in stop or not lower[0].isalpha():
-            stands = False
-        else:
-            capital = not begins and part[0].isupper()
-            stands = capital or len(part) >= shortest
-        if stands and ("'" in lower or "’" in lower):
-            lower = lower.replace("’", "'").removesuffix("'s")
-            part = part.removesuffix("'s").removesuffix("’s")
-            stands = lower not in stop
-        if stands:
-            key = _stem(lower)
-            run.append((part, key, _weigh(key, lower in weak, capital), capital))
+    for inside, first, ends in chain.from_iterable(map(_plain_parts(language), text.split())):
+        word = first if begins else inside
+        begins = ends
+        if word is not None:
+            run.append(word)
         elif run:
             yield run
             run = []
-        begins = part in _ENDS
     if run:
         yield run
+
+
+@functools.cache
+def _plain_parts(language: LanguageCode) -> Callable[[str], Iterable[_Part]]:
+    """What makes a piece of a text into its parts."""
+    stop, weak = _english()
+    shortest = _SHORTEST[language]
+
+    def word(part: str, begins: bool) -> _Word | None:
+        lower = part.lower()
+        if lower in stop or not lower[0].isalpha():
+            return None
+        capital = not begins and part[0].isupper()
+        if not capital and len(part) < shortest:
+            return None
+        if "'" in lower or "’" in lower:
+            lower = lower.replace("’", "'").removesuffix("'s")
+            part = part.removesuffix("'s").removesuffix("’s")
+            if lower in stop:
+                return None
+        key = _stem(lower)
+        return part, key, _weigh(key, lower in weak, capital), capital
+
+    def learn(piece: str) -> tuple[_Part, ...]:
+        return tuple([(*_once(word(part, False), word(part, True)), part in _ENDS) for part in _cut(piece)])
+
+    return Memory(learn).__getitem__
+
+
+def _once(inside: _Word | None, first: _Word | None) -> tuple[_Word | None, _Word | None]:
+    """The two of a part, as one object where they are equal."""
+    return inside, inside if first == inside else first
 
 
 def _stem(word: str) -> str:
@@ -154,47 +180,69 @@ def _stem(word: str) -> str:
     return word
 
 
+class _Syllable(NamedTuple):
+    """A part of a Vietnamese text: what it is, as in `_Part`, and what it can be with those behind it."""
+
+    inside: _Word | None
+    first: _Word | None
+    ends: bool
+    lower: str
+    spelt: str
+    follow: dict[str, int] | None
+    """Of compounds that it begins: by their second syllable, how many the longest has."""
+
+
 def _vietnamese(text: str) -> Iterator[list[_Word]]:
     """Runs of Vietnamese words: compounds first, then the syllables between stop words."""
     # Of a text without marks the lists are read without marks, too.
-    stop, weak, compounds, longest = _without_marks() if text.isascii() else _with_marks()
-    parts = _TOKEN.findall(text)
-    lowers = [part.lower() for part in parts]
+    lists = _without_marks() if text.isascii() else _with_marks()
+    compounds = lists.compounds
+    parts = [*chain.from_iterable(map(lists.parts, text.split())), _END]
     run: list[_Word] = []
     compound = capital = False  # of the run
-    place, begins = 0, True
-    while place < len(parts):
-        part, lower = parts[place], lowers[place]
-        taken = 0
-        if lower in longest:
-            for length in range(longest[lower], 1, -1):
-                if " ".join(lowers[place : place + length]) in compounds:
-                    taken = length
-                    break
-        if taken:
+    skipped, begins = 0, True
+    for place, (inside, first, ends, _, _, follow) in enumerate(parts, start=1):
+        if skipped:
+            skipped -= 1
+            continue
+        if (
+            follow is not None
+            and (longest := follow.get(parts[place].lower))
+            and (taken := _compound(parts[place - 1 : place - 1 + longest], compounds))
+        ):
             if run:
                 yield run
-            spelt, key = " ".join(parts[place : place + taken]), " ".join(lowers[place : place + taken])
-            run, compound, capital = [(spelt, key, _COMPOUND, False)], True, False
-        elif lower in stop or not lower[0].isalpha() or (len(part) == 1 and not part.isupper()):
+            run, compound, capital, begins = [taken[0]], True, False, False
+            skipped = taken[1] - 1
+            continue
+        word = first if begins else inside
+        begins = ends
+        if word is None:
             if run:
                 yield run
                 run, compound = [], False
-        else:
-            named, is_weak = not begins and part[0].isupper(), lower in weak
-            # "giao hàng nhanh" is one thing; "giao hàng shop" are two, and so are a name and its neighbour.
-            if run and ((compound and not is_weak) or named != capital):
-                yield run
-                run, compound = [], False
-            capital = named
-            run.append((part, lower, _weigh(lower, is_weak, named), named))
-        begins = part in _ENDS
-        place += taken or 1
-    if run:
-        yield run
+            continue
+        # "giao hàng nhanh" is one thing; "giao hàng shop" are two, and so are a name and its neighbour.
+        if run and ((compound and word[2] != _WEAK) or word[3] != capital):
+            yield run
+            run, compound = [], False
+        capital = word[3]
+        run.append(word)
+
+
+def _compound(parts: list[_Syllable], compounds: frozenset[str]) -> tuple[_Word, int] | None:
+    """The longest compound at the beginning of `parts`, and how many of them it is made of."""
+    for length in range(len(parts), 1, -1):
+        key = " ".join([part.lower for part in parts[:length]])
+        if key in compounds:
+            spelt = " ".join([part.spelt for part in parts[:length]])
+            return (spelt, key, _COMPOUND, False), length
+    return None
 
 
 _ENDS: Final = frozenset(".!?…")
+_END: Final = _Syllable(None, None, True, "", "", None)
+"""Behind the last part of a text."""
 
 
 @functools.cache
@@ -203,16 +251,38 @@ def _english() -> tuple[frozenset[str], frozenset[str]]:
     return found["stop"], found["weak"]
 
 
-_Lists = tuple[frozenset[str], frozenset[str], frozenset[str], dict[str, int]]
-"""Stop words, weak words, compounds, and by the first syllable of these how many the longest has."""
+class _Lists(NamedTuple):
+    """Vietnamese stop words, weak words and compounds, and what makes a piece of a text into its parts."""
+
+    stop: frozenset[str]
+    weak: frozenset[str]
+    compounds: frozenset[str]
+    parts: Callable[[str], Iterable[_Syllable]]
 
 
 def _lists(stop: Iterable[str], weak: Iterable[str], compounds: Iterable[str]) -> _Lists:
-    longest: dict[str, int] = {}
-    for each in (known := frozenset(compounds)):
-        syllables = each.split(" ")
-        longest[syllables[0]] = max(longest.get(syllables[0], 0), len(syllables))
-    return frozenset(stop), frozenset(weak), known, longest
+    stops, weaks, known = frozenset(stop), frozenset(weak), frozenset(compounds)
+    follow: dict[str, dict[str, int]] = {}
+    for each in known:
+        first, second, *others = each.split(" ")
+        by_second = follow.setdefault(first, {})
+        by_second[second] = max(by_second.get(second, 0), 2 + len(others))
+
+    def word(part: str, lower: str, begins: bool) -> _Word | None:
+        if lower in stops or not lower[0].isalpha() or (len(part) == 1 and not part.isupper()):
+            return None
+        named = not begins and part[0].isupper()
+        return part, lower, _weigh(lower, lower in weaks, named), named
+
+    def syllable(part: str) -> _Syllable:
+        lower = part.lower()
+        inside, first = _once(word(part, lower, False), word(part, lower, True))
+        return _Syllable(inside, first, part in _ENDS, lower, part, follow.get(lower))
+
+    def learn(piece: str) -> tuple[_Syllable, ...]:
+        return tuple(map(syllable, _cut(piece)))
+
+    return _Lists(stops, weaks, known, Memory(learn).__getitem__)
 
 
 @functools.cache
@@ -225,5 +295,5 @@ def _with_marks() -> _Lists:
 
 @functools.cache
 def _without_marks() -> _Lists:
-    stop, weak, compounds, _ = _with_marks()
-    return _lists(map(fold, stop), map(fold, weak), map(fold, compounds))
+    marked = _with_marks()
+    return _lists(map(fold, marked.stop), map(fold, marked.weak), map(fold, marked.compounds))

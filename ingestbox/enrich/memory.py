@@ -1,6 +1,6 @@
 """What has been found out about a piece of text between two blanks, remembered for the texts to come.
 
-Most of a text's pieces were in the texts before it. Looked up, one costs some 50 ns; looked at, many times that.
+Most of a text's pieces were in the texts before it. Looked up, one costs some 50 ns; looked at, far more.
 """
 
 from __future__ import annotations
@@ -10,11 +10,12 @@ from typing import Final, TypeVar
 
 T = TypeVar("T")
 
-PIECES: Final = 16_384
+PIECES: Final = 8_192
 """Most pieces remembered at a time; the memory is emptied when full, so that junk cannot squat in it."""
 
-LONGEST: Final = 32
-"""Characters of the longest piece that is remembered; with the limit above, hostile input can take some 12 MB."""
+LONGEST: Final = 24
+"""Characters of the longest piece that is remembered; with the limit above, hostile input can make the
+largest memory, that of keywords in one language, take 9 MB."""
 
 
 class Memory(dict[str, T]):

@@ -5,12 +5,15 @@ Index and query are cut by the same functions, so the engine's own tokenizer onl
 
 from __future__ import annotations
 
+import functools
 import re
 import unicodedata
 from collections.abc import Iterable, Sequence
+from itertools import chain
 from typing import Final
 
 from ingestbox.enrich.folding import fold, nfc
+from ingestbox.enrich.memory import Memory
 
 SEARCHED: Final = 10_000
 """Characters of one object that are searched, its first ones: what one put costs stays bounded."""
@@ -28,13 +31,18 @@ FACET: Final = ":"
 """Before what is not text but can be asked for with it, such as a ticket's sentiment."""
 
 _KEPT: Final = 0x3000
-_ALONE: Final = re.compile("[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]")
+_ALONE: Final = (
+    *((0x3040, 0x30FF), (0x3400, 0x4DBF), (0x4E00, 0x9FFF)),
+    *((0xF900, 0xFAFF), (0x20000, 0x3FFFF)),
+)
+"""First and last characters of what is written without blanks between words."""
 _ONES: Final = ("So",)
 _INSIDE: Final = ("L", "M", "N")
 _VARIANTS: Final = frozenset((*range(0xFE00, 0xFE10), *range(0x1F3FB, 0x1F400)))
 """How the character before is shown: as text or picture, and the colour of a skin."""
 
-_TONE: Final = re.compile("[ou][àáảãạèéẻẽẹỳýỷỹỵ]")
+_TONE: Final = re.compile(r"[ou][^\x00-\x7f]")
+"""Where the tone may stand in either place; what it is to become: `_OLD`."""
 _OLD: Final = {
     new: old
     for news, olds in (
@@ -57,7 +65,7 @@ class _Cuts(dict[int, str]):
         category = unicodedata.category(character)
         if code in _VARIANTS or category == "Cf":
             cut = ""
-        elif category in _ONES or _ALONE.match(character):
+        elif category in _ONES or any(first <= code <= last for first, last in _ALONE):
             cut = f" {character} "
         else:
             cut = character if category[0] in _INSIDE else " "
@@ -68,28 +76,35 @@ class _Cuts(dict[int, str]):
 
 _cuts: Final = _Cuts()
 
-_LATIN: Final = [*map(chr, (*range(0x80, 0x300), *range(0x1E00, 0x1F00), *range(0x2010, 0x2027)))]
-_other = re.compile(
-    rf"[^\x00-\x7f{''.join(each for each in _LATIN if _cuts[ord(each)] in (each, ' '))}]"
-).search
-"""Whether there is a character that more than `_words` is needed for."""
-
 _words = re.compile(r"[^\W_]+").findall
 
 
 def written(text: str) -> list[str]:
     """The words of a text as they are written, but for case, composition (NFC) and the place of a
     Vietnamese tone (`hoà` is `hòa`). Linear in the length of the text."""
-    if text.isascii():
-        return _cut(text.lower())
-    return _cut(_TONE.sub(_as_old, nfc(nfc(text).lower())))
+    return list(chain.from_iterable(map(_written, text.split())))
 
 
 def folded(words: Sequence[str]) -> list[str]:
     """Words, as `written` gives them, without their diacritics: `đã` is `da`. There may be more of them
     afterwards (`½`). Linear in their length."""
-    text = fold(" ".join(words))
-    return text.split() if text.isascii() and text.replace(" ", "").isalnum() else _cut(text)
+    return list(chain.from_iterable(map(_folded, words)))
+
+
+def _learn_written(piece: str) -> tuple[str, ...]:
+    """The words of what stands between two blanks."""
+    if piece.isascii():
+        return tuple(_cut(piece.lower()))
+    return tuple(_cut(_TONE.sub(_as_old, nfc(nfc(piece).lower()))))
+
+
+def _learn_folded(word: str) -> tuple[str, ...]:
+    bare = fold(word)
+    return (bare,) if bare.isascii() and bare.isalnum() else tuple(_cut(bare))
+
+
+_written: Final = Memory(_learn_written).__getitem__
+_folded: Final = Memory(_learn_folded).__getitem__
 
 
 def entry(parts: Iterable[Sequence[str]], facets: Sequence[str] = ()) -> list[str]:
@@ -109,11 +124,10 @@ def entry(parts: Iterable[Sequence[str]], facets: Sequence[str] = ()) -> list[st
             plain = plain and taken.isascii()
             found[-1].append(written(taken))
     lines = [f" {BREAK} ".join(map(" ".join, texts)) for texts in found]
-    bare = (
-        lines if plain else [f" {BREAK} ".join(" ".join(folded(each)) for each in texts) for texts in found]
-    )
-    if bare != lines:
-        lines = [f"{line} {BREAK} {_marked(one)}" for line, one in zip(lines, bare, strict=True)]
+    if not plain:
+        bare = [f" {BREAK} ".join(" ".join(folded(each)) for each in texts) for texts in found]
+        if bare != lines:
+            lines = [f"{line} {BREAK} {_marked(one)}" for line, one in zip(lines, bare, strict=True)]
     lines[0] = " ".join([lines[0], *(FACET + facet for facet in facets)])
     return lines
 
@@ -129,10 +143,18 @@ def _whole(text: str, room: int) -> str:
 
 
 def _cut(text: str) -> list[str]:
-    words: list[str] = text.translate(_cuts).split() if _other(text) else _words(text)
+    plain = text.isascii() or not _others().search(text)
+    words: list[str] = _words(text) if plain else text.translate(_cuts).split()
     if len(max(words, key=len, default="")) > WORD:
         return [word[:WORD] for word in words]
     return words
+
+
+@functools.cache
+def _others() -> re.Pattern[str]:
+    """A character that more than `_words` is needed for; made when first asked for, which takes 4 ms."""
+    latin = map(chr, (*range(0x80, 0x300), *range(0x1E00, 0x1F00), *range(0x2010, 0x2027)))
+    return re.compile(rf"[^\x00-\x7f{''.join(each for each in latin if _cuts[ord(each)] in (each, ' '))}]")
 
 
 def _as_old(match: re.Match[str]) -> str:

@@ -13,6 +13,7 @@ from ingestbox.clock import iso
 from ingestbox.config import Settings
 from ingestbox.errors import IngestError
 from ingestbox.ops.health import IssuerState
+from ingestbox.pipeline.servers import ServerState
 from ingestbox.store import Store, alarms, lanes, tallies
 from ingestbox.store.alarms import Raised
 from ingestbox.store.engine import has_wal_reset_bug, sqlite3, version
@@ -31,11 +32,13 @@ SPARE_DESCRIPTORS = 64
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """What only a running box knows: its alarms and issuers, and whether its clock goes steadily."""
+    """What only a running box knows: its alarms and issuers, whether its clock goes steadily, and how the
+    servers of the analysis do."""
 
     raised: Sequence[Raised]
     issuers: Sequence[IssuerState]
     steady: bool
+    servers: Sequence[ServerState] = ()
 
 
 async def examine(store: Store, settings: Settings, running: Running | None = None) -> Report:
@@ -49,6 +52,7 @@ async def examine(store: Store, settings: Settings, running: Running | None = No
         await _clock(store, running),
         *await _alarms(store, running),
         *(_issuer(issuer) for issuer in (running.issuers if running else ())),
+        *(_server(server) for server in (running.servers if running else ())),
         await _integrity(store),
         await _tallies(store),
         *await _invariants(store),
@@ -171,6 +175,14 @@ async def _alarms(store: Store, running: Running | None) -> list[Finding]:
 def _issuer(issuer: IssuerState) -> Finding:
     remedy = "" if issuer.ok else _REMEDIES["issuer_down"]
     return Finding("issuers", issuer.ok, f"{issuer.name}: {issuer.detail or 'its keys can be had'}", remedy)
+
+
+def _server(server: ServerState) -> Finding:
+    told = f"{server.step}: its server has done {server.answered} texts, the box {server.left} in its place"
+    if server.failing is None:
+        return Finding("enrich", True, told)
+    remedy = f"Look at the server, and at [enrich.{server.step}]. Meanwhile the box does the step itself."
+    return Finding("enrich", False, f"{told}; it fails: {server.failing}", remedy)
 
 
 async def _tallies(store: Store) -> Finding:

@@ -9,8 +9,10 @@ from collections.abc import Callable, Container, Mapping
 
 from ingestbox.errors import IngestError
 from ingestbox.family import Family
+from ingestbox.ops.reindexing import Reindexing
 from ingestbox.store import Store, changes, tidy
 from ingestbox.store.noted import Noted
+from ingestbox.store.shelf import Shelf
 
 log = logging.getLogger(__name__)
 
@@ -31,9 +33,11 @@ class Housekeeping:
         ring: Callable[[int], None],
         noted: tuple[Noted, ...],
         idempotency_hours: int,
+        shelf: Shelf,
+        file_days: int,
     ) -> None:
         """`being_filled` holds the public ids of jobs that requests fill right now; `ring(job_id)` tells the
-        workers of a job."""
+        workers of a job. Uploaded files go `file_days` after their rows were loaded."""
         self._store = store
         self._families = families
         self._watch = watch
@@ -41,14 +45,19 @@ class Housekeeping:
         self._ring = ring
         self._noted = noted
         self._hours = idempotency_hours
+        self._shelf = shelf
+        self._file_days = file_days
         self._task: asyncio.Task[None] | None = None
+        self._reindexing = Reindexing(store, families)
 
     def start(self) -> None:
         """Begins, with a first round at once."""
         self._task = asyncio.create_task(self._run(), name="housekeeping")
+        self._reindexing.start()
 
     async def stop(self) -> None:
         """Ends, whatever is in hand: every step can run twice."""
+        await self._reindexing.stop()
         if self._task is not None:
             self._task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
@@ -77,5 +86,9 @@ class Housekeeping:
         await changes.go_on(self._store, self._families, self._ring)
         if self._watch.steady:
             await tidy.purge_idempotency(self._store, self._hours)
+            await tidy.retire_files(self._store, self._file_days)
+        swept = await tidy.sweep_files(self._store, self._shelf)
+        if swept:
+            log.info("Files that nothing needs were removed.", extra={"files": swept})
         for each in self._noted:
             await each.flush()

@@ -107,6 +107,24 @@ def _process(parts: Parts) -> Iterable[Metric]:
     yield counter(
         "child_restarts", "Processes for CPU work that ended unasked or were killed.", parts.pool.restarts
     )
+    servers = parts.pool.servers.states()
+    yield gauge(
+        "analysis_server_up",
+        "1 while a server of the analysis answers as it should.",
+        {(server.step,): float(server.failing is None) for server in servers},
+        "step",
+    )
+    yield counter(
+        "analysis_server_texts",
+        "Texts for a server of the analysis: those that it did, and those that the box did instead.",
+        {
+            (server.step, by): float(number)
+            for server in servers
+            for by, number in (("server", server.answered), ("box", server.left))
+        },
+        "step",
+        "by",
+    )
     yield counter("worker_restarts", "Threads of the bell that died.", parts.bell.worker_restarts)
     yield gauge("bell_depth", "Jobs that the bell holds; the ledger may have more.", parts.bell.depth)
 

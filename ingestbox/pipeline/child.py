@@ -20,12 +20,14 @@ import threading
 import traceback
 from collections.abc import Callable, Sequence
 from queue import SimpleQueue
-from typing import BinaryIO, NoReturn
+from typing import Any, BinaryIO, NoReturn
 
 import msgspec
 
 from ingestbox import logs
 from ingestbox.model import Chunk, Item, Outcome
+from ingestbox.pipeline.endpoints import Endpoint
+from ingestbox.pipeline.servers import Served
 
 HEADER = struct.Struct(">I")
 """A frame's length in bytes, without these four."""
@@ -41,22 +43,33 @@ _STACK_ENTRIES = -30
 
 _log = logging.getLogger("ingestbox.pipeline.child")  # not __name__, which is __main__ here
 
-Process = Callable[[Chunk], list[Outcome]]
+Process = Callable[..., list[Outcome]]
+"""Called with the chunk; and with `enrich.steps.Steps` when a server does any of them."""
+
+_FOR_SERVERS = 0.5
+"""The share of a chunk's time that may pass with asking servers; the rest is for doing it here."""
 
 
 class Call(msgspec.Struct, frozen=True, array_like=True):
-    """What the parent asks: run `function` (`module:function`) on `chunk` within `timeout` seconds."""
+    """What the parent asks: run `function` (`module:function`) on `chunk` within `timeout` seconds; or, when
+    there are `data`, on these, which gives data back. `endpoints` do their steps of the analysis."""
 
     function: str
     timeout: float
     chunk: Chunk
+    data: bytes | None = None
+    endpoints: tuple[Endpoint, ...] = ()
 
 
 class Answer(msgspec.Struct, frozen=True, array_like=True):
-    """One outcome per item, in order; or `refused`: why the function cannot be called at all."""
+    """One outcome per item, in order; or `refused`: why the function cannot be called at all. For data: what
+    it gave back, or `failed`: the type of what it raised. `served`: what servers did of the analysis."""
 
     outcomes: list[Outcome]
     refused: str | None = None
+    data: bytes = b""
+    failed: str | None = None
+    served: list[Served] = []
 
 
 class BadResult(Exception):  # noqa: N818 - its name is what people read in the record's message
@@ -68,6 +81,9 @@ class _Encoded(msgspec.Struct, frozen=True, array_like=True):
 
     outcomes: list[msgspec.Raw]
     refused: str | None = None
+    data: bytes = b""
+    failed: str | None = None
+    served: list[Served] = []
 
 
 _encoder = msgspec.msgpack.Encoder()
@@ -87,9 +103,32 @@ def answer(frame: bytes) -> bytes:
     # the kernel's timer needs nobody's help, so that even then no orphan outlives its chunk.
     signal.setitimer(signal.ITIMER_REAL, call.timeout + _GRACE_SECONDS)
     try:
-        return _encoder.encode(_Encoded(_outcomes(function, call.chunk)))
+        if call.data is not None:
+            return _encoder.encode(_given_back(function, call.function, call.data))
+        return _encoder.encode(_processed(function, call))
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
+
+
+def _processed(function: Process, call: Call) -> _Encoded:
+    if not call.endpoints:
+        return _Encoded(_outcomes(function, call.chunk))
+    from ingestbox.pipeline.remote import steps  # a client of HTTP, which most boxes have no use for
+
+    asked = steps(call.endpoints)
+    asked.allow(call.timeout * _FOR_SERVERS)
+    outcomes = _outcomes(functools.partial(function, steps=asked), call.chunk)
+    return _Encoded(outcomes, served=asked.served())
+
+
+def _given_back(function: Any, name: str, data: bytes) -> _Encoded:
+    try:
+        return _Encoded([], data=function(data))
+    except Exception as error:  # noqa: BLE001 - its place is logged; its text may quote what was sent
+        stack = "".join(traceback.format_tb(error.__traceback__, limit=_STACK_ENTRIES))
+        kind = type(error).__name__
+        _log.error("A function failed.", extra={"function": name, "error": kind, "stack": stack})
+        return _Encoded([], failed=kind)
 
 
 @functools.cache

@@ -1,7 +1,8 @@
 """The parent's side of the CPU children: who is free, who is late, who died, who is not needed any more.
 
 Children start when work asks for them and end when they have been idle for a while, so that an idle box is
-small. A chunk has one child to itself. `run` is the whole service; the protocol is in `child.py`.
+small. A chunk, and a question about data, has one child to itself. `run` and `ask` are the whole service; the
+protocol is in `child.py`.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ import msgspec
 from ingestbox.clock import Clock, SystemClock
 from ingestbox.model import Chunk, Outcome
 from ingestbox.pipeline.child import HEADER, Answer, Call
+from ingestbox.pipeline.endpoints import Endpoint
+from ingestbox.pipeline.servers import Servers
 
 _START_SECONDS = 30.0
 """A child that is not ready after this long did not start."""
@@ -30,6 +33,7 @@ _EXIT_SECONDS = 1.0
 _READ_BUFFER = 1 << 20
 """Bytes read ahead from a child's pipe."""
 _CLOCK = SystemClock()
+_NOTHING = Chunk("", [])
 
 T = TypeVar("T")
 
@@ -56,6 +60,10 @@ class PoolStopped(Exception):  # noqa: N818 - says what happened
 
 class FunctionRefused(Exception):  # noqa: N818 - says what happened
     """The named function cannot be loaded in a child: the program is at fault, not the chunk."""
+
+
+class FunctionFailed(Exception):  # noqa: N818 - says what happened
+    """A function that was asked about data raised an exception of this type; the child's log says where."""
 
 
 class _Child:
@@ -124,7 +132,8 @@ class Pool:
     """At most `size` children; each computes one chunk at a time.
 
     `preload` names modules that a child imports before it is ready. A child without work for `idle_seconds`
-    is ended. `log_level` and `log_format` are those of `logs.set_up`, for the children's own lines.
+    is ended. `log_level` and `log_format` are those of `logs.set_up`, for the children's own lines;
+    `endpoints` are the servers that do steps of the analysis.
     """
 
     def __init__(
@@ -136,9 +145,13 @@ class Pool:
         clock: Clock = _CLOCK,
         log_level: str = "INFO",
         log_format: str = "json",
+        endpoints: tuple[Endpoint, ...] = (),
     ) -> None:
         self.restarts = 0
         """Children that ended unasked or were killed for being late, since start."""
+        self.servers = Servers(endpoint.step for endpoint in endpoints)
+        """How the servers do that are asked for steps of the analysis."""
+        self._endpoints = endpoints
         self._command = _command(preload, log_level, log_format)
         self._idle_seconds = idle_seconds
         self._clock = clock
@@ -181,13 +194,33 @@ class Pool:
         ChildTimeout or ChildDied when the child was lost with the chunk, PoolStopped, or FunctionRefused.
         Cancelling it kills the child.
         """
+        answer = await self._call(Call(function, timeout, chunk, endpoints=self._endpoints))
+        self.servers.note(answer.served)
+        return answer.outcomes
+
+    async def ask(
+        self,
+        function: str,
+        data: bytes,
+        timeout: float,  # noqa: ASYNC109 - as in `run`
+    ) -> bytes:
+        """Asks `function` (`module:function`, from bytes to bytes) in a child about `data`.
+
+        Waits, and raises, as `run` does; and FunctionFailed when the function raised.
+        """
+        answer = await self._call(Call(function, timeout, _NOTHING, data=data))
+        if answer.failed is not None:
+            raise FunctionFailed(answer.failed)
+        return answer.data
+
+    async def _call(self, call: Call) -> Answer:
         async with self._free:
-            call = _encoder.encode(Call(function, timeout, chunk))
+            encoded = _encoder.encode(call)
             child = await self._take()
-            answer = await self._ask(child, call, timeout)
+            answer = await self._ask(child, encoded, call.timeout)
         if answer.refused is not None:
             raise FunctionRefused(answer.refused)
-        return answer.outcomes
+        return answer
 
     async def stop(self, deadline: float) -> None:
         """Takes no more chunks, lets running ones finish for `deadline` seconds, then kills.

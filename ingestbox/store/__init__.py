@@ -13,7 +13,7 @@ from ingestbox.clock import Clock
 from ingestbox.config import Limits
 from ingestbox.config import Store as StoreSettings
 from ingestbox.errors import IngestError, StartupError
-from ingestbox.store.engine import connect_reader, sqlite3
+from ingestbox.store.engine import connect_reader, is_too_old, sqlite3, version
 from ingestbox.store.identity import BoxIdentity
 from ingestbox.store.migrations import migrate
 from ingestbox.store.queries import Params, Queries
@@ -65,6 +65,11 @@ class Store:
         Everything opened is put on `stack`. `observe(units, seconds)` hears of each transaction.
         Raises StartupError.
         """
+        if is_too_old(version()):
+            raise StartupError(
+                f"SQLite {version()} is too old for the store, which needs 3.43. "
+                "Install pysqlite3 0.6.1 or later beside ingestbox, or use the released binary."
+            )
         path = folder / DATABASE
         queries = load_queries(families)
         writer = Writer(

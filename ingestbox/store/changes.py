@@ -19,7 +19,7 @@ from typing import Literal
 from ingestbox.errors import IngestError
 from ingestbox.family import Family
 from ingestbox.model import JobState, RecordState, checksum, index_of, records_of
-from ingestbox.store import ReadTx, Store, jobs
+from ingestbox.store import ReadTx, Store, files, jobs
 from ingestbox.store.audit import Act
 from ingestbox.store.review import ENDED, Blocked, resolve
 from ingestbox.store.writer import Tx
@@ -154,6 +154,11 @@ class ChangeSlice:
                 self._reopen(tx, chosen, actor)
         if whole and len(rows) < SLICE_ROWS and self.looked.beyond is None:
             tx.run("jobs.end_change", {"id": self.job_id})
+            if action == "discard":
+                unread = files.give_up(tx, self.job_id, CANCELLED, self.now_ms)
+                tx.run(
+                    "jobs.discard", {"id": self.job_id, "pending": unread, "issues": 0, "now": self.now_ms}
+                )
             if action == "redo":
                 tx.run("jobs.count_anew", {"id": self.job_id})
             return True

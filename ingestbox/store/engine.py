@@ -20,7 +20,7 @@ else:
 
 import sqlite3
 
-__all__ = ["connect_reader", "connect_writer", "has_wal_reset_bug", "sqlite3", "version"]
+__all__ = ["connect_reader", "connect_writer", "has_wal_reset_bug", "is_too_old", "sqlite3", "version"]
 
 BUSY_MS = 5_000
 """Only a backup tool of the operator's can hold the file; wait for it this long."""
@@ -29,6 +29,15 @@ WRITER_CACHE_KIB = 16_384
 READER_CACHE_KIB = 4_096
 CHECKPOINT_PAGES = 4_000
 """WAL size that starts a checkpoint: 16 MB, so that bulk intake does not sync the database every 4 MB."""
+
+
+LEAST = (3, 43, 0)
+"""The first SQLite whose full text can forget what it does not keep (`contentless_delete`)."""
+
+
+def is_too_old(text: str) -> bool:
+    """Whether this SQLite version cannot run the store."""
+    return tuple(int(part) for part in text.split(".")) < LEAST
 
 
 def version() -> str:

@@ -15,6 +15,7 @@ import msgspec
 from ingestbox.errors import IngestError
 from ingestbox.family import Batch, Intake
 from ingestbox.model import MAX_RECORDS_PER_JOB, JobState, RecordState, checksum, record_id, records_of
+from ingestbox.store.readers import ReadTx
 from ingestbox.store.writer import Tx, weight_of
 
 CHUNK_ROWS = 1_000
@@ -82,7 +83,8 @@ _PENDING, _SUPERSEDED, _ISSUE = (
 )
 
 
-def _weight(records: Sequence[Intake]) -> int:
+def weight_of_records(records: Sequence[Intake]) -> int:
+    """What inserting them weighs."""
     return len(records) + weight_of(sum([len(record.payload) for record in records]))
 
 
@@ -98,7 +100,15 @@ def _state(record: Intake) -> str:
 
 def _insert_job(tx: Tx, draft: Draft, batch: Batch, state: JobState) -> int:
     settled = sum(1 for record in batch.records if record.fault or record.superseded)
-    if len(batch.records) > MAX_RECORDS_PER_JOB:
+    issues = sum(1 for record in batch.records if record.fault)
+    return insert_job(tx, draft, batch, state, len(batch.records), settled, issues)
+
+
+def insert_job(
+    tx: Tx, draft: Draft, batch: Batch, state: JobState, total: int, processed: int = 0, issues: int = 0
+) -> int:
+    """Adds a job of `total` records, of which `processed` are not pending; returns its id."""
+    if total > MAX_RECORDS_PER_JOB:
         raise ValueError("a job holds 16,777,216 records at most")
     row = tx.one(
         "jobs.insert",
@@ -110,9 +120,9 @@ def _insert_job(tx: Tx, draft: Draft, batch: Batch, state: JobState) -> int:
             "source": batch.source,
             "name": batch.name,
             "state": state,
-            "total": len(batch.records),
-            "processed": settled,
-            "issues": sum(1 for record in batch.records if record.fault),
+            "total": total,
+            "processed": processed,
+            "issues": issues,
             "warnings": msgspec.json.encode(batch.warnings).decode(),
             "now": draft.now_ms,
         },
@@ -121,7 +131,8 @@ def _insert_job(tx: Tx, draft: Draft, batch: Batch, state: JobState) -> int:
     return int(row[0])
 
 
-def _insert_records(tx: Tx, job_id: int, first: int, records: Sequence[Intake], now_ms: int) -> None:
+def insert_records(tx: Tx, job_id: int, first: int, records: Sequence[Intake], now_ms: int) -> None:
+    """Adds records from index `first` on to a job, with the issues of those that have a fault."""
     base = record_id(job_id, first)
     tx.many(
         "records.insert",
@@ -147,7 +158,7 @@ def _insert_records(tx: Tx, job_id: int, first: int, records: Sequence[Intake], 
         )
 
 
-def _reserved(tx: Tx, key: Key | None) -> Accepted | Refused | None:
+def reserved(tx: Tx | ReadTx, key: Key | None) -> Accepted | Refused | None:
     """What an earlier request with this key decides for this one; None lets it through."""
     if key is None:
         return None
@@ -162,7 +173,8 @@ def _reserved(tx: Tx, key: Key | None) -> Accepted | Refused | None:
     return Accepted(0, zlib.decompress(body), replayed=True)
 
 
-def _reserve(tx: Tx, key: Key, job_id: int, now_ms: int, answer: bytes | None) -> None:
+def reserve(tx: Tx, key: Key, job_id: int, now_ms: int, answer: bytes | None) -> None:
+    """Keeps the key for this job, with its answer once there is one."""
     tx.run(
         "idempotency.insert",
         {
@@ -194,17 +206,17 @@ class AcceptBatch:
     @property
     def weight(self) -> int:
         """Its rows, and the job's."""
-        return _weight(self.batch.records) + 2
+        return weight_of_records(self.batch.records) + 2
 
     def apply(self, tx: Tx) -> Accepted | Refused:
         """Stores job, records, issues and answer."""
-        if (decided := _reserved(tx, self.key)) is not None:
+        if (decided := reserved(tx, self.key)) is not None:
             return decided
         job_id = _insert_job(tx, self.draft, self.batch, JobState.QUEUED)
-        _insert_records(tx, job_id, 0, self.batch.records, self.draft.now_ms)
+        insert_records(tx, job_id, 0, self.batch.records, self.draft.now_ms)
         body = self.answer(self.draft.public_id, job_id)
         if self.key is not None:
-            _reserve(tx, self.key, job_id, self.draft.now_ms, body)
+            reserve(tx, self.key, job_id, self.draft.now_ms, body)
         return Accepted(job_id, body)
 
 
@@ -219,11 +231,11 @@ class OpenJob:
 
     def apply(self, tx: Tx) -> Accepted | Refused:
         """Makes the job; the body comes with PublishJob."""
-        if (decided := _reserved(tx, self.key)) is not None:
+        if (decided := reserved(tx, self.key)) is not None:
             return decided
         job_id = _insert_job(tx, self.draft, self.batch, JobState.RECEIVING)
         if self.key is not None:
-            _reserve(tx, self.key, job_id, self.draft.now_ms, None)
+            reserve(tx, self.key, job_id, self.draft.now_ms, None)
         return Accepted(job_id, b"")
 
 
@@ -239,13 +251,13 @@ class AddRecords:
     @property
     def weight(self) -> int:
         """Its rows."""
-        return _weight(self.records)
+        return weight_of_records(self.records)
 
     def apply(self, tx: Tx) -> None:
         """Inserts them. Raises IngestError when the job was taken away meanwhile."""
         if tx.one("jobs.is_receiving", {"id": self.job_id}) is None:
             raise _taken_away()
-        _insert_records(tx, self.job_id, self.first, self.records, self.now_ms)
+        insert_records(tx, self.job_id, self.first, self.records, self.now_ms)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,8 @@
 """How much there is: jobs, records, objects and open issues, from tallies that triggers keep.
 
-They are exact in every transaction and cost no scan; the migration `0007_observation.sql` has the triggers.
+They are exact in every transaction and cost no scan; the migrations `0007_observation.sql` and
+`0008_tickets.sql` have the triggers. What tickets come to by day and by entity is read by their family, and
+compared here.
 """
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ from ingestbox.store.readers import ReadTx
 if TYPE_CHECKING:
     from ingestbox.store import Store
 
-_COUNTED = ("jobs", "objects", "issues")
+_COUNTED = ("jobs", "objects", "issues", "tickets", "totals", "entities")
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +71,7 @@ def read(tx: ReadTx, workspace: str | None) -> Tallies:
 async def differences(store: Store) -> list[str]:
     """What a true count finds wrong with the tallies, as short phrases; for the doctor.
 
-    It reads jobs, objects and issues whole: about half a second for a million of each. Raises
+    It reads jobs, objects, issues, tickets and entities whole: some seconds for a million of each. Raises
     sqlite3.DatabaseError.
     """
 

@@ -6,8 +6,10 @@ import logging
 from collections.abc import Container
 
 from ingestbox.clock import Clock
-from ingestbox.store import Store
+from ingestbox.store import Store, files
+from ingestbox.store.files import RETIRE_ROWS, RetireFiles
 from ingestbox.store.intake import DiscardIntake, PurgeKeys
+from ingestbox.store.shelf import Shelf
 
 log = logging.getLogger(__name__)
 
@@ -67,3 +69,19 @@ async def purge_idempotency(store: Store, hours: int) -> int:
     while gone := await store.write(PurgeKeys(before)):
         total += gone
     return total
+
+
+async def retire_files(store: Store, days: int) -> int:
+    """Gives up files whose rows were loaded `days` ago or earlier; returns how many. The sweep follows."""
+    now = store.clock.now_ms()
+    total = 0
+    while gone := await store.write(RetireFiles(now - days * 86_400_000, now)):
+        total += gone
+        if gone < RETIRE_ROWS:
+            break
+    return total
+
+
+async def sweep_files(store: Store, shelf: Shelf) -> int:
+    """Removes the stored files that no row has a use for, and no request is at; returns how many."""
+    return await shelf.sweep(lambda names: files.named(store, names))

@@ -28,6 +28,7 @@ from ingestbox.web.policy.ratelimit import Buckets, refused
 from ingestbox.web.replies import COMMON_HEADERS, Wire, below, wire, wire_error
 from ingestbox.web.routing import Table
 from ingestbox.web.streams import Send, Streamed
+from ingestbox.web.uploads import Uploads
 
 Scope = MutableMapping[str, Any]
 
@@ -294,8 +295,9 @@ def build_app(
     clock: Clock,
     policies: Policies | None = None,
     observe: Observe = lambda *_: None,
+    uploads: Uploads | None = None,
 ) -> Door:
-    """The application for these routes; `observe` hears of each answer.
+    """The application for these routes; `observe` hears of each answer, `uploads` takes files.
 
     Raises ValueError when a method of a path is bound twice, or a route names a body limit that is not a size
     in `[limits]` or a rate that is not in `[rates]`.
@@ -303,7 +305,15 @@ def build_app(
     policies = policies or Policies(Buckets(clock))
     budget = Budget(limits.bodies_mb * MIB)
     endpoints = [
-        Endpoint(route, guard=guard, box=box, limits=limits, budget=budget, rates=policies.rates)
+        Endpoint(
+            route,
+            guard=guard,
+            box=box,
+            limits=limits,
+            budget=budget,
+            rates=policies.rates,
+            uploads=uploads,
+        )
         for route in routes
     ]
     return Door(Table(endpoints), clock, policies, observe)

@@ -10,13 +10,14 @@ import msgspec
 
 from ingestbox.config import MIB, Limits, Rates
 from ingestbox.errors import IngestError
-from ingestbox.family import Box, Reply, Route
+from ingestbox.family import Box, Reply, Route, Upload
 from ingestbox.identity.guard import Guard
 from ingestbox.model import Caller
 from ingestbox.web.bodies import Body, check_content_type, content_encoding
 from ingestbox.web.budget import Budget
 from ingestbox.web.policy.origin import Origin
 from ingestbox.web.policy.ratelimit import Quota
+from ingestbox.web.uploads import Uploads
 
 ErrorBody = Callable[[IngestError, str], dict[str, object]]
 """The body of an error reply, from the error and the request id."""
@@ -58,6 +59,7 @@ class Request:
         "body",
         "box",
         "caller",
+        "file",
         "headers",
         "limits",
         "method",
@@ -87,6 +89,7 @@ class Request:
         request_id: str,
         body: bytes,
         wire_sha256: bytes,
+        file: Upload | None = None,
     ) -> None:
         """Raises IngestError `bad_parameter` when the query string cannot be read."""
         self.caller = caller
@@ -103,6 +106,7 @@ class Request:
         self.request_id = request_id
         self.body = body
         self.wire_sha256 = wire_sha256
+        self.file = file
 
 
 class Endpoint:
@@ -116,6 +120,7 @@ class Endpoint:
         "_limit",
         "_limits",
         "_stall",
+        "_uploads",
         "error_body",
         "method",
         "path",
@@ -132,9 +137,13 @@ class Endpoint:
         limits: Limits,
         budget: Budget,
         rates: Rates | None = None,
+        uploads: Uploads | None = None,
     ) -> None:
         """`budget` is the one of all endpoints. Raises ValueError when the route's `body_limit` is not a size
-        in `limits`, or its `rate` is not in `rates`."""
+        in `limits`, its `rate` is not in `rates`, or it takes a file and there is nowhere to put it."""
+        if bound.route.upload and (uploads is None or bound.route.body_limit is None):
+            raise ValueError(f"{bound.route.path} takes files")
+        self._uploads = uploads
         self._budget = budget
         self._bound = bound
         self._guard = guard
@@ -173,9 +182,14 @@ class Endpoint:
     ) -> Reply:
         """The handler's reply. Raises IngestError (from the body, the query or the handler)."""
         hold = self._budget.hold()
+        file: Upload | None = None
         try:
             content = b""
-            if self._limit is not None:
+            if self._bound.route.upload:
+                assert self._uploads is not None
+                assert self._limit is not None  # __init__ has looked
+                file = await self._uploads.receive(body, headers, self._limit, self._stall, hold)
+            elif self._limit is not None:
                 check_content_type(headers, self._bound.route.media_types)
                 content = await body.read(self._limit, content_encoding(headers), self._stall, hold)
             request = Request(
@@ -192,10 +206,13 @@ class Endpoint:
                 request_id=request_id,
                 body=content,
                 wire_sha256=body.wire_sha256,
+                file=file,
             )
             return await self._bound.route.handler(request)
         finally:
             hold.release()  # the handler keeps the body, and what it made of it, to its end
+            if file is not None and self._uploads is not None:
+                await self._uploads.end(file)
 
 
 def _quota(bound: BoundRoute, rates: Rates) -> Quota | None:

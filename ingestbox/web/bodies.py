@@ -58,13 +58,48 @@ class Body:
         IngestError: payload_too_large, overloaded, malformed_encoding, body_incomplete (no byte for `stall`
         seconds), client_disconnected.
         """
-        if self.length is not None and self.length > limit:
-            raise _too_large(limit)
-        if not self.finished:
-            await hold.take(self.length)
-        inflater = Inflater(encoding) if encoding else None
         first = b""
         whole: io.BytesIO | None = None  # gives its bytes away without a copy, as joining parts does not
+
+        def take(piece: bytes, total: int) -> None:
+            nonlocal first, whole
+            if total > hold.size:
+                hold.grow(total, limit)
+            if whole is not None:
+                whole.write(piece)
+            elif first:
+                whole = io.BytesIO()
+                whole.write(first)
+                whole.write(piece)
+                first = b""
+            else:
+                first = piece
+
+        self.check_length(limit)
+        if not self.finished:
+            await hold.take(self.length)
+        await self.pour(limit, encoding, stall, hold, take)
+        return first if whole is None else whole.getvalue()
+
+    def check_length(self, limit: int) -> None:
+        """Raises IngestError `payload_too_large` for a body that says that it is over `limit`."""
+        if self.length is not None and self.length > limit:
+            raise _too_large(limit)
+
+    async def pour(
+        self,
+        limit: int,
+        encoding: str | None,
+        stall: float,
+        hold: Hold,
+        take: Callable[[bytes, int], Awaitable[None] | None],
+    ) -> None:
+        """Gives the body to `take`, piece by piece as `read` has it, each with the bytes so far.
+
+        What `take` gives back, if anything, is waited for before more is read; the client is not to blame for
+        that time. Raises what `read` and `take` do.
+        """
+        inflater = Inflater(encoding) if encoding else None
         wire = total = steps = 0
         loop = asyncio.get_running_loop()
         hold.since = loop.time()
@@ -86,17 +121,10 @@ class Body:
                         total += len(piece)
                         if total > limit:
                             raise _too_large(limit)
-                        if total > hold.size:
-                            hold.grow(total, limit)
-                        if whole is not None:
-                            whole.write(piece)
-                        elif first:
-                            whole = io.BytesIO()
-                            whole.write(first)
-                            whole.write(piece)
-                            first = b""
-                        else:
-                            first = piece
+                        if (behind := take(piece, total)) is not None:
+                            if not hold.revoked:
+                                patience.reschedule(None)
+                            await behind
                         steps += 1
                         if inflater and steps % STEPS_BETWEEN_YIELDS == 0:
                             await asyncio.sleep(0)
@@ -114,7 +142,6 @@ class Body:
             hold.revoke = None
         if inflater:
             inflater.finish()
-        return first if whole is None else whole.getvalue()
 
     async def drain(self, seconds: float, idle: float, most: int) -> bool:
         """Takes the rest of the body off the connection and drops it; true when its end was reached.

@@ -4,29 +4,46 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 
 from ingestbox import ids
 from ingestbox.errors import Fault, IngestError
-from ingestbox.family import Ask, Batch, Intake, Reply
+from ingestbox.family import Ask, Batch, FileInfo, Intake, JobFile, Reply, Sheet, Upload
 from ingestbox.model import Caller, Job, JobState, index_of, records_of
-from ingestbox.store import Store, jobs, tidy
+from ingestbox.store import Store, files, jobs, tidy
 from ingestbox.store.backlog import Backlog
+from ingestbox.store.files import AcceptFile, NewFile
 from ingestbox.store.intake import (
     AcceptBatch,
     Accepted,
     AddRecords,
     Draft,
     Key,
+    Name,
     OpenJob,
     PublishJob,
     Refused,
+    reserved,
     slices,
 )
+from ingestbox.store.shelf import Shelf
 from ingestbox.web.idempotency import key_of
+
+BYTES_A_SECOND = 20 * 1_048_576
+"""About as much of a file is looked through, so that whoever has to wait for it knows for how long."""
+
+
+@dataclass(frozen=True, slots=True)
+class Files:
+    """What a box that takes files has: where they lie, and who looks through one for a family, in a child;
+    `look` raises what `family.Box.accept_file` does."""
+
+    shelf: Shelf
+    look: Callable[[str, Upload], Awaitable[Sheet]]
 
 
 class StoreBox:
@@ -38,14 +55,17 @@ class StoreBox:
         ring: Callable[[int], None],
         backlog: Backlog | None = None,
         received: Callable[[str, int], None] = lambda family, records: None,
+        files: Files | None = None,
     ) -> None:
         """`received(family, records)` hears of each batch that is on disk and was not before."""
         self._store = store
         self._received = received
+        self._files = files
         self._ring = ring
         self._backlog = backlog or Backlog(store, 0)
         self.being_filled: set[str] = set()
         """Public ids of the jobs that requests fill in chunks; the sweep leaves them alone."""
+        self._at_files: set[Name] = set()  # the keys of requests whose files are being looked through
 
     async def accept(self, ask: Ask, batch: Batch, answer: Callable[[str, int], object]) -> Reply:
         """Stores a batch durably, honouring Idempotency-Key; see `family.Box.accept`."""
@@ -67,13 +87,96 @@ class StoreBox:
                 filling = asyncio.ensure_future(self._accept_large(draft, batch, runs, key, encoded))
                 filling.add_done_callback(lambda done: done.cancelled() or done.exception())  # heard or not
                 outcome = await asyncio.shield(filling)
+        return self._reply(outcome, batch.family, len(batch.records))
+
+    def _reply(self, outcome: Accepted | Refused, family: str, records: int) -> Reply:
         if isinstance(outcome, Refused):
             raise IngestError(outcome.code, retry_after=1 if outcome.code == "request_in_progress" else None)
         if outcome.replayed:
             return Reply(outcome.body, headers=(("Idempotency-Replayed", "true"),))
         self._ring(outcome.job_id)
-        self._received(batch.family, len(batch.records))
+        self._received(family, records)
         return Reply(outcome.body)
+
+    async def accept_file(
+        self, ask: Ask, family: str, source: str, answer: Callable[[str, int, Sheet], object]
+    ) -> Reply:
+        """Stores the file of a request with its job, honouring Idempotency-Key; see
+        `family.Box.accept_file`."""
+        assert self._files is not None
+        assert ask.file is not None  # the route takes files, or there would be none to ask about
+        file = ask.file
+        key = key_of(ask, file.content)
+        if key is None:
+            return await self._take_file(self._files, ask.caller, file, family, source, None, answer)
+        if known := await self._store.read_with(lambda tx: reserved(tx, key)):
+            return self._reply(known, family, 0)
+        name = (key.scope, key.key)
+        if name in self._at_files:
+            seconds = 1 + file.size // BYTES_A_SECOND
+            raise IngestError("request_in_progress", retry_after=seconds)
+        self._at_files.add(name)
+        try:
+            return await self._take_file(self._files, ask.caller, file, family, source, key, answer)
+        finally:
+            self._at_files.discard(name)
+
+    async def _take_file(
+        self,
+        with_files: Files,
+        caller: Caller,
+        file: Upload,
+        family: str,
+        source: str,
+        key: Key | None,
+        answer: Callable[[str, int, Sheet], object],
+    ) -> Reply:
+        sheet = await with_files.look(family, file)
+        now = self._store.clock.now_ms()
+        draft = Draft(ids.time_uuid(now), caller.workspace, caller.subject, now)
+
+        def encoded(public_id: str, job_id: int) -> bytes:
+            return msgspec.json.encode(answer(public_id, job_id, sheet))
+
+        new = NewFile(
+            stored=file.stored,
+            rows_file=sheet.rows_file,
+            rows_size=sheet.rows_size,
+            blocks=sheet.blocks,
+            sha256=file.sha256,
+            form=sheet.form,
+            plan=sheet.how,
+            position=sheet.position,
+            about=msgspec.json.encode(sheet.info),
+            total=sheet.info.rows,
+        )
+        batch = Batch(family, source, file.name, (), sheet.notices)
+        await self._backlog.admit((key.scope, key.key) if key else None)
+        # Shielded: a request that goes away must not take a file from under its job.
+        unit = AcceptFile(draft, batch, new, key, encoded)
+        storing = asyncio.ensure_future(self._store_file(with_files.shelf, file, unit))
+        storing.add_done_callback(lambda done: done.cancelled() or done.exception())  # heard or not
+        return self._reply(await asyncio.shield(storing), family, new.total)
+
+    async def _store_file(self, shelf: Shelf, file: Upload, unit: AcceptFile) -> Accepted | Refused:
+        """The commit. From here on the file is in these hands, not in those of its request."""
+        file.kept = True
+        try:
+            with self._backlog.entering(unit.file.total):
+                outcome = await self._store.write(unit, intake=True)
+        except BaseException:
+            shelf.release(file.stored)  # a write that failed may be there after all: the sweep looks
+            raise
+        if isinstance(outcome, Refused) or outcome.replayed:
+            await shelf.remove(file.stored)
+        else:
+            shelf.release(file.stored)
+        return outcome
+
+    async def file(self, job: Job) -> JobFile | None:
+        """The file that a job came as, or None."""
+        facts = await self._store.read_with(lambda tx: files.facts_of(tx, job.id))
+        return None if facts is None else job_file(facts)
 
     async def _accept_large(
         self,
@@ -134,3 +237,13 @@ class StoreBox:
     async def read(self, query: str, params: Mapping[str, object]) -> list[tuple[Any, ...]]:
         """Rows of a family's own query."""
         return await self._store.read(query, params)
+
+    def now_ms(self) -> int:
+        """The store's clock."""
+        return self._store.clock.now_ms()
+
+
+def job_file(facts: files.FileFacts) -> JobFile:
+    """What is told of a job's file."""
+    info = msgspec.structs.asdict(msgspec.json.decode(facts.about, type=FileInfo))
+    return JobFile(**info, loaded=facts.loaded, kept=facts.kept, error=facts.error)

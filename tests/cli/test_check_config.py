@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from cryptography.x509.oid import NameOID
 
 from ingestbox.cli.preflight import is_loopback
-from ingestbox.config import LISTS, Settings, sections
+from ingestbox.config import GROUPS, LISTS, Settings, sections
 from tests.cli.support import Ran, ingestbox
 from tests.harness import BoxProcess
 
@@ -194,6 +194,8 @@ def test_a_key_that_a_start_would_refuse_is_an_error_in_the_same_words(tmp_path:
         ("alarms", '[alarms]\nwebhook_url = "https://x.example"\nwebhook_secret = "hunter2"\n'),
         ("lane a", '[[lanes]]\nname = "a"\nurl = "https://"\n'),
         ("lane a", '[[lanes]]\nname = "a"\nurl = "https://x.example"\ntoken = "hünter2"\n'),
+        ("entities step", '[enrich.entities]\nurl = "https:///x"\n'),
+        ("entities step", '[enrich.entities]\nurl = "https://x.example"\ntoken = "hünter2"\n'),
     ],
 )
 def test_what_a_part_of_the_box_would_refuse_is_an_error(tmp_path: Path, about: str, text: str) -> None:
@@ -232,6 +234,14 @@ def test_what_would_go_in_the_clear_is_warned_about(tmp_path: Path) -> None:
     ]
     for url in ("https://up.example/x", "http://127.0.0.1:9/x", "http://[::1]:9/x"):
         assert levels(check(tmp_path, quiet + lane.format(url), "--json"), "lane up") == ["ok"]
+    step = '[enrich.sentiment]\nurl = "{}"\n'
+    for url, level in (
+        ("http://x.example/", "warning"),
+        ("https://x.example/", "ok"),
+        ("http://[::1]/", "ok"),
+    ):
+        assert levels(check(tmp_path, quiet + step.format(url), "--json"), "sentiment step") == [level]
+    assert levels(check(tmp_path, quiet, "--json"), "sentiment step") == []
     assert levels(check(tmp_path, quiet, "--json"), "address") == ["ok"]
     open_to_all = f'[server]\nhost = "0.0.0.0"\nport = {free_port()}\n'
     assert levels(check(tmp_path, open_to_all, "--json"), "address") == ["ok", "warning"]
@@ -263,7 +273,8 @@ def test_what_this_machine_is_called(host: str, is_one: bool) -> None:
 
 def test_all_of_the_settings_have_a_place_in_the_output() -> None:
     """A new kind of thing among the settings has to be thought of in check-config, too."""
-    assert set(Settings.__struct_fields__) == {"data", *sections(), *LISTS}
+    flat = {name for name in sections() if "." not in name}
+    assert set(Settings.__struct_fields__) == {"data", *flat, *GROUPS, *LISTS}
 
 
 def test_into_a_pipe_go_no_colours(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from typing import get_type_hints
 import msgspec
 import pytest
 
-from ingestbox.config import LISTS, Settings, describe, load, sections
+from ingestbox.config import GROUPS, LISTS, Settings, describe, load, sections
 from ingestbox.config.template import EXAMPLES, template, toml
 from tests.cli.support import ingestbox
 
@@ -26,7 +26,8 @@ def loaded(folder: Path, text: str) -> Settings:
 def test_the_file_as_written_sets_nothing(tmp_path: Path) -> None:
     found = load(environ={}, file=written(tmp_path))
     assert found.settings == Settings()
-    assert {path[-1] for path in found.origins} <= set(sections())  # heads of sections alone
+    heads = {".".join(map(str, path)) for path in found.origins}
+    assert heads <= {*sections(), *GROUPS}  # heads of sections alone
 
 
 def written(folder: Path) -> Path:
@@ -53,7 +54,7 @@ def test_it_has_every_setting_with_its_sentence() -> None:
     for name, kind in every.items():
         hints = get_type_hints(kind, include_extras=True)
         for field in msgspec.structs.fields(kind):
-            if name or field.name not in {**sections(), **LISTS}:
+            if name or field.name not in {**sections(), **GROUPS, **LISTS}:
                 assert f"#{field.name} = " in text, f"[{name}] {field.name}"
                 assert " ".join(describe(hints[field.name]).split()) in text, f"[{name}] {field.name}"
     assert max(map(len, template().splitlines())) <= 100

@@ -101,10 +101,10 @@ def test_bad_lines_and_bad_records_are_named_and_the_rest_is_taken(box: BoxProce
 
 def test_a_file_that_is_not_json_is_named_with_what_was_taken_before(box: BoxProcess, tmp_path: Path) -> None:
     (tmp_path / "good.json").write_text(json.dumps(ticket(1, id="before")))
-    (tmp_path / "bad.csv").write_text("id,summary\n1,x\n")
-    ran = ingestbox("send", "good.json", "bad.csv", "--data", box.data, cwd=tmp_path)
+    (tmp_path / "bad.log").write_text("id,summary\n1,x\n")
+    ran = ingestbox("send", "good.json", "bad.log", "--data", box.data, cwd=tmp_path)
     assert (ran.code, ran.out) == (1, "")
-    assert "bad.csv cannot be sent: it is neither JSON nor NDJSON." in ran.err
+    assert "bad.log cannot be sent: it is neither JSON nor NDJSON." in ran.err
     assert "Traceback" not in ran.err
 
 

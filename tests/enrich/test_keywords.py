@@ -49,6 +49,9 @@ from ingestbox.enrich.keywords import MOST_CHARACTERS, READ, keywords
             {"https"},
         ),
         ("My TV and the PC", "en", {"TV", "PC"}, {"My"}),
+        ("đã mua robot Xiaomi hôm qua", "vi", {"robot", "Xiaomi"}, {"robot Xiaomi"}),
+        ("@airline your flight attendant is the best, a@b.example", "en", {"flight attendant"}, {"airline"}),
+        ("Giao hàng chậm, xem\nhttps://a.example nhé", "vi", {"Giao hàng chậm"}, {"https"}),
     ],
 )
 def test_keywords(text: str, language: Any, expected: set[str], unexpected: set[str]) -> None:

@@ -110,3 +110,14 @@ def test_syllables() -> None:
     assert all(is_syllable(word) and is_plain_syllable(fold(word)) for word in good.split())
     bad = "très même été größe niño ção kă cê ngế stốt fă jà đượcc bl ngi gha qa ă"
     assert not any(is_syllable(word) for word in bad.split())
+
+
+def test_the_capital_of_the_first_word_says_nothing() -> None:
+    assert language("Great") == language("great") == language("“Great!”")
+    assert language("Hay, rất hay") == language("hay, rất hay")
+    assert language("the Great").confidence < language("the great").confidence
+
+
+def test_words_that_can_all_be_syllables_are_likelier_vietnamese() -> None:
+    assert language("ban on hang").code == "vi"
+    assert language("ban on hangs").code == "en"

@@ -112,7 +112,7 @@ def ticket_line(
         {"id": object_id, "summary": f"ticket {seq}"} if record is None else record
     )
     raw_result = msgspec.json.encode(
-        {"sentiment": "neutral", "score": version, "trend": "stable", "fields": []}
+        {"sentiment": "neutral", "score": int(version) / 1_000, "trend": "stable", "fields": []}
         if result is None
         else result
     )

@@ -17,7 +17,7 @@ import pytest
 
 from ingestbox import families
 from ingestbox.errors import IngestError
-from ingestbox.families.feedback.shapes import ticket_body
+from ingestbox.families.feedback.read.ticket import ticket_body
 from ingestbox.family import Family, Reply
 from ingestbox.model import Caller, Role, delivery_digest
 from ingestbox.store import Store
@@ -81,11 +81,10 @@ class Central:
         return found
 
     async def tickets(self) -> dict[str, int]:
-        """What stands in the family's table: each ticket's version (which is its score, see `put`)."""
-        rows = await self.store.read(
-            "feedback.tickets", {"workspace": "default", "origin": "", "ticket_id": "", "limit": 10_000}
-        )
-        return {row[0]: int(row[4]) for row in rows}
+        """What stands in the table: each ticket's version (its score times a thousand, see `put`)."""
+        everything = {"from_ms": -(10**18), "before_ms": 10**18, "before_id": 0, "limit": 10_000}
+        rows = await self.store.read("feedback.tickets", {"workspace": "default", **everything})
+        return {row[0]: round(1_000 * row[4]) for row in rows}
 
 
 def answer(reply: Reply) -> dict[str, Any]:

@@ -222,7 +222,7 @@ def test_roles(box: BoxProcess, roles: tuple[Role, ...], write: int, read: int) 
         assert caller.get("/api/jobs").status_code == 200  # any authenticated caller
 
 
-def test_tickets_are_paged_by_key(box: BoxProcess) -> None:
+def test_tickets_are_paged_newest_first(box: BoxProcess) -> None:
     with box.client(Role.ANALYST, workspace="paged") as caller:
         records = [{"id": f"P{number:03}", "summary": "x"} for number in range(25)]
         wait_job(caller, post_tickets(caller, records)["job_id"])
@@ -235,7 +235,7 @@ def test_tickets_are_paged_by_key(box: BoxProcess) -> None:
             if page["next_cursor"] is None:
                 break
             cursor = {"cursor": page["next_cursor"]}
-        assert seen == [record["id"] for record in records]
+        assert seen == [record["id"] for record in reversed(records)]
         assert caller.get("/api/tickets", params={"cursor": "nonsense"}).status_code == 400
         assert caller.get("/api/tickets", params={"cursor": "WyIiLDFd"}).status_code == 400
 

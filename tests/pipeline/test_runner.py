@@ -19,6 +19,8 @@ from ingestbox.pipeline.pool import Pool
 from ingestbox.pipeline.retry import DEATHS_ALONE
 from ingestbox.pipeline.runner import Runner
 from ingestbox.store import DATABASE, Store, jobs
+from ingestbox.store.audit import Act
+from ingestbox.store.changes import CancelJob
 from ingestbox.store.engine import connect_writer
 from ingestbox.store.intake import AcceptBatch, Accepted, Draft
 from ingestbox.store.work import ClaimJob
@@ -34,13 +36,15 @@ def _helpers_for_children(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @asynccontextmanager
-async def runner_of(store: Store, **settings: float) -> AsyncIterator[Runner]:
+async def runner_of(
+    store: Store, *, children: int = 1, ahead: int = 1, **settings: float
+) -> AsyncIterator[Runner]:
     family = msgspec.structs.replace(families.load()["feedback"], process="ticket_functions:tickets")
     work = msgspec.convert({"chunk_records": 2, **settings}, Work)
-    pool = Pool(1)
+    pool = Pool(children)
     await pool.start()
     try:
-        yield Runner(store, pool, {"feedback": family}, work, settled=lambda _: None)
+        yield Runner(store, pool, {"feedback": family}, work, settled=lambda _: None, ahead=ahead)
     finally:
         await pool.stop(0)
 
@@ -70,21 +74,22 @@ async def until(condition: Callable[[], object]) -> None:
             await asyncio.sleep(0.01)
 
 
+@pytest.mark.parametrize(("children", "ahead"), [(1, 1), (2, 3)])
 @pytest.mark.parametrize("poison", [[0], [4], [2], [0, 1], [1, 2], [0, 4], [3, 4]])
 def test_records_that_end_their_child_are_set_aside_and_the_others_done(
-    tmp_path: Path, poison: list[int]
+    tmp_path: Path, poison: list[int], children: int, ahead: int
 ) -> None:
     async def body(store: Store) -> None:
         tickets: list[dict[str, object]] = [{} for _ in range(5)]
         for number in poison:
             tickets[number] = {"deaths": ALWAYS, "count": str(tmp_path / f"count{number}")}
         job_id = await accept(store, tickets)
-        async with runner_of(store) as runner:
+        async with runner_of(store, children=children, ahead=ahead) as runner:
             await runner.work(job_id)
         job, issues = await the_job(store)
         assert issues == [(number, "processing_failed") for number in poison]
         assert (job.state, job.processed, job.issues) == (JobState.COMPLETED, 5, len(poison))
-        assert job.tallies == {"sentiment_records": 5 - len(poison)}
+        assert job.tallies["sentiment_records"] == 5 - len(poison)
 
     with_store(tmp_path, body)
 
@@ -161,10 +166,9 @@ def test_a_record_that_changed_on_disk_is_an_issue_or_as_it_was(tmp_path: Path, 
         job, issues = await the_job(store)
         assert (job.state, job.processed) == (JobState.COMPLETED, 3)
         assert issues == ([] if damage.startswith("payload = CAST(payload") else [(1, "damaged")])
-        found = await store.read(
-            "feedback.tickets", {"workspace": "default", "origin": "", "ticket_id": "", "limit": 10}
-        )
-        assert [row[0] for row in found] == (["T-0", "T-2"] if issues else ["T-0", "T-1", "T-2"])
+        everything = {"from_ms": 0, "before_ms": 10**18, "before_id": 0, "limit": 10}
+        found = await store.read("feedback.tickets", {"workspace": "default", **everything})
+        assert sorted(row[0] for row in found) == (["T-0", "T-2"] if issues else ["T-0", "T-1", "T-2"])
 
     with_store(tmp_path, after)
 
@@ -184,6 +188,44 @@ def test_a_chunk_that_takes_longer_than_the_lease_keeps_its_job(tmp_path: Path) 
             await working
         job, _ = await the_job(store)
         assert (job.state, job.attempt) == (JobState.COMPLETED, 1)
+
+    with_store(tmp_path, body)
+
+
+def test_chunks_of_one_job_are_processed_at_once_and_settled_in_order(tmp_path: Path) -> None:
+    async def body(store: Store) -> None:
+        first, second = tmp_path / "first", tmp_path / "second"
+        first.touch()
+        second.touch()
+        job_id = await accept(store, [{"hold": str(first)}, {}, {"hold": str(second)}, {}, {}])
+        async with runner_of(store, children=2, ahead=3) as runner:
+            working = asyncio.create_task(runner.work(job_id))
+            await until(lambda: (tmp_path / "first.begun").exists() and (tmp_path / "second.begun").exists())
+            second.unlink()
+            assert (await the_job(store))[0].processed == 0
+            first.unlink()
+            await working
+        job, issues = await the_job(store)
+        assert (job.state, job.processed, issues) == (JobState.COMPLETED, 5, [])
+
+    with_store(tmp_path, body)
+
+
+def test_a_job_that_is_lost_leaves_nothing_running(tmp_path: Path) -> None:
+    async def body(store: Store) -> None:
+        holds = [tmp_path / str(number) for number in range(3)]
+        for hold in holds:
+            hold.touch()
+        job_id = await accept(store, [{"hold": str(hold)} for hold in holds])
+        async with runner_of(store, children=3, ahead=4, chunk_records=1) as runner:
+            working = asyncio.create_task(runner.work(job_id))
+            await until(lambda: all(hold.with_suffix(".begun").exists() for hold in holds))
+            await store.write(CancelJob(job_id, "j", Act("tester", "default", "test", 1)))
+            holds[0].unlink()
+            async with asyncio.timeout(30):
+                await working  # though the others would compute for ever
+        job, _ = await the_job(store)
+        assert (job.state, job.tallies) == (JobState.CANCELLED, {})
 
     with_store(tmp_path, body)
 

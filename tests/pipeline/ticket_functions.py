@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 
-from ingestbox.families.feedback.process import process_record
+from ingestbox.families.feedback.process import process
 from ingestbox.model import Chunk, Item, Outcome
 
 
@@ -28,7 +28,7 @@ def tickets(chunk: Chunk) -> list[Outcome]:
             hold.with_suffix(".begun").touch()
             while hold.exists():
                 pass
-    return [_scored(process_record(item), item) for item in chunk.items]
+    return [_scored(outcome, item) for outcome, item in zip(process(chunk), chunk.items, strict=True)]
 
 
 def _scored(outcome: Outcome, item: Item) -> Outcome:

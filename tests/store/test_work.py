@@ -73,6 +73,9 @@ def settling(store: Store, job: Job, owner: str, keys: Sequence[str], first: int
         "score": 0.0,
         "trend": "stable",
         "language": None,
+        "entities": "{}",
+        "title": "",
+        "body": "",
     }
     return SettleChunk(
         job=job,

@@ -13,6 +13,7 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
+from ingestbox.enrich.steps import BUILTIN
 from ingestbox.errors import CATALOGUE
 from ingestbox.model import JobState, Role
 from tests.harness import BoxProcess, post_tickets, running, ticket, until, wait_job
@@ -30,6 +31,8 @@ backoff_seconds = 0.05
 REQUIRED = frozenset(
     {
         "alarm_raised",
+        "analysis_server_texts",
+        "analysis_server_up",
         "build_info",
         "child_restarts",
         "children",
@@ -82,6 +85,8 @@ LABELS: dict[str, Callable[[str], bool]] = {
     ),
     "lane": lambda value: value == "up",
     "reason": lambda value: value in ("refused", "evicted", "timed_out"),
+    "step": lambda value: value in BUILTIN,
+    "by": lambda value: value in ("server", "box"),
     "alarm": lambda value: re.fullmatch("[a-z_]+(:[a-z0-9_-]+)?", value) is not None,
     "version": lambda value: True,
     "le": lambda value: True,

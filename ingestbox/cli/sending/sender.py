@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import gzip
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from typing import Any, NoReturn
 
 import click
@@ -14,6 +14,8 @@ import msgspec
 
 from ingestbox.cli.reach import complaint, reason
 from ingestbox.cli.sending.batches import Batch
+from ingestbox.cli.sending.files import ANSWER_SECONDS, Form, Rows, UploadTaken, assumed
+from ingestbox.cli.sending.files import PATH as UPLOAD
 from ingestbox.cli.sending.progress import Progress
 from ingestbox.cli.sending.tally import Refused, Tally
 
@@ -40,6 +42,8 @@ NEXT = {
     404: " The address of a box is its root, such as http://host:8000.",
 }
 """What to do about a refusal that is not about the records."""
+
+TOO_LARGE = " Split the file, or raise limits.feedback_csv_mb where the box is."
 
 Sleep = Callable[[float], Awaitable[None]]
 
@@ -100,7 +104,7 @@ class Sender:
         self._partial = partial
         self._compress = compress
         self._sleep = sleep
-        self._places: dict[str, tuple[str, ...]] = {}
+        self._places: dict[str, Sequence[str]] = {}
         self._waiting_since: float | None = None
 
     async def send(self, batches: AsyncIterator[Batch]) -> None:
@@ -136,6 +140,43 @@ class Sender:
             self._progress.waiting(done, len(jobs))
             self._note_end(job_id, await self._ended(job_id))
         self._progress.waiting(len(jobs), len(jobs))
+
+    async def send_file(self, form: Form) -> None:
+        """Uploads one file of rows. What the box refuses of it goes to the tally. Raises ClickException."""
+        seen = 0
+
+        def sent(size: int) -> None:
+            nonlocal seen
+            seen += size
+            self._progress.sent(size, 0)
+
+        def body() -> AsyncIterator[bytes]:
+            nonlocal seen
+            self._progress.sent(-seen, 0)  # another try begins anew
+            seen = 0
+            return form.body(sent)
+
+        response = await self._persist(
+            "POST", UPLOAD, content=body, headers=form.headers, query=form.query, seconds=ANSWER_SECONDS
+        )
+        if response.status_code in (*REFUSED, 415):
+            hint = TOO_LARGE if response.status_code == 413 else ""
+            self._tally.refused_files.append(Refused(str(form.path), complaint(response) + hint))
+            return
+        if response.status_code != 200:
+            raise click.ClickException(f"{self._about(response)}{NEXT.get(response.status_code, '')}")
+        try:
+            taken = msgspec.json.decode(response.content, type=UploadTaken)
+        except msgspec.DecodeError:
+            _not_a_box(response)
+        self._progress.note(assumed(taken))
+        self._progress.sent(0, taken.file_info.rows)
+        self._tally.jobs.append(taken.job_id)
+        self._tally.files.append(msgspec.to_builtins(taken))
+        self._places[taken.job_id] = Rows(str(form.path), taken.file_info.rows)
+        self._tally.repeated += response.headers.get("Idempotency-Replayed") == "true"
+        self._tally.taken += taken.file_info.rows
+        self._tally.bytes += form.size
 
     async def _deliver(self, batch: Batch) -> None:
         headers = {"Content-Type": "application/json", "Idempotency-Key": batch.idempotency_key}
@@ -188,11 +229,15 @@ class Sender:
         method: str,
         path: str,
         *,
-        content: bytes | None = None,
+        content: bytes | Callable[[], AsyncIterator[bytes]] | None = None,
         headers: Mapping[str, str] | None = None,
         query: Mapping[str, str] | None = None,
+        seconds: float | None = None,
     ) -> httpx2.Response:
-        """The first answer that is final. Raises ClickException when there is none within `patience`."""
+        """The first answer that is final; `seconds` is how long each is waited for, unless the client says.
+
+        Raises ClickException when there is none within `patience`.
+        """
         loop = asyncio.get_running_loop()
         deadline = loop.time() + self._patience
         pause = FIRST_PAUSE
@@ -200,7 +245,12 @@ class Sender:
             asked = None
             try:
                 response = await self._client.request(
-                    method, path, content=content, headers=headers, params=query
+                    method,
+                    path,
+                    content=content() if callable(content) else content,
+                    headers=headers,
+                    params=query,
+                    timeout=self._client.timeout if seconds is None else seconds,
                 )
             except httpx2.TransportError as error:
                 why = f"The box at {self._client.base_url} does not answer: {reason(error)}."

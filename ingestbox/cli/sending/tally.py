@@ -18,7 +18,8 @@ class Refused:
 
 @dataclass(slots=True)
 class Tally:
-    """Counts so far. `repeated` are jobs that an earlier call had made already."""
+    """Counts so far. `repeated` are jobs that an earlier call had made already; `files` says of each file of
+    rows what the box assumes of it."""
 
     taken: int = 0
     bytes: int = 0
@@ -27,12 +28,14 @@ class Tally:
     refused: list[Refused] = field(default_factory=list)
     completed: int = 0
     failed: list[str] = field(default_factory=list)
+    files: list[dict[str, object]] = field(default_factory=list)
+    refused_files: list[Refused] = field(default_factory=list)
     issues: list[Refused] = field(default_factory=list)
 
     @property
     def ok(self) -> bool:
         """Whether every record was taken and nothing failed afterwards."""
-        return not (self.refused or self.failed or self.issues)
+        return not (self.refused or self.refused_files or self.failed or self.issues)
 
     def report(self, seconds: float, url: str, waited: bool) -> dict[str, object]:
         """The summary as `--json` prints it; `processed` is null unless it was waited for."""
@@ -49,11 +52,14 @@ class Tally:
             "completed_jobs": self.completed if waited else None,
             "failed_jobs": self.failed if waited else None,
             "issues": [{"place": each.place, "message": each.message} for each in self.issues],
+            "files": self.files,
+            "refused_files": [{"place": each.place, "message": each.message} for each in self.refused_files],
         }
 
     def lines(self, seconds: float, waited: bool) -> list[str]:
         """The summary for people: what went wrong first, one line of counts last."""
         said = [f"Failed job: {job}" for job in self.failed]
+        said += _first("Refused file", self.refused_files)
         said += _first("Refused", self.refused) + _first("Not processed", self.issues)
         counts = [
             f"{_count(self.taken, 'record')} in {_count(len(self.jobs), 'job')}",
@@ -64,6 +70,8 @@ class Tally:
             counts.append(f"{_count(self.repeated, 'job')} from an earlier call")
         if self.refused:
             counts.append(f"{_count(len(self.refused), 'record')} refused")
+        if self.refused_files:
+            counts.append(f"{_count(len(self.refused_files), 'file')} refused")
         if waited:
             counts.append(f"{_count(self.completed, 'job')} completed")
         if self.failed:

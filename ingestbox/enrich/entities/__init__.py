@@ -7,20 +7,24 @@ at a bounded number of characters or words from there.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from typing import Final
 
 from ingestbox.enrich.entities import amounts, contacts, gazetteer, moments
 from ingestbox.enrich.entities.found import Found, settle
 from ingestbox.enrich.entities.names import names
+from ingestbox.enrich.entities.numerals import counts
 from ingestbox.enrich.entities.scan import Scan
 from ingestbox.enrich.facts import Entity, LanguageCode
 
-RULES: Final = "entities/1"
+RULES: Final = "entities/2"
 """Version of the rules and lists, for lineage: it changes whenever an answer can."""
 
 MOST_CHARS: Final = 100_000
 """Characters of a text that are searched; what is named after that many is not found."""
 
+_COUNTED: Final = frozenset({"a", "an", "few", "several", "couple", "một"})
+"""Frequent words that begin nothing but what is counted."""
 _BEGINS: Final = gazetteer.FIGURE | gazetteer.OPENING | gazetteer.PATTERN
 
 __all__ = ["MOST_CHARS", "RULES", "entities"]
@@ -53,8 +57,7 @@ def _take(scan: Scan, found: list[Found]) -> None:
     """Marks the words of what the patterns found; both are in order of place."""
     i = 0
     for each in found:
-        while scan.ends[i] <= each.start:
-            i += 1
+        i = bisect_right(scan.ends, each.start, i)
         while i < scan.n and scan.starts[i] < each.end:
             scan.taken[i] = 1
             i += 1
@@ -64,12 +67,16 @@ def _patterns(scan: Scan, language: LanguageCode) -> list[Found]:
     found: list[Found] = []
     if "@" in scan.text:
         found.extend(contacts.emails(scan))
-    if "." in scan.text or "://" in scan.text:
+    dots = scan.text.count(".")
+    if (dots and dots > scan.text.count(". ") + (scan.text[-1] == ".")) or "://" in scan.text:
         found.extend(contacts.urls(scan))
     flags, words = scan.flags, scan.words
     done = 0
-    for i in [i for i, bits in enumerate(flags) if bits & _BEGINS]:
-        word, bits = words[i], flags[i]
+    for i in scan.marked:
+        bits = flags[i]
+        if not bits & _BEGINS:
+            continue
+        word = words[i]
         first = word[0]
         if bits & gazetteer.FIGURE:
             start = scan.starts[i]
@@ -89,7 +96,11 @@ def _patterns(scan: Scan, language: LanguageCode) -> list[Found]:
                 continue
             if i and not scan.gap(i) and words[i - 1].isalnum() and first not in amounts.SIGNS:
                 continue
-            one = amounts.signed(scan, i) or moments.words(scan, i, language) or amounts.spelled(scan, i)
+            low = scan.lows[i]
+            if low in _COUNTED and scan.lower(i + 1) != "$" and not counts(scan, i):
+                continue
+            one = amounts.signed(scan, i) if low in amounts.MONEYED else None
+            one = one or moments.words(scan, i, language) or amounts.spelled(scan, i)
         if one is not None:
             if (
                 found

@@ -6,24 +6,21 @@ import re
 from typing import Final
 
 from ingestbox.enrich.entities.found import Found
-from ingestbox.enrich.entities.gazetteer import PATTERN, mark
+from ingestbox.enrich.entities.gazetteer import COUNT, PATTERN, mark, word_set
+from ingestbox.enrich.entities.numerals import (
+    END,
+    ENGLISH_NUMBER,
+    NUMBER,
+    RANGE,
+    VIETNAMESE_NUMBER,
+    VIETNAMESE_ONES,
+    O,
+    S,
+    counts,
+)
 from ingestbox.enrich.entities.pattern import Pattern
 from ingestbox.enrich.entities.scan import Scan
 from ingestbox.enrich.facts import LanguageCode
-
-NUMBER: Final = (
-    r"(?:[0-9]{1,3}(?:[.,][0-9]{3}){1,4}(?:[.,][0-9]{1,2})?(?![0-9])|[0-9]{1,12}(?:[.,][0-9]{1,4})?(?![0-9]))"
-)
-_O = r"[ \t]{0,2}"
-_S = r"[ \t]{1,3}"
-
-ENGLISH_ONES: Final = (
-    "one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|thirteen|fourteen|fifteen|sixteen|seventeen|eighteen"
-    "|nineteen|twenty|thirty|forty|fifty|sixty|seventy|eighty|ninety|hundred|thousand|million|billion|dozen|zero|half"
-)
-ENGLISH_NUMBER: Final = rf"(?:{ENGLISH_ONES})(?:(?:-|{_S}(?:and{_S})?)(?:a{_S})?(?:{ENGLISH_ONES})){{0,6}}"
-VIETNAMESE_ONES: Final = "một|hai|ba|bốn|năm|sáu|bảy|bẩy|tám|chín|mười|mươi|mốt|tư|lăm|nhăm|trăm|nghìn|ngàn|triệu|tỷ|tỉ|rưỡi|vài|mấy|chục|linh|lẻ"  # noqa: E501
-VIETNAMESE_NUMBER: Final = rf"(?:{VIETNAMESE_ONES})(?:{_S}(?:{VIETNAMESE_ONES})){{0,8}}"
 
 _SIGN: Final = r"(?:us\$|a\$|c\$|ca\$|au\$|s\$|hk\$|nz\$|r\$|[$€£¥₫₹฿₩])"
 _CODE: Final = r"(?:usd|vnd|vnđ|eur|gbp|jpy|aud|cad|sgd|chf|cny|rmb|thb|krw|inr|nzd|hkd|myr|rm|php|idr|sek|nok|dkk|pln|czk|huf|brl|mxn|aed|zar|rs\.?)"  # noqa: E501
@@ -33,8 +30,7 @@ _UNIT: Final = (
     r"|baht|thb|rupees?|inr|francs?|chf|pesos?|ringgit|dirhams?|rubles?|aud|cad|sgd|hkd|nzd|(?:us|singapore|australian|canadian|hong[ ]kong)[ ]dollars?"  # noqa: E501
     r"|đô(?:[ ]?la)?(?:[ ](?:mỹ|úc|sing))?|do[ ]?la|(?:nhân[ ]dân[ ])?tệ|bảng(?:[ ]anh)?|yên|grand|sek|pln|czk)"  # noqa: E501
 )
-_END: Final = r"(?![^\W_])"
-_TO: Final = rf"(?:{_O}[-–~]{_O}|{_S}(?:to|đến|tới|and){_S})"
+_TO: Final = rf"(?:{O}[-–~]{O}|{S}(?:to|đến|tới|and){S})"
 
 
 def _compiled(source: str) -> Pattern:
@@ -42,194 +38,73 @@ def _compiled(source: str) -> Pattern:
 
 
 _WITH_UNIT: Final = _compiled(
-    rf"""{NUMBER}(?:{_O}{_TIMES}{_END})?(?:{_TO}{NUMBER})?{_O}
-    (?:(?:{_TIMES}{_O})?{_UNIT}{_END}|(?:{_TIMES}{_O})?[€£₫$¥₩฿](?![0-9])|d(?![^\W_]))"""
+    rf"""{NUMBER}(?:{O}{_TIMES}{END})?(?:{_TO}{NUMBER})?{O}
+    (?:(?:{_TIMES}{O})?{_UNIT}{END}|(?:{_TIMES}{O})?[€£₫$¥₩฿](?![0-9])|d(?![^\W_]))"""
 )
 _VIETNAMESE: Final = _compiled(
-    rf"""{NUMBER}(?:{_TO}{NUMBER})?{_O}
-    (?:(?:triệu|trieu|tr|tỷ|tỉ|ty|củ){_O}(?:rưỡi|ruoi|[0-9]{{1,3}}(?:k|{_O}(?:nghìn|ngàn))?(?![0-9]|[.,][0-9]){_END})
-    |(?:k|nghìn|nghin|ngàn|ngan|triệu|trieu|tr|tỷ|tỉ|củ){_END})
-    (?:{_O}(?:vnđ|vnd|đồng|đ|dong){_END})?
-    (?:{_O}[-–]{_O}{NUMBER}{_O}(?:k|nghìn|ngàn|triệu|tr|tỷ){_END})?"""
+    rf"""{NUMBER}(?:{_TO}{NUMBER})?{O}
+    (?:(?:triệu|trieu|tr|tỷ|tỉ|ty|củ){O}(?:rưỡi|ruoi|[0-9]{{1,3}}(?:k|{O}(?:nghìn|ngàn))?(?![0-9]|[.,][0-9]){END})
+    |(?:k|nghìn|nghin|ngàn|ngan|triệu|trieu|tr|tỷ|tỉ|củ){END})
+    (?:{O}(?:vnđ|vnd|đồng|đ|dong){END})?
+    (?:{O}[-–]{O}{NUMBER}{O}(?:k|nghìn|ngàn|triệu|tr|tỷ){END})?"""
 )
-_THOUSANDS: Final = re.compile(r"[0-9]{1,3}(?:[.,]000|(?:[.,][0-9]{3}){2,3})(?![0-9.,]*[0-9])(?![^\W_])")
-_SHORT: Final = _compiled(rf"""{NUMBER}(?:{_TO}{NUMBER})?{_O}k{_END}""")
+_THOUSANDS: Final = re.compile(r"[0-9]{1,3}(?:[.,]000|(?:[.,][0-9]{3}){2,3})(?![.,]{0,3}[0-9])(?![^\W_])")
+_SHORT: Final = _compiled(rf"""{NUMBER}(?:{_TO}{NUMBER})?{O}k{END}""")
 _AFTER_SIGN: Final = _compiled(
-    rf"""{_O}{NUMBER}(?:{_O}{_TIMES}{_END})?(?:(?:{_O}[-–]{_O}|{_S}to{_S}){_SIGN}?{NUMBER}(?:{_O}{_TIMES}{_END})?)?(?:{_O}{_CODE}{_END})?"""
+    rf"""{O}{NUMBER}(?:{O}{_TIMES}{END})?(?:(?:{O}[-–]{O}|{S}to{S}){_SIGN}?{NUMBER}(?:{O}{_TIMES}{END})?)?(?:{O}{_CODE}{END})?"""
 )
-_SINGLE: Final = _compiled(rf"""{_O}{NUMBER}(?:{_O}{_TIMES}{_END})?(?:{_O}{_CODE}{_END})?""")
+_SINGLE: Final = _compiled(rf"""{O}{NUMBER}(?:{O}{_TIMES}{END})?(?:{O}{_CODE}{END})?""")
 _ENGLISH_WORDS: Final = _compiled(
-    rf"""(?:(?:a|an){_S}(?:few{_S}|couple{_S}of{_S})?)?(?:{ENGLISH_NUMBER}{_S})?(?:of{_S})?{_UNIT}{_END}"""
+    rf"""(?:(?:a|an){S}(?:few{S}|couple{S}of{S})?)?(?:{ENGLISH_NUMBER}{S})?(?:of{S})?{_UNIT}{END}"""
 )
 _VIETNAMESE_WORDS: Final = _compiled(
-    rf"""{VIETNAMESE_NUMBER}(?:{_S}(?:đồng|đô(?:[ ]?la)?(?:[ ]mỹ)?|usd|euro|bảng|yên|tệ|vnd|vnđ)){_END}"""
+    rf"""{VIETNAMESE_NUMBER}(?:{S}(?:đồng|đô(?:[ ]?la)?(?:[ ]mỹ)?|usd|euro|bảng|yên|tệ|vnd|vnđ)){END}"""
 )
 _VIETNAMESE_SUM: Final = _compiled(
-    rf"""(?:(?:{VIETNAMESE_ONES}){_S}){{1,8}}(?:nghìn|ngàn|triệu|tỷ|tỉ)(?:{_S}rưỡi)?{_END}"""
+    rf"""(?:(?:{VIETNAMESE_ONES}){S}){{1,8}}(?:nghìn|ngàn|triệu|tỷ|tỉ)(?:{S}rưỡi)?{END}"""
 )
 _PERCENT: Final = _compiled(
-    rf"""[+-]?{NUMBER}(?:%?{_O}[-–~]{_O}{NUMBER}|{_S}(?:to|đến|tới|or){_S}{NUMBER})?(?:{_O}%|-?{_O}(?:percent|per[ ]cent|pct|phần[ ]trăm|phan[ ]tram){_END})"""  # noqa: E501
+    rf"""[+-]?{NUMBER}(?:%?{O}[-–~]{O}{NUMBER}|{S}(?:to|đến|tới|or){S}{NUMBER})?(?:{O}%|-?{O}(?:percent|per[ ]cent|pct|phần[ ]trăm|phan[ ]tram){END})"""  # noqa: E501
 )
 _PERCENT_WORDS: Final = _compiled(
-    rf"""(?:(?:a|an){_S})?(?:{ENGLISH_NUMBER}(?:{_S}(?:to|or){_S}{ENGLISH_NUMBER})?[ -]{{1,2}}(?:percent|per[ ]cent)|{VIETNAMESE_NUMBER}{_S}phần[ ]trăm){_END}"""  # noqa: E501
+    rf"""(?:(?:a|an){S})?(?:{ENGLISH_NUMBER}(?:{S}(?:to|or){S}{ENGLISH_NUMBER})?[ -]{{1,2}}(?:percent|per[ ]cent)|{VIETNAMESE_NUMBER}{S}phần[ ]trăm){END}"""  # noqa: E501
 )
-_MEANT: Final = frozenset(
-    [
-        "followers",
-        "people",
-        "users",
-        "views",
-        "steps",
-        "likes",
-        "miles",
-        "km",
-        "words",
-        "runs",
-        "run",
-        "race",
-        "copies",
-        "times",
-        "items",
-        "nghìn",
-        "người",
-        "lượt",
-        "view",
-        "follow",
-        "bước",
-        "sản",
-        "khách",
-        "đơn",
-        "like",
-        "steps",
-        "pixel",
-        "resolution",
-        "hàng",
-    ]
+_MEANT: Final = word_set(
+    "followers people users views steps likes miles km words runs run race copies times items nghìn người "
+    "lượt view follow bước sản khách đơn like pixel resolution hàng"
 )
-_PRICED: Final = frozenset(
-    [
-        "giá",
-        "phí",
-        "tiền",
-        "trả",
-        "hết",
-        "mất",
-        "tốn",
-        "lương",
-        "cước",
-        "gia",
-        "het",
-        "mat",
-        "tien",
-        "phi",
-        "tra",
-        "cost",
-        "costs",
-        "paid",
-        "pay",
-        "for",
-        "spent",
-        "worth",
-        "price",
-        "charged",
-        "charge",
-        "fee",
-        "only",
-        "about",
-        "around",
-        "just",
-        "vnd",
-        "salary",
-        "nạp",
-        "nap",
-        "cọc",
-        "tặng",
-        "voucher",
-        "giảm",
-        "bonus",
-        "refund",
-        "owe",
-        "từ",
-        "tới",
-        "đến",
-        "chỉ",
-        "có",
-        "còn",
-        "khoảng",
-        "tầm",
-        "bán",
-        "mua",
-    ]
+_PRICED: Final = word_set(
+    "giá phí tiền trả hết mất tốn lương cước gia het mat tien phi tra cost costs paid pay for spent worth "
+    "price charged charge fee only about around just vnd salary nạp nap cọc tặng voucher giảm bonus refund "
+    "owe từ tới đến chỉ có còn khoảng tầm bán mua"
 )
-_SCREEN: Final = frozenset(
-    [
-        "tv",
-        "tivi",
-        "màn",
-        "video",
-        "hình",
-        "quay",
-        "giải",
-        "camera",
-        "phim",
-        "netflix",
-        "monitor",
-        "screen",
-        "ultra",
-        "độ",
-        "full",
-        "in",
-    ]
+_SCREEN: Final = word_set(
+    "tv tivi màn video hình quay giải camera phim netflix monitor screen ultra độ full in"
 )
 
-for _word in (
-    (
-        "$ € £ ¥ ₫ ₹ ฿ ₩ usd vnd vnđ eur gbp jpy aud cad sgd chf cny rmb thb krw inr nzd hkd myr rm php idr sek nok dkk pln czk "  # noqa: E501
-        "huf brl mxn aed zar rs us s hk au ca nz"
-    ),
-    ENGLISH_ONES.replace("|", " "),
-    VIETNAMESE_ONES.replace("|", " "),
-):
-    mark(_word, PATTERN)
 SIGNS: Final = frozenset("$€£¥₫₹฿₩")
-_CODES: Final = frozenset(
-    [
-        "usd",
-        "vnd",
-        "vnđ",
-        "eur",
-        "gbp",
-        "jpy",
-        "aud",
-        "cad",
-        "sgd",
-        "chf",
-        "cny",
-        "rmb",
-        "thb",
-        "krw",
-        "inr",
-        "nzd",
-        "hkd",
-        "myr",
-        "rm",
-        "php",
-        "idr",
-        "sek",
-        "nok",
-        "dkk",
-        "pln",
-        "czk",
-        "huf",
-        "brl",
-        "mxn",
-        "aed",
-        "zar",
-        "rs",
-    ]
+_CODES: Final = word_set(
+    "usd vnd vnđ eur gbp jpy aud cad sgd chf cny rmb thb krw inr nzd hkd myr rm php idr sek nok dkk pln "
+    "czk huf brl mxn aed zar rs"
 )
-_SIGNED: Final = frozenset(["us", "s", "hk", "au", "ca", "nz", "a", "c", "r"])
+_SIGNED: Final = word_set("us s hk au ca nz a c r")
 
+
+MONEYED: Final = SIGNS | _CODES | _SIGNED
+"""What an amount can begin with but figures."""
+mark(" ".join(MONEYED - {"a", "c", "r", "s"}) + " s", PATTERN)
+_TIMES_WORDS: Final = word_set(
+    "k m mn bn b tr thousand million billion trillion nghìn nghin ngàn ngan triệu trieu tỷ tỉ ty hundred "
+    "grand củ"
+)
+_UNIT_WORDS: Final = word_set(
+    "vnđ vnd đồng dong đ d usd euro euros eur dollar dollars buck bucks pound pounds sterling quid gbp "
+    "pence cent cents yen jpy yuan rmb cny won krw baht thb rupee rupees inr franc francs chf peso pesos "
+    "ringgit dirham dirhams ruble rubles aud cad sgd hkd nzd us singapore australian canadian hong đô do "
+    "nhân tệ bảng yên sek pln czk"
+)
+_AFTER_SHARE: Final = RANGE | {"%", "percent", "per", "pct", "phần", "phan"}
+_AFTER_AMOUNT: Final = RANGE | _TIMES_WORDS | _UNIT_WORDS | SIGNS
 
 _PLAIN_D: Final = re.compile("[0-9 \t]d$")
 _NEXT: Final = re.compile(r"[ \t]{0,3}([^\W\d_]{1,12})")
@@ -238,8 +113,11 @@ _NEXT: Final = re.compile(r"[ \t]{0,3}([^\W\d_]{1,12})")
 def figures(scan: Scan, i: int, language: LanguageCode) -> Found | None:
     """An amount or a share that begins with the figures of word `i`."""
     low, start = scan.low, scan.starts[i]
-    if match := _PERCENT.match(low, start):
+    following = scan.lower(i + 1)
+    if following in _AFTER_SHARE and (match := _PERCENT.match(low, start)):
         return Found(8, start, match.end(), "PERCENT")
+    if following not in _AFTER_AMOUNT:
+        return None
     if match := _WITH_UNIT.match(low, start):
         end = match.end()
         rest = scan.low[start:end]
@@ -271,7 +149,7 @@ def _pixels(scan: Scan, i: int, text: str) -> bool:
 
 
 def signed(scan: Scan, i: int) -> Found | None:
-    """An amount that begins with the sign or code of a currency in word `i`."""
+    """An amount that begins with the sign or code of a currency in word `i`, one of `MONEYED`."""
     low, word, start = scan.low, scan.lows[i], scan.starts[i]
     if word in SIGNS:
         single = scan.lower(i - 1) in ("from", "between")
@@ -299,6 +177,8 @@ def signed(scan: Scan, i: int) -> Found | None:
 
 def spelled(scan: Scan, i: int) -> Found | None:
     """An amount or a share written in words that begins with word `i`."""
+    if not scan.flags[i] & COUNT or not counts(scan, i):
+        return None
     low, start = scan.low, scan.starts[i]
     if match := _PERCENT_WORDS.match(low, start):
         return Found(8, start, match.end(), "PERCENT")

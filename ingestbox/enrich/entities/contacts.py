@@ -2,57 +2,34 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from typing import Final
 
 from ingestbox.enrich.entities.found import Found
-from ingestbox.enrich.entities.gazetteer import NAMES
+from ingestbox.enrich.entities.gazetteer import FIGURE, NAMES, word_set
+from ingestbox.enrich.entities.pattern import Pattern
 from ingestbox.enrich.entities.scan import Scan
 
 _LOCAL: Final = frozenset("._%+-'&=/!#$*?^`{|}~")
 _LOCAL_CHARS: Final = 64
 _HOST_CHARS: Final = 255
-_AFTER_AT: Final = re.compile(r"(?:[^\W_](?:[\w-]{0,62})\.){1,8}[^\W\d_]{2,24}(?![\w-])")
-_URL: Final = re.compile(r"(?:https?|ftps?)://|www\d?\.(?=[^\W_])", re.IGNORECASE)
-_URL_REST: Final = re.compile(r"[^\s<>\"“”«»`\\^{}|]{1,2048}")
-_DOT: Final = re.compile(
-    r"\.(?:com|net|org|vn|io|app|co|uk|de|fr|edu|gov|info|biz|me|ai|dev|shop|store|online|site|xyz|eu|us|ca|au|jp"
+_AFTER_AT: Final = Pattern(r"(?:[^\W_](?:[\w-]{0,62})\.){1,8}[^\W\d_]{2,24}(?![\w-])")
+_URL: Final = Pattern(r"(?i)(?:https?|ftps?)://|www\d?\.(?=[^\W_])")
+_URL_REST: Final = Pattern(r"[^\s<>\"“”«»`\\^{}|]{1,2048}")
+_DOT: Final = Pattern(
+    r"(?i)\.(?:com|net|org|vn|io|app|co|uk|de|fr|edu|gov|info|biz|me|ai|dev|shop|store|online|site|xyz|eu|us|ca|au|jp"
     r"|sg|th|my|id|cn|kr|in|ru|it|es|nl|be|ch|at|pl|se|no|dk|fi|pt|br|mx|nz|tv|ly|gl|tech|cloud|asia|club|link|page"
-    r"|news|blog|live|vip|top|mobi|pro)(?![\w-]|\.[^\W_]{4,})",
-    re.IGNORECASE,
+    r"|news|blog|live|vip|top|mobi|pro)(?![\w-]|\.[^\W_]{4,})"
 )
-_AFTER_HOST: Final = re.compile(
-    r"(?:\.[a-z]{2,6}){0,2}(?::[0-9]{2,5}(?![0-9]))?(?:[/?#][^\s<>\"“”«»`\\^{}|]{0,2048})?", re.IGNORECASE
+_AFTER_HOST: Final = Pattern(
+    r"(?i)(?:\.[a-z]{2,6}){0,2}(?::[0-9]{2,5}(?![0-9]))?(?:[/?#][^\s<>\"“”«»`\\^{}|]{0,2048})?"
 )
-_WEAK_ENDS: Final = frozenset(
-    [
-        "in",
-        "at",
-        "it",
-        "no",
-        "is",
-        "us",
-        "me",
-        "be",
-        "my",
-        "to",
-        "so",
-        "do",
-        "id",
-        "pro",
-        "top",
-        "live",
-        "page",
-        "news",
-        "link",
-    ]
-)
+_WEAK_ENDS: Final = word_set("in at it no is us me be my to so do id pro top live page news link")
 """Endings that are words as well: "me.in" is more often a missing blank."""
 _CLOSING: Final = {")": "(", "]": "[", "}": "{"}
 
-_PHONE: Final = re.compile(
-    r"""(?:
+_PHONE: Final = Pattern(
+    r"""(?x)(?:
       \+[0-9]{1,3}[ .-]?(?:\([0-9]{1,4}\)[ .-]?)?[0-9]{1,5}(?:[ .-]?[0-9]{2,5}){1,4}   # +84 912 345 678
     | \([0-9]{2,5}\)[ .-]?[0-9]{3,4}(?:[ .-]?[0-9]{3,5}){1,2}                          # (415) 555-0132
     | 1[89]00(?:[ .-]?[0-9]{2,4}){1,3}                                                 # 1900 6092
@@ -64,75 +41,16 @@ _PHONE: Final = re.compile(
     | 00[0-9]{9,13}
     | 84[35789][0-9]{8}
     | [0-9]{3,4}-[0-9]{4}
-    )(?!\w|[.,-]?[0-9])""",
-    re.VERBOSE,
+    )(?!\w|[.,-]?[0-9])"""
 )
-_EXTENSION: Final = re.compile(r",?[ ](?:ext\.?|x)[ ]?[0-9]{1,5}(?!\w)", re.IGNORECASE)
-_PHONE_CUES: Final = frozenset(
-    [
-        "call",
-        "phone",
-        "tel",
-        "telephone",
-        "mobile",
-        "cell",
-        "hotline",
-        "line",
-        "number",
-        "fax",
-        "whatsapp",
-        "zalo",
-        "contact",
-        "sms",
-        "text",
-        "ring",
-        "reach",
-        "dial",
-        "at",
-        "on",
-        "gọi",
-        "số",
-        "sđt",
-        "đt",
-        "sdt",
-        "dt",
-        "điện",
-        "thoại",
-        "tổng",
-        "đài",
-        "hotline",
-        "lh",
-        "liên",
-        "hệ",
-        "máy",
-        "alo",
-    ]
+_EXTENSION: Final = Pattern(r"(?i),?[ ](?:ext\.?|x)[ ]?[0-9]{1,5}(?!\w)")
+_PHONE_CUES: Final = word_set(
+    "call phone tel telephone mobile cell hotline line number fax whatsapp zalo contact sms text ring "
+    "reach dial at on gọi số sđt đt sdt dt điện thoại tổng đài lh liên hệ máy alo"
 )
-_NOT_PHONE: Final = frozenset(
-    [
-        "order",
-        "ticket",
-        "invoice",
-        "ref",
-        "reference",
-        "account",
-        "serial",
-        "iban",
-        "code",
-        "id",
-        "tracking",
-        "model",
-        "tài",
-        "khoản",
-        "stk",
-        "mã",
-        "đơn",
-        "seri",
-        "cccd",
-        "cmnd",
-        "card",
-        "hóa",
-    ]
+_NOT_PHONE: Final = word_set(
+    "order ticket invoice ref reference account serial iban code id tracking model tài khoản stk mã đơn "
+    "seri cccd cmnd card hóa"
 )
 
 
@@ -161,7 +79,7 @@ def urls(scan: Scan) -> Iterator[Found]:
     text = scan.text
     if "://" in text or "www" in scan.low:
         end = 0
-        for match in _URL.finditer(text):
+        for match in _URL.compiled.finditer(text):
             start = match.start()
             if start < end or (start and text[start - 1].isalnum()):
                 continue
@@ -175,7 +93,7 @@ def urls(scan: Scan) -> Iterator[Found]:
 
 def _hosts(text: str) -> Iterator[Found]:
     done = 0
-    for match in _DOT.finditer(text):
+    for match in _DOT.compiled.finditer(text):
         dot = start = match.start()
         if dot < done:
             continue
@@ -219,6 +137,9 @@ def _trimmed(text: str, start: int, end: int) -> int:
 def phone(scan: Scan, i: int) -> Found | None:
     """A telephone number that begins with word `i` (a digit, "+" or "(")."""
     text, start = scan.text, scan.starts[i]
+    grouped = i + 1 < scan.n and (scan.words[i + 1] in ".-" or scan.flags[i + 1] & FIGURE)
+    if not grouped and len(scan.words[i]) < 7 and scan.words[i][0] not in "+(":
+        return None
     if start and (
         text[start - 1].isalnum() or (text[start - 1] in "-/#._" and start > 1 and text[start - 2].isalnum())
     ):

@@ -27,7 +27,8 @@ STOP: Final = 1 << 13  # never part of a name
 CUE: Final = 1 << 14
 COUNT: Final = 1 << 15  # may stand between the first word of a span or sum and its unit ("two and a half …")
 UNIT: Final = 1 << 16  # what is counted: spans of time, currencies, shares
-FOLLOWS: Final = 1 << 17  # may follow figures within a date, time or amount
+ALONE: Final = 1 << 17  # a name by itself, even where it has no capital
+SINGLE: Final = 1 << 18  # a name by itself
 
 # How a word is written.
 CAPITALISED: Final = 1 << 20
@@ -55,38 +56,6 @@ class Name(NamedTuple):
 WORDS: Final[dict[str, int]] = {}
 """Lower-case word → bits."""
 
-_CLASSES: Final = 16_384
-_CLASS_CHARS: Final = 24
-
-
-class _Classes(dict[str, int]):
-    """A word as written → what the lists say of it and how it is written, found out once per spelling.
-
-    It forgets all when it is full, and long words at once, so that junk cannot fill the memory (2 MB at most).
-    A value depends on its key and the lists alone.
-    """
-
-    def __missing__(self, word: str) -> int:
-        low = word.lower()
-        bits = WORDS.get(low, 0)
-        first = word[0]
-        if first.isupper():
-            bits |= CAPITALISED | MIXED
-        elif low != word:
-            bits |= MIXED
-        elif "0" <= first <= "9":
-            bits |= FIGURE
-        elif first in "+(":
-            bits |= OPENING
-        if len(word) <= _CLASS_CHARS:
-            if len(self) >= _CLASSES:
-                self.clear()
-            self[word] = bits
-        return bits
-
-
-CLASSES: Final = _Classes()
-
 NAMES: Final[dict[str, Name]] = {}
 """Lower-case words joined by blanks → the name they are."""
 
@@ -113,8 +82,8 @@ _MARKED: Final = frozenset({"vietnam", "districts", "streets", "vietnamese count
 _TONES: Final = re.compile("(?<!q)([òóỏõọ][ae]|[ùúủũụ]y)(?!\\w)")
 _TONES_MOVED: Final = dict(
     zip(
-        "òa óa ỏa õa ọa òe óe ỏe õe ọe ùy úy ủy ũy ụy".split(),
-        "oà oá oả oã oạ oè oé oẻ oẽ oẹ uỳ uý uỷ uỹ uỵ".split(),
+        ["òa", "óa", "ỏa", "õa", "ọa", "òe", "óe", "ỏe", "õe", "ọe", "ùy", "úy", "ủy", "ũy", "ụy"],
+        ["oà", "oá", "oả", "oã", "oạ", "oè", "oé", "oẻ", "oẽ", "oẹ", "uỳ", "uý", "uỷ", "uỹ", "uỵ"],
         strict=True,
     )
 )
@@ -140,6 +109,11 @@ def spellings(name: str) -> set[str]:
     return {name, _TONES.sub(lambda match: _TONES_MOVED[match[1]], name)}
 
 
+def word_set(words: str) -> frozenset[str]:
+    """The blank-separated `words`."""
+    return frozenset(words.split())
+
+
 def mark(words: str, bits: int) -> None:
     """Set `bits` for each of the blank-separated lower-case words."""
     for word in words.split():
@@ -153,6 +127,8 @@ def _add(words: list[str], name: Name) -> None:
     NAMES[key] = name
     first, count = words[0], len(words)
     WORDS[first] = WORDS.get(first, 0) | NAME
+    if count == 1:
+        WORDS[first] |= SINGLE | ALONE if name.case == ANY or name.section == "lines" else SINGLE
     if count > LONGEST.get(first, 0):
         LONGEST[first] = count
     if count > 1:

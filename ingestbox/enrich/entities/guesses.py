@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Final
 
 from ingestbox.enrich.entities import cues
 from ingestbox.enrich.entities import gazetteer as lists
 from ingestbox.enrich.entities.found import Found
-from ingestbox.enrich.entities.gazetteer import ACRONYMS
+from ingestbox.enrich.entities.gazetteer import ACRONYMS, word_set
 from ingestbox.enrich.entities.reader import SYLLABLE, Reader
 
 _IN_PLACE: Final = frozenset(["in", "near", "around", "outside", "visiting"])
-_IN_PLACE_VI: Final = frozenset(["ở", "tại", "o", "tai"])
-_WITH_ORG: Final = frozenset(
-    ["from", "by", "with", "at", "called", "contacted", "via", "through", "using", "contact"]
+_IN_PLACE_VI: Final = frozenset(["ở", "tại", "o", "tai", "vào"])
+_WORKS: Final = frozenset({"work", "works", "worked", "working"})
+_HEADS_OF: Final = word_set(
+    "executive ceo cfo president chairman chairwoman chair director founder owner manager head boss "
+    "spokesman spokeswoman spokesperson subsidiary unit arm shares customers employees"
 )
+_WITH_ORG: Final = word_set("from by with at called contacted via through using contact")
 
 
-def guessed(at: Reader, i: int) -> Iterator[Found]:
+def guessed(at: Reader, i: int) -> Found | None:
     """A capitalised word of no list, named by its company only."""
     scan = at.scan
     word = scan.words[i]
@@ -31,21 +33,21 @@ def guessed(at: Reader, i: int) -> Iterator[Found]:
         or scan.lows[i] in cues.NUMBERED
         or (i and not scan.gap(i) and scan.words[i - 1].isalnum())
     ):
-        return
+        return None
     before = scan.lower(i - 1)
     end = at.run(i, 4)
     if end < scan.n and not scan.gap(end) and scan.words[end][0].isdigit():
-        return
+        return None
     following = scan.lower(end)
     if following in ("app", "apps") and (not scan.opens(i) or any(map(str.isupper, word[1:]))):
-        yield at.span(i, end, "PRODUCT", 3)
-    elif (
+        return at.span(i, end, "PRODUCT", 3)
+    if (
         following == "'"
         and scan.lower(end + 1) == "s"
         and scan.lower(end + 2) in cues.SUPPORT | {"website", "policy", "return", "refund", "online"}
     ) or (following in ("customer", "support") and not scan.opens(i)):
-        yield at.span(i, end, "ORGANIZATION", 4)
-    elif (
+        return at.span(i, end, "ORGANIZATION", 4)
+    if (
         following in cues.ACTS
         and at.language != "vi"
         and not at.bits(i) & (lists.TITLE | lists.PERSONAL)
@@ -56,12 +58,33 @@ def guessed(at: Reader, i: int) -> Iterator[Found]:
         and not SYLLABLE.match(scan.lows[i])
         and not scan.opens(i)
     ):
-        yield at.span(i, end, "ORGANIZATION", 3)
-    elif (before in _IN_PLACE and at.language != "vi" and not word.isupper()) or (
+        return at.span(i, end, "ORGANIZATION", 3)
+    if (
+        before == "the"
+        and at.capital(i - 1)
+        and not scan.opens(i - 1)
+        and at.language != "vi"
+        and scan.lower(i - 2) in _WITH_ORG
+    ):
+        return at.span(i - 1, end, "ORGANIZATION", 4)  # "at The Ivy"
+    if before == "for" and scan.lower(i - 2) in _WORKS and not at.known(i):
+        return at.span(i, end, "ORGANIZATION", 4)
+    if before == "of" and scan.lower(i - 2) in _HEADS_OF and at.language != "vi" and not at.known(i):
+        return at.span(i, end, "ORGANIZATION", 4)
+    if (
+        before == "at"
+        and following == "'"
+        and scan.lower(end + 1) == "s"
+        and at.capital(end + 2)
+        and at.language != "vi"
+        and not at.bits(end + 2) & lists.STOP
+    ):
+        return at.span(i, at.run(end + 2, 3), "ORGANIZATION", 7)  # "at Nonna's Table"
+    if (before in _IN_PLACE and at.language != "vi" and not word.isupper()) or (
         before in _IN_PLACE_VI and at.language == "vi" and not word.isupper() and SYLLABLE.match(scan.lows[i])
     ):
-        yield at.span(i, end, "LOCATION", 3)
-    elif (
+        return at.span(i, end, "LOCATION", 3)
+    if (
         (before in _IN_PLACE_VI and at.language == "vi")
         or (before in _WITH_ORG and at.language != "vi" and not scan.opens(i))
         or (any(map(str.isupper, word[1:])) and not word.isupper() and len(word) > 3)
@@ -72,10 +95,11 @@ def guessed(at: Reader, i: int) -> Iterator[Found]:
             and scan.lower(i - 2) in ("at", "from", "by", "with")
         )
     ):
-        yield at.span(i, end, "ORGANIZATION", 3)
+        return at.span(i, end, "ORGANIZATION", 3)
+    return None
 
 
-def modelled(at: Reader, i: int) -> Iterator[Found]:
+def modelled(at: Reader, i: int) -> Found | None:
     """A capitalised word of no list with a model's code after it ("Zenix A200")."""
     scan = at.scan
     if (
@@ -87,7 +111,7 @@ def modelled(at: Reader, i: int) -> Iterator[Found]:
         or scan.lows[i] in ACRONYMS
         or scan.lower(i - 1) in cues.NUMBERED
     ):
-        return
+        return None
     j = at.run(i, 3)
     if j < scan.n and scan.words[j - 1].isupper() and not scan.gap(j) and j - i > 1:
         j -= 1
@@ -107,4 +131,5 @@ def modelled(at: Reader, i: int) -> Iterator[Found]:
             and not at.bits(i) & lists.PERSONAL
             and not scan.opens(i)
         ):
-            yield at.span(i, tail, "PRODUCT", 4)
+            return at.span(i, tail, "PRODUCT", 4)
+    return None

@@ -8,33 +8,24 @@ from typing import Final
 from ingestbox.enrich.entities import cues
 from ingestbox.enrich.entities import gazetteer as lists
 from ingestbox.enrich.entities.found import Found
-from ingestbox.enrich.entities.gazetteer import ACRONYMS
+from ingestbox.enrich.entities.gazetteer import ACRONYMS, word_set
 from ingestbox.enrich.entities.reader import Reader
 
-_HALVES: Final = frozenset(
-    [
-        "khoa",
-        "tế",
-        "thông",
-        "tải",
-        "dục",
-        "tạo",
-        "chính",
-        "phòng",
-        "thương",
-        "dựng",
-        "trường",
-        "hội",
-        "sự",
-        "nghệ",
-        "pháp",
-        "giao",
-        "hoạch",
-        "tư",
-        "an",
-        "dân",
-        "sinh",
-    ]
+_CAPITAL_AFTER: Final = word_set("q quan phuong duong biển ga núi cầu hồ phố")
+_ADJECTIVES: Final = word_set(
+    "best great first american british french german good asian chinese european royal "
+    "indian italian thai japanese"
+)
+_NUMBERED_STREETS: Final = word_set("street st avenue ave road rd boulevard blvd lane drive way court")
+_OF: Final = word_set("university bank ministry department institute college museum church school bureau")
+_BUILT: Final = frozenset({"chung cư", "khu đô thị", "kđt", "tòa nhà", "khu dân cư"})
+"""Heads of places that are named after the firm that built them."""
+_WITHIN: Final = word_set("biển hồ cầu chùa đảo ga núi phố sông làng chợ")
+"""Heads that are as often words inside the name of a shop."""
+_BEGINS: Final = lists.CAPITALISED | lists.NAME | lists.FIGURE | lists.HEAD | lists.MIXED
+"""Without one of these no name follows a head noun."""
+_HALVES: Final = word_set(
+    "khoa tế thông tải dục tạo chính phòng thương dựng trường hội sự nghệ pháp giao hoạch tư an dân sinh"
 )
 
 
@@ -44,8 +35,8 @@ def headed(at: Reader, i: int) -> Iterator[tuple[Found, int]]:
     if i and not scan.gap(i) and scan.words[i - 1].isalnum():
         return
     most = 0
-    for k in range(min(5, scan.n - i), 0, -1):
-        head = " ".join(scan.lows[i : i + k])
+    for k in cues.HEAD_LENGTHS.get(scan.lows[i], ()):
+        head = " ".join(scan.lows[i : i + k]) if k > 1 else scan.lows[i]
         if head in cues.HEADS:
             most, kind = cues.HEADS[head]
             break
@@ -54,9 +45,17 @@ def headed(at: Reader, i: int) -> Iterator[tuple[Found, int]]:
     j = i + k
     if j < scan.n and scan.words[j] == "." and kind == "place" and len(head) <= 2:
         j += 1
-    if j >= scan.n or scan.gap(j) > 2 or scan.taken[j]:
+    if j >= scan.n or scan.gap(j) > 2 or scan.taken[j] or not scan.flags[j] & _BEGINS:
         return
     if kind == "place":
+        if (
+            head in _WITHIN
+            and scan.capital(i)
+            and not at.loud[i]
+            and scan.capital(i - 1)
+            and scan.gap(i) == 1
+        ):
+            return  # "Nhà hàng Hải Sản Biển Xanh"
         if (
             scan.words[j].isdigit()
             and head in ("quận", "phường", "q", "quan", "phuong", "quốc lộ", "huyện")
@@ -65,27 +64,16 @@ def headed(at: Reader, i: int) -> Iterator[tuple[Found, int]]:
             if scan.lower(j + 1) not in ("%", "h"):
                 yield at.span(i, j + 1, "LOCATION", 7), j + 1
             return
-        if head in (
-            "q",
-            "quan",
-            "phuong",
-            "duong",
-            "biển",
-            "ga",
-            "núi",
-            "cầu",
-            "hồ",
-            "phố",
-        ) and not scan.capital(j):
+        if head in _CAPITAL_AFTER and not scan.capital(j):
             return
         hit = at.known(j)
         if hit and hit[1].label == "LOCATION":
             end = hit[0]
-        elif (hit and hit[1].label == "ORGANIZATION") or at.loud[j]:
+        elif (hit and hit[1].label == "ORGANIZATION" and head not in _BUILT) or at.loud[j]:
             return
         else:
             end = at.run(j, most)
-        if end > j and head not in ("q", "quan", "phuong", "tp"):
+        if end > j and (head not in ("q", "quan", "phuong", "tp") or (head == "tp" and scan.capital(i))):
             if (
                 head in ("hồ", "cầu", "chùa", "biển", "đảo", "ga", "núi", "phố", "sông")
                 and scan.capital(i)
@@ -99,7 +87,10 @@ def headed(at: Reader, i: int) -> Iterator[tuple[Found, int]]:
     hit = at.known(j)
     if kind == "app":
         if hit and hit[1].label != "LOCATION":
-            yield at.span(j, hit[0], "PRODUCT", 7), hit[0]
+            end = hit[0]
+            if at.capital(end) and scan.gap(end) == 1 and not at.loud[j] and not at.bits(end) & lists.STOP:
+                end += 1
+            yield at.span(j, end, "PRODUCT", 7), end
         elif at.capital(j) and not at.loud[j] and scan.lows[j] not in ACRONYMS:
             end = at.run(j, most)
             yield at.span(j, end, "PRODUCT", 5), end
@@ -178,7 +169,11 @@ def _lower_tail(at: Reader, j: int, end: int, most: int) -> int:
     while k < scan.n and k < j + most and scan.words[k].isalpha() and scan.gap(k) == 1 and not scan.taken[k]:
         if scan.words[k][0].isupper():
             last = k + 1
-        elif k > last + 1 or (at.bits(k) & lists.STOP and scan.lows[k] not in ("và",)):
+        elif (
+            k > last + 1
+            or (at.bits(k) & lists.STOP and scan.lows[k] != "và")
+            or (scan.lows[k] == "và" and at.bits(k + 1) & lists.HEAD)
+        ):
             break
         k += 1
     # "Giao thông", "Bách khoa": the second half of a word is not capitalised.
@@ -187,11 +182,11 @@ def _lower_tail(at: Reader, j: int, end: int, most: int) -> int:
     return last
 
 
-def suffixed(at: Reader, i: int) -> Iterator[Found]:
+def suffixed(at: Reader, i: int) -> Found | None:
     """A name that ends with word `i` ("Bank", "Street"), or stands around "of" after it."""
     scan = at.scan
     if not at.capital(i) or at.loud[i]:
-        return
+        return None
     bits = at.bits(i)
     start = i
     while start > 0 and i - start < 5:
@@ -199,29 +194,7 @@ def suffixed(at: Reader, i: int) -> Iterator[Found]:
         if scan.gap(start) > 2 or scan.taken[k]:
             break
         if at.capital(k) and scan.words[k][-1].isalpha() and (len(scan.words[k]) > 1):
-            if at.bits(k) & lists.STOP and not (
-                scan.lows[k]
-                in (
-                    "best",
-                    "great",
-                    "first",
-                    "american",
-                    "british",
-                    "french",
-                    "german",
-                    "good",
-                    "asian",
-                    "chinese",
-                    "european",
-                    "royal",
-                    "indian",
-                    "italian",
-                    "thai",
-                    "japanese",
-                )
-                and k > 0
-                and not scan.opens(k)
-            ):
+            if at.bits(k) & lists.STOP and not (scan.lows[k] in _ADJECTIVES and k > 0 and not scan.opens(k)):
                 break
             start = k
         elif (
@@ -243,28 +216,15 @@ def suffixed(at: Reader, i: int) -> Iterator[Found]:
             and scan.gap(start) == 1
             and not scan.taken[start - 1]
         ):
-            if scan.lows[i] in (
-                "street",
-                "st",
-                "avenue",
-                "ave",
-                "road",
-                "rd",
-                "boulevard",
-                "blvd",
-                "lane",
-                "drive",
-                "way",
-                "court",
-            ):
+            if scan.lows[i] in _NUMBERED_STREETS:
                 start -= int(k_digit)
         elif (
             start > 1 and scan.lows[start - 1] in ("st", "nd", "rd", "th") and scan.words[start - 2].isdigit()
         ):
             start -= 2
         if (start < i and scan.lows[i] not in ("st", "way", "court")) or start < i - 1:
-            yield at.span(start, i + 1, "LOCATION", 6)
-        return
+            return at.span(start, i + 1, "LOCATION", 6)
+        return None
     if start < i:
         end = i + 1
         if scan.lower(end) in ("of", "for") and at.capital(end + 1):
@@ -277,23 +237,21 @@ def suffixed(at: Reader, i: int) -> Iterator[Found]:
         if not (
             rank == 5 and scan.opens(start) and i - start < 2 and not at.bits(start) & lists.NAME
         ) and not (i - start == 1 and (scan.lows[start] in ACRONYMS or scan.lows[start] in cues.NUMBERED)):
-            yield at.span(start, end, "ORGANIZATION", rank)
-    elif (
-        scan.lower(i + 1) == "of"
-        and at.capital(i + 2)
-        and scan.lows[i]
-        in (
-            "university",
-            "bank",
-            "ministry",
-            "department",
-            "institute",
-            "college",
-            "museum",
-            "church",
-            "school",
-            "bureau",
-        )
-    ):
+            return at.span(start, end, "ORGANIZATION", rank)
+    elif scan.lower(i + 1) == "of" and at.capital(i + 2) and scan.lows[i] in _OF:
         end = at.run(i + 2, 3)
-        yield at.span(i, end, "ORGANIZATION", 7)
+        return at.span(i, end, "ORGANIZATION", 7)
+    return None
+
+
+def placed(at: Reader, i: int) -> Found | None:
+    """A place that begins with its noun, as in "Lake Como" or "Port Arthur"; no part of a longer name."""
+    scan = at.scan
+    if not at.capital(i) or at.loud[i] or at.capital(i + 1) is False or scan.gap(i + 1) != 1:
+        return None
+    if i and at.capital(i - 1) and scan.gap(i) == 1 and not scan.opens(i):
+        return None
+    end = at.run(i + 1, 2)
+    if at.bits(i + 1) & (lists.STOP | lists.ORG_TAIL) or at.bits(end - 1) & (lists.ORG_TAIL | lists.STOP):
+        return None
+    return at.span(i, end, "LOCATION", 5)

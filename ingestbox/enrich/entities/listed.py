@@ -14,12 +14,10 @@ from typing import Final
 from ingestbox.enrich.entities import cues
 from ingestbox.enrich.entities import gazetteer as lists
 from ingestbox.enrich.entities.found import Found
-from ingestbox.enrich.entities.gazetteer import NAMES
+from ingestbox.enrich.entities.gazetteer import NAMES, word_set
 from ingestbox.enrich.entities.reader import MODEL, Reader
 
-_STREETS_BEFORE: Final = frozenset(
-    ["đường", "phố", "số", "ở", "tại", "trên", "ngõ", "hẻm", "góc", "gần", "ngã"]
-)
+_STREETS_BEFORE: Final = word_set("đường phố số ở tại trên ngõ hẻm góc gần ngã")
 
 
 def gazetteer(at: Reader, i: int) -> Iterator[tuple[Found, int]]:
@@ -69,6 +67,8 @@ def gazetteer(at: Reader, i: int) -> Iterator[tuple[Found, int]]:
         and at.capital(end)
     ):
         end += 1
+    if name.section in ("regions", "cities") and before in cues.GOODS_VI and at.language == "vi":
+        label = "ORGANIZATION"  # "tủ đông Alaska"
     if label == "ORGANIZATION":
         if scan.lower(end) in ("app", "apps") or (
             (before == "app" or (before == "dụng" and scan.lower(i - 2) == "ứng"))

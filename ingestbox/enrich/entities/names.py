@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from ingestbox.enrich.entities import gazetteer as lists
+from ingestbox.enrich.entities.cues import PLACE_HEADS
 from ingestbox.enrich.entities.found import Found
-from ingestbox.enrich.entities.gazetteer import NAMES, SECOND
+from ingestbox.enrich.entities.gazetteer import SECOND
 from ingestbox.enrich.entities.guesses import guessed, modelled
-from ingestbox.enrich.entities.heads import headed, suffixed
+from ingestbox.enrich.entities.heads import headed, placed, suffixed
 from ingestbox.enrich.entities.listed import gazetteer
-from ingestbox.enrich.entities.persons import person
+from ingestbox.enrich.entities.persons import TITLES_LOW, person, spoken_to
 from ingestbox.enrich.entities.reader import Reader
 from ingestbox.enrich.entities.scan import Scan
 from ingestbox.enrich.facts import LanguageCode
@@ -17,17 +18,27 @@ from ingestbox.enrich.facts import LanguageCode
 def names(scan: Scan, language: LanguageCode) -> list[Found]:
     """The candidates of a text."""
     found: list[Found] = []
+    candidates: list[Found | None] = []
     at = Reader(scan, language)
-    flags, taken = scan.flags, scan.taken
+    flags, lows, taken = scan.flags, scan.lows, scan.taken
     plain = language == "other"
     vietnamese = language == "vi"
-    begins = lists.NAME | lists.MIXED | lists.HEAD | (lists.GIVEN_VI if vietnamese else 0)
+    begins = lists.NAME | lists.MIXED | lists.HEAD | (lists.GIVEN_VI if vietnamese else lists.GIVEN)
+    figures = any(map(lists.FIGURE.__and__, flags))
+    part = lists.NAME | lists.HEAD | lists.ORG_TAIL | lists.PLACE_TAIL | lists.PERSONAL | lists.STOP
     skip = 0
-    for i in [i for i, bits in enumerate(flags) if bits & begins]:
-        if taken[i]:
-            continue
+    for i in scan.marked:
         bits = flags[i]
-        if bits & lists.NAME and i >= skip and _may_begin(scan, i):
+        if not bits & begins or taken[i] or bits & part == lists.STOP:
+            continue
+        if (
+            bits & lists.NAME
+            and i >= skip
+            and (
+                bits & (lists.SINGLE if bits & lists.MIXED else lists.ALONE)
+                or (i + 1 < scan.n and lows[i + 1] in SECOND[lows[i]])
+            )
+        ):
             for each, end in gazetteer(at, i):
                 found.append(each)
                 skip = end
@@ -36,21 +47,21 @@ def names(scan: Scan, language: LanguageCode) -> list[Found]:
         if bits & lists.HEAD:
             found.extend([each for each, _ in headed(at, i)])
         if not bits & lists.MIXED:
-            if vietnamese and bits & lists.GIVEN_VI:
-                found.extend(person(at, i))
+            if not vietnamese and bits & lists.GIVEN and i > 1 and spoken_to(scan, i):
+                candidates.append(at.span(i, i + 1, "PERSON", 4))
+            if vietnamese and bits & lists.GIVEN_VI and i and lows[i - 1] in TITLES_LOW:
+                candidates.append(person(at, i))
             continue
+        if not vietnamese and lows[i] in PLACE_HEADS:
+            candidates.append(placed(at, i))
         if bits & (lists.ORG_TAIL | lists.PLACE_TAIL):
-            found.extend(suffixed(at, i))
+            candidates.append(suffixed(at, i))
         if bits & (lists.STOP | lists.PERSONAL) == lists.STOP:
             continue
-        found.extend(person(at, i))
+        candidates.append(person(at, i))
         if i >= skip:
-            found.extend(modelled(at, i))
-            found.extend(guessed(at, i))
+            if figures:
+                candidates.append(modelled(at, i))
+            candidates.append(guessed(at, i))
+    found += [each for each in candidates if each is not None]
     return found
-
-
-def _may_begin(scan: Scan, i: int) -> bool:
-    """Whether word `i` is a name, or the word after it is the second of one that begins so."""
-    low = scan.lows[i]
-    return low in NAMES or (i + 1 < scan.n and scan.lows[i + 1] in SECOND[low])

@@ -9,11 +9,11 @@ Match = re.Match[str]
 
 
 class Pattern:
-    """`match(text, start)` as of a compiled expression."""
+    """`match(text, start=0)` as of a compiled expression."""
 
     __slots__ = ("_source", "match")
 
-    match: Callable[[str, int], Match | None]
+    match: Callable[..., Match | None]
 
     def __init__(self, source: str) -> None:
         self._source = source
@@ -24,7 +24,7 @@ class Pattern:
         """The expression, compiled now if it was not."""
         return re.compile(self._source)
 
-    def _first(self, text: str, start: int) -> Match | None:
+    def _first(self, text: str, start: int = 0) -> Match | None:
         compiled = re.compile(self._source).match
         self.match = compiled
         return compiled(text, start)

@@ -2,43 +2,56 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Final
 
 from ingestbox.enrich.entities import cues
 from ingestbox.enrich.entities import gazetteer as lists
 from ingestbox.enrich.entities.found import Found
-from ingestbox.enrich.entities.gazetteer import ACRONYMS
+from ingestbox.enrich.entities.gazetteer import ACRONYMS, word_set
 from ingestbox.enrich.entities.reader import SYLLABLE, Reader
+from ingestbox.enrich.entities.scan import Scan
 
+_WEAK_TITLES_VI: Final = word_set("con em bạn a c ad viên phòng vấn lý gặp ba me trưởng")
+_THEN: Final = word_set("from at . , in and about who on yesterday today last he she")
 _IN_PLACE: Final = frozenset(["in", "near", "around", "outside", "visiting"])
 _IN_PLACE_VI: Final = frozenset(["ở", "tại", "o", "tai"])
-_JOINS: Final = frozenset({"and", "&", ",", "và", "với", "or", "hoặc", "hay", "/"})
+_PLACING: Final = frozenset({"ở", "tại", "vào"})
+"""After these a name that could be a person's is a place's ("vào Chu Lai")."""
+TITLES_LOW: Final = frozenset({"anh", "chị", "cô", "chú"})
+"""After these a Vietnamese given name is one in lower case too ("anh tuấn")."""
+_ANNOUNCING: Final = (
+    cues.INTRODUCES
+    | cues.JOINS
+    | word_set("to with for ask tell asked thank told met is name especially gặp tên gap ten")
+    | frozenset(",\n:")
+)
 
 
-def person(at: Reader, i: int) -> Iterator[Found]:
+def person(at: Reader, i: int) -> Found | None:
     """A person's name that begins with word `i`."""
     scan = at.scan
     if scan.taken[i] or scan.words[i].isdigit() or (i and not scan.gap(i) and scan.words[i - 1].isalnum()):
-        return
+        return None
     bits = at.bits(i)
     capital = at.capital(i)
     if bits & lists.TITLE and (scan.lows[i] in cues.TITLES_EN or scan.lows[i] in ("ông", "bà", "chị")):
-        return
+        return None
     if not capital:
         if (
             at.language == "vi"
             and bits & lists.GIVEN_VI
-            and scan.lower(i - 1) in ("anh", "chị", "cô", "chú", "chi")
+            and scan.lower(i - 1) in TITLES_LOW
             and not bits & lists.STOP
-            and scan.lower(i - 1) != "chi"
         ) and not (
             scan.lower(i + 1)
             and f"{scan.lows[i]} {scan.lower(i + 1)}"
             in ("phương pháp", "linh hoạt", "tùng tùng", "hương vị", "linh động")
         ):
-            yield at.span(i, i + 1, "PERSON", 4)
-        return
+            return at.span(i, i + 1, "PERSON", 4)
+        return None
+    titled = at.titled(i)
+    if not (bits & lists.PERSONAL or titled or at.bits(i + 1) & lists.SURNAME or _announced(at, i)):
+        return None
     hit = at.known(i)
     loud = at.loud[i]
     if (bits & lists.ANY_SURNAME_VI and at.language != "en") or bits & lists.SURNAME_VI:
@@ -53,15 +66,14 @@ def person(at: Reader, i: int) -> Iterator[Found]:
         if (
             end > i + 1
             and strong
+            and (titled or scan.lower(i - 1) not in _PLACING)
             and not (loud and not any(at.bits(k) & lists.ANY_GIVEN_VI for k in range(i + 1, end)))
         ) and not (
             end == i + 2
             and not at.bits(i + 1) & (lists.ANY_GIVEN_VI | lists.ANY_SURNAME_VI)
             and not at.titled(i)
         ):
-            yield at.span(i, end, "PERSON", 6)
-            return
-    titled = at.titled(i)
+            return at.span(i, end, "PERSON", 6)
     if (
         titled
         and not loud
@@ -77,29 +89,7 @@ def person(at: Reader, i: int) -> Iterator[Found]:
         sure = bits & lists.PERSONAL
         if (
             vi
-            and (
-                sure
-                or (
-                    before
-                    not in (
-                        "con",
-                        "em",
-                        "bạn",
-                        "a",
-                        "c",
-                        "ad",
-                        "viên",
-                        "phòng",
-                        "vấn",
-                        "lý",
-                        "gặp",
-                        "ba",
-                        "me",
-                        "trưởng",
-                    )
-                    and SYLLABLE.match(scan.lows[i])
-                )
-            )
+            and (sure or (before not in _WEAK_TITLES_VI and SYLLABLE.match(scan.lows[i])))
             and (
                 ((sure and not scan.words[i].isupper()) or scan.lows[i] not in ACRONYMS)
                 and not (bits & lists.STOP and not sure)
@@ -107,14 +97,12 @@ def person(at: Reader, i: int) -> Iterator[Found]:
             )
         ):
             end = max(i + 1, _syllables(at, i + 1, 3))
-            yield at.span(i, end, "PERSON", 6)
-            return
+            return at.span(i, end, "PERSON", 6)
         if not vi and not (bits & lists.STOP and not sure) and scan.lows[i] not in ACRONYMS:
             end = _full(at, i)
-            yield at.span(i, end, "PERSON", 6)
-            return
+            return at.span(i, end, "PERSON", 6)
     if hit and hit[0] > i + 1:
-        return
+        return None
     if loud:
         if (
             bits & lists.GIVEN
@@ -122,15 +110,15 @@ def person(at: Reader, i: int) -> Iterator[Found]:
             and at.capital(i + 1)
             and at.language != "vi"
         ):
-            yield at.span(i, i + 2, "PERSON", 5)
-        return
+            return at.span(i, i + 2, "PERSON", 5)
+        return None
     cued = _cued(at, i)
     if bits & lists.ANY_GIVEN and at.language != "vi":
         end = _full(at, i)
         if end > i + 1:
             if not (scan.opens(i) and bits & lists.GIVEN_WEAK and not at.bits(end - 1) & lists.SURNAME):
-                yield at.span(i, end, "PERSON", 6)
-            return
+                return at.span(i, end, "PERSON", 6)
+            return None
         following = scan.lower(i + 1)
         if bits & lists.GIVEN and not (
             hit
@@ -139,8 +127,8 @@ def person(at: Reader, i: int) -> Iterator[Found]:
             and scan.lower(i - 1) in _IN_PLACE | {"to", "from", "at"}
         ):
             if not (at.capital(i + 1) and at.bits(i + 1) & lists.ORG_TAIL):
-                yield at.span(i, end, "PERSON", 6)
-            return
+                return at.span(i, end, "PERSON", 6)
+            return None
         if (
             cued
             or (
@@ -150,8 +138,7 @@ def person(at: Reader, i: int) -> Iterator[Found]:
             )
             or (not scan.opens(i) and following in cues.DOES - {"and", "is", "was", "did", "who"} and not hit)
         ):
-            yield at.span(i, end, "PERSON", 6)
-            return
+            return at.span(i, end, "PERSON", 6)
     if bits & lists.ANY_GIVEN_VI and at.language != "en":
         end = _syllables(at, i, 3)
         inside = not scan.opens(i)
@@ -162,8 +149,7 @@ def person(at: Reader, i: int) -> Iterator[Found]:
             and not hit
             and (inside or any(at.bits(k) & lists.GIVEN_VI for k in range(i, end)))
         ):
-            yield at.span(i, end, "PERSON", 5)
-            return
+            return at.span(i, end, "PERSON", 5)
         if (
             end - i == 1
             and not hit
@@ -177,16 +163,14 @@ def person(at: Reader, i: int) -> Iterator[Found]:
                 not in _IN_PLACE_VI
                 | {"-", "đi", "món", "từ", "đến", "về", "hàng", "hiệu", "người", "nước", "tiếng"}
             ):
-                yield at.span(i, end, "PERSON", 5)
-                return
+                return at.span(i, end, "PERSON", 5)
             if (
                 not inside
                 and scan.lower(i + 1) in ("với", "và")
                 and at.capital(i + 2)
                 and at.bits(i + 2) & lists.ANY_GIVEN_VI
             ):
-                yield at.span(i, end, "PERSON", 5)
-                return
+                return at.span(i, end, "PERSON", 5)
     if (
         at.bits(i + 1) & lists.SURNAME
         and at.capital(i + 1)
@@ -202,8 +186,7 @@ def person(at: Reader, i: int) -> Iterator[Found]:
     ):
         end = _full(at, i)
         if not at.bits(end) & (lists.ORG_TAIL | lists.PLACE_TAIL) or not at.capital(end):
-            yield at.span(i, end, "PERSON", 4)
-            return
+            return at.span(i, end, "PERSON", 4)
     if (
         cued
         and not hit
@@ -213,7 +196,14 @@ def person(at: Reader, i: int) -> Iterator[Found]:
         and scan.words[i].isalpha()
     ):
         end = _full(at, i)
-        yield at.span(i, end, "PERSON", 5)
+        return at.span(i, end, "PERSON", 5)
+    return None
+
+
+def spoken_to(scan: Scan, i: int) -> bool:
+    """Whether a given name in lower case is one by what stands before it ("talked to jessica")."""
+    one, two = scan.lows[i - 1], scan.lows[i - 2]
+    return one in ("named", "called") or (one in ("to", "with") and two in cues.SPEAKS)
 
 
 def _full(at: Reader, i: int) -> int:
@@ -279,6 +269,11 @@ def _syllables(at: Reader, i: int, most: int) -> int:
     return j
 
 
+def _announced(at: Reader, i: int) -> bool:
+    """Whether the word before word `i` can announce a person: a quick look before `_cued`."""
+    return bool(at.bits(i - 1) & lists.CUE) or at.scan.lower(i - 1) in _ANNOUNCING
+
+
 def _cued(at: Reader, i: int) -> bool:
     """Whether the words before word `i` announce a person."""
     scan = at.scan
@@ -293,23 +288,7 @@ def _cued(at: Reader, i: int) -> bool:
         return (
             bool(at.bits(i) & lists.ANY_GIVEN)
             or (scan.capital(i + 1) and scan.gap(i + 1) == 1)
-            or scan.lower(i + 1)
-            in (
-                "from",
-                "at",
-                ".",
-                ",",
-                "in",
-                "and",
-                "about",
-                "who",
-                "on",
-                "yesterday",
-                "today",
-                "last",
-                "he",
-                "she",
-            )
+            or scan.lower(i + 1) in _THEN
         )
     if one in ("ask", "tell", "asked", "thank", "told", "met") and at.bits(i) & lists.ANY_GIVEN:
         return True
@@ -326,7 +305,7 @@ def _cued(at: Reader, i: int) -> bool:
         and scan.lower(i - 3) in ("regards", "sincerely", "wishes", "cheers", "thanks", "trọng")
     ):
         return True
-    if one in _JOINS and i > 1 and not scan.opens(i):
+    if one in cues.JOINS and i > 1 and not scan.opens(i):
         return (
             bool(at.bits(i) & (lists.ANY_GIVEN | lists.ANY_GIVEN_VI))
             and bool(at.bits(i - 2) & lists.PERSONAL)
@@ -334,7 +313,7 @@ def _cued(at: Reader, i: int) -> bool:
         )
     if (
         at.bits(i) & lists.ANY_GIVEN
-        and scan.lower(i + 1) in _JOINS
+        and scan.lower(i + 1) in cues.JOINS
         and at.bits(i + 2) & lists.ANY_GIVEN
         and scan.capital(i + 2)
         and not scan.opens(i)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from bisect import bisect_left
 from typing import Final
 
 from ingestbox.enrich.entities import cues
 from ingestbox.enrich.entities import gazetteer as lists
 from ingestbox.enrich.entities.found import Found
-from ingestbox.enrich.entities.gazetteer import LONGEST, NAMES, Name
+from ingestbox.enrich.entities.gazetteer import LONGEST, NAMES, SECOND, Name
+from ingestbox.enrich.entities.pattern import Pattern
 from ingestbox.enrich.entities.scan import Scan
 from ingestbox.enrich.facts import EntityLabel, LanguageCode
 
@@ -17,11 +17,14 @@ _RUN: Final = 8
 _LOUD_LEAST: Final = 4
 _LOUD_SHARE: Final = 0.6
 _LOUD_MANY: Final = 8
+_NO_TITLES: Final = frozenset({"phòng", "a", "c", "ban", "co"})
+_UNMARKED: Final = frozenset({"chu", "ong", "bac", "thay"})
+"""Titles without their marks; in a text with marks they are other words ("Chu Lai")."""
 _SENTENCE: Final = frozenset(".!?\n")
-SYLLABLE: Final = re.compile(
+SYLLABLE: Final = Pattern(
     r"(?:ngh|ng|nh|gh|gi|kh|ph|qu|th|tr|ch|[bcdđghklmnpqrstvx])?[aăâeêioôơuưyàáảãạằắẳẵặầấẩẫậèéẻẽẹềếểễệìíỉĩịòóỏõọồốổỗộờớởỡợùúủũụừứửữựỳýỷỹỵ]{1,3}(?:ng|nh|ch|[cmnpt])?\Z"
 )
-MODEL: Final = re.compile(
+MODEL: Final = Pattern(
     r"(?:[A-Za-z]{0,4}[-]?[0-9]{1,5}[A-Za-z]{0,4}(?:[-./][A-Za-z0-9]{1,8}){0,2}\+?|[A-Z]{1,3}-[A-Z0-9]{1,10}|[IVX]{2,4})(?![\w])"
 )
 _COMPOUNDS: Final = frozenset(
@@ -39,6 +42,7 @@ class Reader:
         self.scan = scan
         self.language = language
         self.loud = _loud(scan)
+        self._known: dict[int, tuple[int, Name] | None] = {}
 
     def capital(self, i: int) -> bool:
         """Whether word `i` is written as a name where not everything is."""
@@ -55,19 +59,29 @@ class Reader:
 
     def known(self, i: int) -> tuple[int, Name] | None:
         """The longest name of the lists at word `i`: the word after it, and what it is."""
-        scan = self.scan
-        if scan.taken[i] or not self.bits(i) & lists.NAME:
+        if not self.bits(i) & lists.NAME:
             return None
+        if i not in self._known:
+            self._known[i] = self._longest(i)
+        return self._known[i]
+
+    def _longest(self, i: int) -> tuple[int, Name] | None:
+        scan = self.scan
         lows = scan.lows
-        most = min(LONGEST[lows[i]], scan.n - i)
-        j = i + 1
-        while j < i + most and scan.gap(j) < 3 and not scan.taken[j]:
-            j += 1
-        for end in range(j, i, -1):
-            name = NAMES.get(" ".join(lows[i:end]) if end - i > 1 else lows[i])
-            if name is not None and self.written(i, end, name):
-                return end, name
-        return None
+        low = lows[i]
+        if scan.taken[i]:
+            return None
+        if i + 1 < scan.n and lows[i + 1] in SECOND[low]:
+            last = min(i + LONGEST[low], scan.n)
+            j = i + 1
+            while j < last and scan.gap(j) < 3 and not scan.taken[j]:
+                j += 1
+            for end in range(j, i + 1, -1):
+                name = NAMES.get(" ".join(lows[i:end]))
+                if name is not None and self.written(i, end, name):
+                    return end, name
+        name = NAMES.get(low)
+        return (i + 1, name) if name is not None and self.written(i, i + 1, name) else None
 
     def written(self, i: int, end: int, name: Name) -> bool:
         """Whether the words are written as this name has to be, and are not part of a longer word."""
@@ -140,7 +154,10 @@ class Reader:
         j = i - 1
         if j > 0 and scan.words[j] == ".":
             j -= 1
-        return bool(self.bits(j) & lists.TITLE) and scan.lower(j) not in ("phòng", "a", "c", "ban", "co")
+        if not self.bits(j) & lists.TITLE:
+            return False
+        low = scan.lows[j]
+        return low not in _NO_TITLES and (low not in _UNMARKED or scan.low.isascii())
 
     def model_tail(self, j: int) -> int:
         """The word after the model numbers and words that begin at word `j`."""
@@ -195,6 +212,7 @@ class Reader:
                     and self.capital(j + 1)
                     and j + 1 < i + most
                     and (scan.lows[j] != "." or len(scan.words[j - 1]) <= 2)
+                    and (scan.lows[j] != "và" or not self.bits(j + 1) & lists.HEAD)
                     and (scan.lows[j] != "-" or not scan.gap(j))
                 )
             ):
@@ -207,7 +225,7 @@ class Reader:
 def _loud(scan: Scan) -> bytearray:
     """Marks the words of sentences in capitals or in title case, where a capital says nothing."""
     loud = bytearray(scan.n)
-    capitals = [i for i, bits in enumerate(scan.flags) if bits & lists.CAPITALISED]
+    capitals = [i for i in scan.marked if scan.flags[i] & lists.CAPITALISED]
     if len(capitals) <= _LOUD_LEAST * _LOUD_SHARE:
         return loud
     words = scan.words
@@ -227,15 +245,17 @@ def _loud(scan: Scan) -> bytearray:
 
 def _shouted(scan: Scan, start: int, end: int, high: int) -> bool:
     """Whether the sentence of words `start` to `end`, `high` of them with a capital, is in capitals or title case."""  # noqa: E501
+    most = sum(map(str.isalpha, scan.words[start:end])) * _LOUD_SHARE
+    if high <= most:
+        return False
     count = shouted = stops = 0
     for i in range(start, end):
         word = scan.words[i]
-        if word[0].isalpha():
+        if word.isalpha():
             bits = scan.flags[i]
             if bits & lists.CAPITALISED:
                 shouted += len(word) > 1 and word.isupper()
                 stops += count > 0 and bits & (lists.STOP | lists.PERSONAL) == lists.STOP
             count += 1
-    most = count * _LOUD_SHARE
     # A name has no function words with a capital, but a heading has.
-    return count >= _LOUD_LEAST and high > most and (stops > 0 or shouted > most or high > _LOUD_MANY)
+    return count >= _LOUD_LEAST and (stops > 0 or shouted > most or high > _LOUD_MANY)

@@ -3,14 +3,28 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
+from itertools import accumulate, chain
 from operator import add
-from typing import Final
+from typing import Any, Final
 from unicodedata import is_normalized, normalize
 
-from ingestbox.enrich.entities.gazetteer import CAPITALISED, CLASSES
+from ingestbox.enrich.entities.gazetteer import (
+    CAPITALISED,
+    FIGURE,
+    GIVEN,
+    GIVEN_VI,
+    HEAD,
+    MIXED,
+    NAME,
+    OPENING,
+    PATTERN,
+)
 from ingestbox.enrich.entities.pattern import Pattern
+from ingestbox.enrich.entities.pieces import PIECES, Word, lower
 
-_TOKEN: Final = re.compile(r"[^\W\d_]+|[0-9]+|[^\s]|\n")
+_MARKED: Final = PATTERN | FIGURE | OPENING | NAME | MIXED | HEAD | GIVEN | GIVEN_VI
+_PIECE: Final = re.compile(r"\S+|\n")
 _ODD: Final = re.compile(
     "[\uff01-\uff5e\u00a0\u2000-\u200a\u202f\u205f\u3000\u2018\u2019\u02bc\u201c\u201d\u2212\u2010\u2011\u00d0\u00f0\r]"
 )
@@ -32,10 +46,10 @@ class Scan:
     """`text` after composition and with plain quotes, blanks and digits; its words as written and in lower case.
 
     `starts[i]` and `ends[i]` bound word `i` in `text`; `flags[i]` is what the word lists say of it and how it is written.
-    `taken[i]` is set where a pattern already claims a word.
+    `marked` are the words where a rule may begin, `taken[i]` is set where a pattern already claims a word.
     """  # noqa: E501
 
-    __slots__ = ("_origin", "ends", "flags", "low", "lows", "n", "starts", "taken", "text", "words")
+    __slots__ = ("_origin", "ends", "flags", "low", "lows", "marked", "n", "starts", "taken", "text", "words")
 
     def __init__(self, text: str) -> None:
         self._origin: list[int] | None = None
@@ -46,17 +60,22 @@ class Scan:
                 text = text.translate(_PLAIN)
         elif "\r" in text:
             text = text.replace("\r", "\n")
-        low = text.lower()
-        if len(low) != len(text):  # "İ" is two characters in lower case
-            low = "".join([lower if len(lower := char.lower()) == 1 else char for char in text])
-        self.text, self.low = text, low
-        words = _TOKEN.findall(text)
-        self.words = words
-        self.starts = starts = [match.start() for match in _TOKEN.finditer(text)]
-        self.ends = list(map(add, starts, map(len, words)))
-        self.lows = words if low == text else list(map(low.__getitem__, map(slice, starts, self.ends)))
-        self.flags = list(map(CLASSES.__getitem__, words))
+        self.text, self.low = text, lower(text)
+        pieces = text.split()
+        single = " ".join(pieces) == text
+        steps: list[int] = []
+        words = list(chain.from_iterable(map(PIECES.__getitem__, pieces))) if single else _spread(text, steps)
+        columns: Iterable[list[Any]] = map(list, zip(*words, strict=True)) if words else ([], [], [], [], [])
+        self.words: list[str]
+        self.lows: list[str]
+        self.flags: list[int]
+        lengths: list[int]
+        ahead: list[int]
+        self.words, self.lows, self.flags, lengths, ahead = columns
+        self.starts = list(accumulate(ahead, initial=0) if single else accumulate(steps))
+        self.ends: list[int] = list(map(add, self.starts, lengths))
         self.n = len(words)
+        self.marked = [i for i, bits in enumerate(self.flags) if bits & _MARKED]
         self.taken = bytearray(self.n)
 
     def _compose(self, text: str) -> str:
@@ -108,6 +127,19 @@ class Scan:
             )
             or (not self.words[i - 1].isascii() and not self.words[i - 1].isalnum())
         )
+
+
+def _spread(text: str, steps: list[int]) -> list[Word]:
+    """The words of a text with more than single blanks in it; `steps` gets how far each is from the last."""
+    words: list[Word] = []
+    at = 0
+    for match in _PIECE.finditer(text):
+        here = PIECES[match.group()]
+        words += here
+        steps.append(match.start() - at)
+        steps += [word.length for word in here[:-1]]
+        at = match.end() - here[-1].length
+    return words
 
 
 _BREAKS: Final = frozenset(".!?:;\n-*•…|>")

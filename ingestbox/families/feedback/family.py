@@ -6,9 +6,10 @@ from pathlib import Path
 
 from ingestbox.families.feedback.decode import check_record
 from ingestbox.families.feedback.process import project
+from ingestbox.families.feedback.read.search import SEARCH
 from ingestbox.families.feedback.routes import ROUTES
 from ingestbox.families.feedback.shapes import FeedbackError, error_body
-from ingestbox.family import Family
+from ingestbox.family import Family, Table
 
 FAMILY = Family(
     name="feedback",
@@ -20,4 +21,9 @@ FAMILY = Family(
     check=check_record,
     error_body=error_body,
     error_type=FeedbackError,
+    table=Table(
+        plan="ingestbox.families.feedback.table:plan",
+        rows="ingestbox.families.feedback.table:rows",
+    ),
+    search=SEARCH,
 )

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
-from typing import Annotated, Literal
+from typing import Literal
 
 import msgspec
-from msgspec import UNSET, Meta
+from msgspec import UNSET
 
 from ingestbox.errors import IngestError
 from ingestbox.families.feedback.decode import decode
+from ingestbox.families.feedback.read.routes import LIMIT, READS
+from ingestbox.families.feedback.read.search import ROUTE as SEARCH
 from ingestbox.families.feedback.shapes import (
     IngestAnswer,
     IngestBody,
@@ -18,19 +18,16 @@ from ingestbox.families.feedback.shapes import (
     JobList,
     RecordOutcome,
     Status,
-    TicketBody,
-    TicketPage,
     job_body,
     states,
-    ticket_body,
-    ticket_line,
 )
-from ingestbox.family import DEFAULT_LIMIT, MAX_LIMIT, Answer, Ask, Parameter, Reply, Route, limit_of
+from ingestbox.families.feedback.upload import ROUTE as UPLOAD
+from ingestbox.families.feedback.upload import SOURCE as UPLOADED
+from ingestbox.family import Answer, Ask, Parameter, Reply, Route, limit_of
 from ingestbox.model import Role
 
 NAME = "feedback"
 WRITERS = frozenset({Role.ANALYST, Role.INGEST})
-READERS = frozenset({Role.ANALYST})
 MAX_ERRORS = 1_000
 
 
@@ -59,7 +56,8 @@ async def job(ask: Ask) -> Reply:
     found = await ask.box.job(ask.caller, NAME, ask.path["job_id"])
     if found is None:
         raise IngestError("job_not_found")
-    return Reply(job_body(found, await ask.box.faults(found, MAX_ERRORS)))
+    file = await ask.box.file(found) if found.source == UPLOADED else None
+    return Reply(job_body(found, await ask.box.faults(found, MAX_ERRORS), file))
 
 
 async def jobs(ask: Ask) -> Reply:
@@ -72,47 +70,6 @@ async def jobs(ask: Ask) -> Reply:
     found = await ask.box.jobs(ask.caller, NAME, states(wanted) if wanted else every, limit)
     return Reply(JobList([job_body(each) for each in found], len(found)))
 
-
-async def tickets(ask: Ask) -> Reply:
-    """GET /api/tickets?limit&cursor: the workspace's tickets, in the order of their ids."""
-    limit = limit_of(ask.query)
-    origin, ticket_id = _after(ask.query.get("cursor"))
-    scope = {"workspace": ask.caller.workspace}
-    rows = await ask.box.read(
-        "feedback.tickets", {**scope, "origin": origin, "ticket_id": ticket_id, "limit": limit + 1}
-    )
-    total = (await ask.box.read("feedback.ticket_count", scope))[0][0]
-    page = rows[:limit]
-    cursor = _cursor(page[-1][1], page[-1][0]) if len(rows) > limit else None
-    return Reply(TicketPage([ticket_line(row) for row in page], total, cursor))
-
-
-async def ticket(ask: Ask) -> Reply:
-    """GET /api/tickets/{ticket_id}: one ticket with its analysis."""
-    params = {"workspace": ask.caller.workspace, "ticket_id": ask.path["ticket_id"]}
-    rows = await ask.box.read("feedback.ticket", params)
-    if not rows:
-        raise IngestError("not_found", "Ticket not found")
-    return Reply(ticket_body(rows[0]))
-
-
-def _cursor(origin: str, ticket_id: str) -> str:
-    return base64.urlsafe_b64encode(msgspec.json.encode((origin, ticket_id))).decode()
-
-
-def _after(cursor: str | None) -> tuple[str, str]:
-    if cursor is None:
-        return "", ""
-    try:
-        origin, ticket_id = msgspec.json.decode(base64.urlsafe_b64decode(cursor), type=tuple[str, str])
-    except (binascii.Error, ValueError):
-        raise IngestError("bad_parameter", "cursor must be a next_cursor of this list.") from None
-    return origin, ticket_id
-
-
-_LIMIT = Parameter(
-    "limit", f"How many; {DEFAULT_LIMIT} unless given.", Annotated[int, Meta(ge=1, le=MAX_LIMIT)]
-)
 
 ROUTES = (
     Route(
@@ -150,6 +107,7 @@ ROUTES = (
         errors=("validation_failed",),
         idempotent=True,
     ),
+    UPLOAD,
     Route(
         "GET",
         "/api/job/{job_id}",
@@ -165,27 +123,9 @@ ROUTES = (
         jobs,
         "The workspace's newest jobs",
         description="Newest first; the filter counts before the limit.",
-        parameters=(Parameter("status", "Only jobs with this status.", Status), _LIMIT),
+        parameters=(Parameter("status", "Only jobs with this status.", Status), LIMIT),
         answers=(Answer(JobList, description="The jobs."),),
     ),
-    Route(
-        "GET",
-        "/api/tickets",
-        tickets,
-        "Tickets with their sentiment",
-        READERS,
-        description="In the order of their ids.",
-        parameters=(_LIMIT, Parameter("cursor", "Where to go on: a `next_cursor` of this list.")),
-        answers=(Answer(TicketPage, description="A page of tickets."),),
-    ),
-    Route(
-        "GET",
-        "/api/tickets/{ticket_id:path}",
-        ticket,
-        "One ticket with its analysis",
-        READERS,
-        parameters=(Parameter("ticket_id", "The ticket's id; it may hold slashes.", str, "path"),),
-        answers=(Answer(TicketBody, description="The ticket."),),
-        errors=("damaged",),
-    ),
+    *READS,
+    SEARCH,
 )

@@ -1,8 +1,7 @@
-"""How jobs, tickets and errors of this family look on the wire (contract: feedback)."""
+"""How jobs and errors of this family look on the wire (contract: feedback); for tickets see `ticket`."""
 
 from __future__ import annotations
 
-import zlib
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -10,12 +9,11 @@ from msgspec import UNSET, Meta, UnsetType
 
 from ingestbox.clock import iso
 from ingestbox.errors import MAX_FAULTS, Fault, IngestError
-from ingestbox.families.feedback.decode import MAX_ID_CHARACTERS
-from ingestbox.model import Job, JobState, Notice, checksum
+from ingestbox.families.feedback.check import MAX_ID_CHARACTERS
+from ingestbox.family import JobFile
+from ingestbox.model import Job, JobState, Notice
 
 Status = Literal["queued", "running", "completed", "failed"]
-Sentiment = Literal["positive", "neutral", "negative"]
-Trend = Literal["improving", "declining", "stable"]
 
 STATUS: dict[JobState, Status] = {
     JobState.QUEUED: "queued",
@@ -111,6 +109,10 @@ class JobAnswer(msgspec.Struct, frozen=True):
         list[Fault] | UnsetType,
         Meta(description="What is wrong with records that wait for a person. Not in lists."),
     ] = UNSET
+    file: Annotated[
+        JobFile | UnsetType,
+        Meta(description="Of an upload: what the file is, and how it is read. Not in lists."),
+    ] = UNSET
 
 
 class JobList(msgspec.Struct, frozen=True):
@@ -118,48 +120,6 @@ class JobList(msgspec.Struct, frozen=True):
 
     results: list[JobAnswer]
     count: Annotated[int, Meta(ge=0, description="How many are in `results`.")]
-
-
-class TicketLine(msgspec.Struct, frozen=True, kw_only=True):
-    """A ticket in a list."""
-
-    ticket_id: str
-    summary: str | None
-    sentiment: Sentiment
-    score: Annotated[
-        float,
-        Meta(ge=-1, le=1, description="Over the last five texts, later ones more; ±0.2 decides `sentiment`."),
-    ]
-    trend: Annotated[Trend, Meta(description="The later half of those texts against the earlier one.")]
-    updated_at: str
-    box: Annotated[str | UnsetType, Meta(description="The box that it came from, if not this one.")] = UNSET
-
-
-class TicketPage(msgspec.Struct, frozen=True):
-    """A page of tickets, in the order of their ids."""
-
-    results: list[TicketLine]
-    total: Annotated[int, Meta(ge=0, description="Tickets in the workspace.")]
-    next_cursor: str | None
-
-
-class FieldSentiment(msgspec.Struct, frozen=True):
-    """The sentiment of one of a ticket's texts."""
-
-    field: Literal["summary", "description", "comment"]
-    sentiment: Sentiment
-    confidence: Annotated[float, Meta(ge=0, le=1)]
-    comment_number: Annotated[int, Meta(ge=1, description="Of a comment: which, from 1.")] | UnsetType = UNSET
-
-
-class TicketBody(TicketLine, frozen=True, kw_only=True):
-    """A ticket with its texts and its analysis."""
-
-    description: str | None
-    comments: list[str | None]
-    fields: Annotated[list[FieldSentiment], Meta(description="The sentiment of each text that is not blank.")]
-    job_id: Annotated[str, Meta(description="The job that it came with.")]
-    extra: Annotated[dict[str, Any], Meta(description="What else was sent with it.")]
 
 
 class FeedbackError(msgspec.Struct, frozen=True):
@@ -179,8 +139,8 @@ def states(status: str) -> list[JobState]:
     return [state for state, word in STATUS.items() if word == status]
 
 
-def job_body(job: Job, faults: list[Fault] | None = None) -> JobAnswer:
-    """A job; `errors` is left out of lists (`faults` None)."""
+def job_body(job: Job, faults: list[Fault] | None = None, file: JobFile | None = None) -> JobAnswer:
+    """A job; `errors` is left out of lists (`faults` None), and `file` of a job that did not come as one."""
     duration = None
     if job.started_ms is not None and job.completed_ms is not None:
         duration = max(0, job.completed_ms - job.started_ms) / 1000
@@ -204,48 +164,7 @@ def job_body(job: Job, faults: list[Fault] | None = None) -> JobAnswer:
         warnings=job.warnings,
         progress=round(job.processed / job.total, 4) if job.total else 1.0,
         errors=UNSET if faults is None else faults,
-    )
-
-
-def ticket_line(row: tuple[Any, ...]) -> TicketLine:
-    """A ticket in a list, from the columns that `tickets` and `ticket` begin with."""
-    return TicketLine(**_line(row))
-
-
-def _line(row: tuple[Any, ...]) -> dict[str, Any]:
-    ticket_id, origin, summary, sentiment, score, trend, updated_ms = row[:7]
-    return {
-        "ticket_id": ticket_id,
-        "summary": summary,
-        "sentiment": sentiment,
-        "score": score,
-        "trend": trend,
-        "updated_at": iso(updated_ms),
-        "box": origin or UNSET,
-    }
-
-
-def ticket_body(row: tuple[Any, ...]) -> TicketBody:
-    """A ticket with its text, its fields' sentiments and what else was sent with it.
-
-    Raises IngestError `damaged` when something does not match its checksum.
-    """
-    job_id, result, record, crc, payload, payload_crc = row[7:13]
-    if zlib.crc32(result + (record or b"")) != crc:
-        raise IngestError("damaged")
-    if record is None:
-        record = payload
-        if payload is None or checksum(row[0].encode(), payload) != payload_crc:
-            raise IngestError("damaged")
-    sent: dict[str, Any] = msgspec.json.decode(record)
-    known = ("id", "summary", "description", "comments")
-    return TicketBody(
-        **_line(row),
-        description=sent.get("description"),
-        comments=sent.get("comments") or [],
-        fields=msgspec.json.decode(result)["fields"],  # as its own box made them
-        job_id=job_id,
-        extra={key: value for key, value in sent.items() if key not in known},
+        file=UNSET if file is None else file,
     )
 
 

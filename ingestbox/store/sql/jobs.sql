@@ -47,6 +47,14 @@ SET cursor = :cursor, processed = processed + :processed, issues = issues + :iss
     chunk_limit = :chunk_limit, deaths = 0, lease_at = :lease_at, updated_ms = :now
 WHERE id = :id AND owner = :owner AND attempt = :attempt AND cursor = :old_cursor AND state = 'running';
 
+-- name: load
+-- Rows of the job's file became records: those that wait for a person, or that a later row replaces, are not
+-- pending. The same worker, or none of it counts.
+UPDATE jobs
+SET processed = processed + :processed, issues = issues + :issues, discarded = discarded + :discarded,
+    warnings = COALESCE(:warnings, warnings), lease_at = :lease_at, updated_ms = :now
+WHERE id = :id AND owner = :owner AND attempt = :attempt AND state = 'running';
+
 -- name: keep_claim
 -- No progress, but a worker that is alive: its chunk takes long, or a child died with it and it is tried smaller.
 UPDATE jobs

@@ -55,3 +55,26 @@ SELECT workspace, family, open FROM issue_tallies WHERE open <> 0;
 
 -- name: true_issues
 SELECT workspace, family, COUNT(*) FROM issues WHERE resolved_ms IS NULL GROUP BY workspace, family;
+
+-- name: kept_tickets
+SELECT workspace, day, sentiment, language, tickets, points FROM ticket_days WHERE tickets <> 0 OR points <> 0;
+
+-- name: true_tickets
+SELECT workspace, day, sentiment, language, COUNT(*), SUM(points) FROM tickets
+GROUP BY workspace, day, sentiment, language;
+
+-- name: kept_totals
+SELECT workspace, sentiment, language, tickets FROM ticket_totals WHERE tickets <> 0;
+
+-- name: true_totals
+SELECT workspace, sentiment, language, SUM(tickets) FROM ticket_days
+GROUP BY workspace, sentiment, language HAVING SUM(tickets) <> 0;
+
+-- name: kept_entities
+-- Of these there may be a million: only those that are wrong, here and below.
+SELECT workspace, key, tickets FROM entities AS e
+WHERE tickets <> (SELECT COUNT(*) FROM ticket_entities WHERE entity = e.id);
+
+-- name: true_entities
+SELECT workspace, key, (SELECT COUNT(*) FROM ticket_entities WHERE entity = e.id) FROM entities AS e
+WHERE tickets <> (SELECT COUNT(*) FROM ticket_entities WHERE entity = e.id);

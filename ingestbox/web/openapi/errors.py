@@ -39,6 +39,7 @@ WITH_BODY = (
     "payload_too_large",
     "unsupported_media_type",
 )
+WITH_FILE = ("malformed_multipart", "file_required", "file_type_not_supported", "file_empty")
 IDEMPOTENT = ("idempotency_key_invalid", "request_in_progress", "idempotency_mismatch")
 
 
@@ -87,6 +88,8 @@ def refusals(bound: BoundRoute) -> list[tuple[int, str]]:
         found.update(WITH_BODY)
     if route.body_limit is not None and any(kind.endswith("json") for kind in route.media_types):
         found.add("malformed_json")
+    if route.upload:
+        found.update(WITH_FILE)
     if route.method != "GET" and not bound.public:
         found.add("storage_full")
     if route.idempotent:

@@ -19,6 +19,7 @@ from ingestbox.web.replies import Problem
 
 NO_BODY = frozenset({204, 304})
 FORM = "application/x-www-form-urlencoded"
+FILE_FORM = "multipart/form-data"
 LINES = "application/x-ndjson"
 EVENTS = "text/event-stream"
 """Both are text that holds one value of the declared type after another."""
@@ -205,7 +206,7 @@ def _response(bound: BoundRoute, answer: Answer, schemas: Schemas) -> dict[str, 
 
 def _media(media_type: str, kind: Any, schemas: Schemas) -> dict[str, Any]:
     schema: dict[str, Any] = {} if kind is None else schemas.of(kind)
-    if media_type == FORM or (media_type.endswith("json") and media_type != LINES):
+    if media_type in (FORM, FILE_FORM) or (media_type.endswith("json") and media_type != LINES):
         return {"schema": schema}
     if media_type == EVENTS:
         return {"schema": _event(schema)}

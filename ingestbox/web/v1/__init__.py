@@ -14,6 +14,7 @@ from ingestbox.web.v1.jobs import Jobs
 from ingestbox.web.v1.keys import Keys
 from ingestbox.web.v1.parts import Parts
 from ingestbox.web.v1.records import Records
+from ingestbox.web.v1.search import Searches
 from ingestbox.web.v1.secret import Secret
 from ingestbox.web.v1.state import State
 from ingestbox.web.v1.users import Users
@@ -34,4 +35,5 @@ def routes(parts: Parts) -> list[Route]:
     resources: tuple[Resource, ...] = (Audit(parts), Keys(parts), Secret(parts), State(parts), Users(parts))
     resources += (Jobs(parts), Events(parts), Records(parts))
     resources += (Issues(parts), BulkIssues(parts), Deliveries(parts))
+    resources += (Searches(parts),)
     return [route for resource in resources for route in resource.routes()]

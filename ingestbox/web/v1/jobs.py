@@ -5,16 +5,17 @@ from __future__ import annotations
 from typing import Annotated, Literal, cast, get_args
 
 import msgspec
-from msgspec import Meta
+from msgspec import UNSET, Meta, UnsetType
 
 from ingestbox.clock import iso
 from ingestbox.errors import IngestError
-from ingestbox.family import Answer, Parameter, Reply, Route, limit_of
+from ingestbox.family import Answer, JobFile, Parameter, Reply, Route, limit_of
 from ingestbox.model import Job, JobState, Notice
-from ingestbox.store import changes, jobs
+from ingestbox.store import changes, files, jobs
 from ingestbox.store.changes import CancelJob, ReprocessJob, Which
 from ingestbox.store.review import Blocked
 from ingestbox.web.binding import Request
+from ingestbox.web.box import job_file
 from ingestbox.web.v1 import lists
 from ingestbox.web.v1.audit import act
 from ingestbox.web.v1.parts import Parts
@@ -67,6 +68,10 @@ class JobBody(msgspec.Struct, frozen=True):
     completed_at: str | None
     updated_at: str
     links: JobLinks
+    file: Annotated[
+        JobFile | UnsetType,
+        Meta(description="Of an upload: what the file is, and how it is read. Not in lists."),
+    ] = UNSET
 
 
 class JobPage(msgspec.Struct, frozen=True):
@@ -76,8 +81,8 @@ class JobPage(msgspec.Struct, frozen=True):
     next_cursor: str | None
 
 
-def body_of(job: Job) -> JobBody:
-    """The job on the wire."""
+def body_of(job: Job, file: JobFile | None = None) -> JobBody:
+    """The job on the wire; `file` is what it came as, if it did."""
     place = f"/v1/jobs/{job.public_id}"
     return JobBody(
         id=job.public_id,
@@ -105,6 +110,7 @@ def body_of(job: Job) -> JobBody:
         completed_at=iso(job.completed_ms),
         updated_at=iso(job.updated_ms) or "",
         links=JobLinks(place, f"{place}/records", f"/v1/issues?job={job.public_id}", f"{place}/events"),
+        file=UNSET if file is None else file,
     )
 
 
@@ -190,7 +196,9 @@ class Jobs:
 
     async def one(self, ask: Request) -> Reply:
         """GET /v1/jobs/{id}."""
-        return Reply(body_of(await job_of(self._store, ask)))
+        job = await job_of(self._store, ask)
+        facts = await self._store.read_with(lambda tx: files.facts_of(tx, job.id))
+        return Reply(body_of(job, None if facts is None else job_file(facts)))
 
     async def cancel(self, ask: Request) -> Reply:
         """POST /v1/jobs/{id}/cancel."""

@@ -40,3 +40,12 @@ def test_the_aggregate_of_a_ticket(signed: list[float], expected: Aggregate) -> 
 def test_a_neutral_text_weighs_but_adds_nothing() -> None:
     neutral_last = [Analysed("summary", None, "positive", 0.9), Analysed("comment", 1, "neutral", 1.0)]
     assert aggregate(neutral_last).score == 0.3
+
+
+def test_of_three_texts_the_trend_compares_the_first_with_the_others() -> None:
+    texts = [
+        Analysed("summary", None, "negative", 0.5),
+        Analysed("comment", 1, "positive", 0.5),
+        Analysed("comment", 2, "neutral", 1.0),
+    ]
+    assert aggregate(texts).trend == "improving"

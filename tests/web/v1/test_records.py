@@ -162,7 +162,7 @@ def test_correcting_while_the_worker_is_further_on(tmp_path: Path) -> None:
             assert get(client, f"/v1/jobs/{job}")["state"] == "running"  # or this test shows nothing
         assert counts(settled(client, job)) == (0, 303, 0, 0)
         assert [get(client, path)["state"] for path in paths] == ["done"] * 3
-        assert get(client, f"/v1/jobs/{job}")["tallies"] == {"sentiment_records": 303}
+        assert get(client, f"/v1/jobs/{job}")["tallies"]["sentiment_records"] == 303
 
 
 def test_a_correction_survives_a_kill(own_box: BoxProcess) -> None:

@@ -1,0 +1,1 @@
+"""The read side of feedback: tickets, search, overview, dashboard."""
