@@ -1,8 +1,8 @@
 """How long small requests take while much else goes on: a POST of one record and a GET of a job, in turn
 over a steady beat, on an idle box, while it works off a backlog, and while batches come in besides.
 
-There is no upload of large files yet, so the large job is a backlog of batches of 1,000 records: 200,000
-records, or 1,000,000 with --full. The beat does not wait for answers, so a stall is counted whole.
+The backlog is batches of 1,000 records: 200,000 records, or 1,000,000 with --full; for files see
+`upload.py`. The beat does not wait for answers, so a stall is counted whole.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Every error the box can answer with: a code, an HTTP status, a sentence, and what to do next.
 
 The catalogue is the single source. How an error looks on the wire is a family's business
-(`family.ErrorShape`); internals (paths, SQL, stacks) stay in the log.
+(`Family.error_body`); internals (paths, SQL, stacks) stay in the log.
 """
 
 from __future__ import annotations

@@ -199,9 +199,8 @@ class Table(msgspec.Struct, frozen=True):
     """How a family takes files: two functions, as `module:function`, which run in a child process.
 
     `plan(header, preview)` gives the Plan for the names of a file's columns, and the cells of its first rows.
-    `rows(how, stem, rows)` makes an Intake of
-    each row (`tabular.Row`), in order, faults included; `stem` is the same for every copy of the same file,
-    and ids are made from it.
+    `rows(how, stem, rows)` makes an Intake of each row (`tabular.Row`), in order, faults included; `stem` is
+    the same for every copy of the same file, and ids are made from it.
     """
 
     plan: str
@@ -258,11 +257,11 @@ class Route(msgspec.Struct, frozen=True):
     `roles` empty admits every authenticated caller. `body_limit` names a field of `[limits]` ending in
     `_mb` or `_kb`; None means the call takes no body. `media_types` are the body's; `application/json` also
     admits every `…+json`. `rate` names a field of `[rates]`; calls are counted by caller, family and rate, or
-    not at all if it is empty. With `upload` the body is a form (multipart/form-data) with one file, which is
-    on disk when the handler is asked (`Ask.file`), and of which `body_limit` is the cap. Public
-    routes are counted by address, and only under a rate of their own: a probe that is refused would look like
-    a box that is down. `takes_records` says that the call makes work for the box, which refuses it while more
-    records wait than `[limits] backlog_records`.
+    not at all if it is empty. Public routes are counted by address, and only under a rate of their own: a
+    probe that is refused would look like a box that is down. With `upload` the body is a form
+    (multipart/form-data) with one file, which is on disk when the handler is asked (`Ask.file`), and of which
+    `body_limit` is the cap. `takes_records` says that the call makes work for the box, which refuses it while
+    more records wait than `[limits] backlog_records`.
 
     The rest is documentation, which tests hold against what the route does: `summary` is a phrase without a
     full stop; `body` is the type of the body, `example` one that the route takes; `answers` its successes;
@@ -332,13 +331,12 @@ class Family(msgspec.Struct, frozen=True):
 
     `process` names a function `(Chunk, steps=BUILT_IN) -> list[Outcome]` as `module:function`; it runs in a
     child process that imports that module alone, so the module must be light and pure. `steps` are those of
-    `enrich.steps`, given when a server does some of them. `project` gives the named values
-    of the query `<name>.put_<kind>` from a delivery's record and result (both JSON); it serves a central
-    box, where results arrive finished. `kinds` are the kinds
+    `enrich.steps`, given when a server does some of them. `project` gives the named values of the query
+    `<name>.put_<kind>` from kind, record and result (both JSON); it serves a central box, where results
+    arrive finished, and objects that are put again after an update (`store.reindex`). `kinds` are the kinds
     of objects the family puts; `queries` is its file of named SQL. `check` looks at one record, as JSON, that
-    a person has corrected, and finds what decoding would find. `error_type` is the type of what
-    `error_body` gives. `table` is how it takes files, if it does; `search` how its objects
-    are found by their text.
+    a person has corrected, and finds what decoding would find. `error_type` is the type of what `error_body`
+    gives. `table` is how it takes files, if it does; `search` how its objects are found by their text.
     """
 
     name: str

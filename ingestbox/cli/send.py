@@ -57,7 +57,7 @@ Examples:
 @click.option("--wait", is_flag=True, help="Wait until every job has ended, and report what failed.")
 @click.option("--partial", is_flag=True, help="Take the good records of a batch that has bad ones.")
 @click.option("--again", is_flag=True, help="Send as new what an earlier call has sent already.")
-@click.option("--gzip", "compress", is_flag=True, help="Compress what is sent.")
+@click.option("--gzip", "compress", is_flag=True, help="Compress batches of records.")
 @click.option(
     "--batch",
     "most",

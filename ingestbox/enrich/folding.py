@@ -5,9 +5,6 @@ from __future__ import annotations
 import unicodedata
 from typing import Final
 
-_COMPOSED: Final = 0x300
-"""Below this, no letter can be composed with the one before it."""
-
 
 class _Folds(dict[int, str]):
     """For `str.translate`: each character as it is folded by itself, found once.

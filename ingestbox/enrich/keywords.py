@@ -19,7 +19,7 @@ from ingestbox.enrich.folding import fold, nfc
 from ingestbox.enrich.memory import Memory
 from ingestbox.enrich.wordlists import wordlist
 
-RULES: Final = "2026.1"
+RULES: Final = "keywords/2"
 """Version of the rules and lists, for lineage: it changes whenever an answer can."""
 
 READ: Final = 20_000

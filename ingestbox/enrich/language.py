@@ -21,7 +21,7 @@ from ingestbox.enrich.memory import Memory
 from ingestbox.enrich.syllables import is_plain_syllable, is_syllable
 from ingestbox.enrich.wordlists import wordlist, words
 
-RULES: Final = "2026.1"
+RULES: Final = "language/2"
 """Version of the rules and lists, for lineage: it changes whenever an answer can."""
 
 SAMPLED: Final = 4_096

@@ -7,7 +7,7 @@ from typing import Final
 from ingestbox.enrich import english, other, vietnamese
 from ingestbox.enrich.facts import LanguageCode, Sentiment
 
-RULES: Final = "2026.1"
+RULES: Final = "sentiment/2"
 """Version of all languages' rules and lexicons, for lineage: it changes whenever an answer can."""
 
 

@@ -47,7 +47,7 @@ def test_a_file_is_sent_said_followed_and_sent_again_without_doubling(
     assert report["bytes"] == file.stat().st_size
     (sent,) = report["files"]
     assert (sent["file_info"]["rows"], sent["file_info"]["delimiter"]) == (ROWS, ";")
-    for said in ("2,000 rows", "utf-8", "delimiter ;", "summary from 'summary'", "1 more kept"):
+    for said in ("2,000 rows", "utf-8", 'delimiter ";";', "summary from 'summary'", "1 more kept"):
         assert said.lower() in first.err.lower(), first.err
     again = send(own_box, file, "--wait")
     assert again.code == 0

@@ -1,1 +1,1 @@
-"""`ingestbox send`: from a file to batches, and from batches to jobs on a box."""
+"""`ingestbox send`: from files to batches or forms, and from these to jobs on a box."""

@@ -22,7 +22,6 @@ PIECE = 262_144
 ANSWER_SECONDS = 600.0
 """The box looks the whole file through before it answers: a minute or so for 500 MB."""
 
-
 NOTHING: Mapping[str, str] = {}
 
 
@@ -154,8 +153,8 @@ def assumed(taken: UploadTaken) -> str:
     """What the box assumes of a file, in sentences."""
     info = taken.file_info
     sure = "" if info.encoding_confidence >= 0.995 else f" ({info.encoding_confidence:.0%} sure)"
-    delimiter = {"\t": "tab", "": "none, one column"}.get(info.delimiter, info.delimiter)
-    fields = [f"{each.field} from {each.column!r}" for each in taken.file_info.mapping if each.field]
+    delimiter = {"\t": "tab", " ": "space", "": "none, one column"}.get(info.delimiter, f'"{info.delimiter}"')
+    fields = [f"{each.field} from {each.column!r}" for each in info.mapping if each.field]
     kept = sum(each.field is None for each in info.mapping)
     said = [
         f"{info.filename}: {info.rows:,} row{'' if info.rows == 1 else 's'}, {info.encoding}{sure}, "
@@ -163,6 +162,9 @@ def assumed(taken: UploadTaken) -> str:
         + (f", {kept} more kept as they are." if kept else ".")
     ]
     if info.refused:
-        said.append(f"{info.refused:,} rows cannot be read and wait as issues: ingestbox jobs issues.")
+        count = "1 row" if info.refused == 1 else f"{info.refused:,} rows"
+        said.append(
+            f"Not readable, kept as issues: {count}; where the box is: ingestbox jobs {taken.job_id}."
+        )
     said += [f"{each.message.rstrip('.')}." for each in taken.warnings]
     return " ".join(said)

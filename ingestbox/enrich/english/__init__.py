@@ -1,5 +1,5 @@
 """Sentiment of customer feedback in English; see ``verdict`` for how it is found."""
 
-from ingestbox.enrich.english.verdict import RULES, sentiment
+from ingestbox.enrich.english.verdict import sentiment
 
-__all__ = ["RULES", "sentiment"]
+__all__ = ["sentiment"]

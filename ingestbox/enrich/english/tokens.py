@@ -22,7 +22,7 @@ from ingestbox.enrich.english.classes import (
 from ingestbox.enrich.english.expressions import VOCABULARY, Node, merged, start
 from ingestbox.enrich.english.kinds import IRONY, NEUTRAL, NULL, OPINION, RATING, SOFT, Meaning
 from ingestbox.enrich.english.words import SPELLINGS, WORDS
-from ingestbox.enrich.tokens import Token as VaderToken
+from ingestbox.enrich.vader import RATINGS, degree
 
 COMMA: Final = 1
 STOP: Final = 2
@@ -65,12 +65,11 @@ class Token:
         self.word: Final = word
         self.upper: Final = upper
         self.boundary: Final = boundary
-        vader = VaderToken(word)
-        self.boost: Final = (vader.boost > 0) - (vader.boost < 0)
+        self.boost: Final = degree(word)
         if meaning is None and not boundary:
             meaning = WORDS.get(word)
-            if meaning is None and vader.rating:
-                meaning = Meaning(SOFT, vader.rating * _VADER_SHARE)
+            if meaning is None and word in RATINGS:
+                meaning = Meaning(SOFT, RATINGS[word] * _VADER_SHARE)
         classes = () if boundary else tuple(classes_of(word))
         if meaning and meaning.strength:
             # "never rushed us" turns a judgement round; "never called us" is one.
@@ -110,7 +109,6 @@ _BOUNDARIES: Final = {
 _TOKENS_OF_BOUNDARIES: Final = {
     mark: Token(mark, boundary=boundary) for mark, boundary in _BOUNDARIES.items()
 }
-_ASKED_AND_SHOUTED: Final = Token("?", boundary=ASKED)
 
 _PIECES: Final = re.compile(r"[^\W_]+(?:['.&-][^\W_]+){0,8}|[.!?…]+|[^\w\s]|_", re.UNICODE)
 _ELONGATED: Final = re.compile(r"([^\W\d_])\1{2,}")
@@ -148,7 +146,7 @@ def _distance(one: str, other: str) -> int:
 
 
 def _known(word: str) -> bool:
-    return word in WORDS or word in VOCABULARY or VaderToken(word).rating != 0.0
+    return word in WORDS or word in VOCABULARY or word in RATINGS
 
 
 def spelling(word: str) -> str:
@@ -230,7 +228,7 @@ def _classify(piece: str) -> list[Token]:
         quote = _TOKENS_OF_BOUNDARIES['"']
         return [quote, *_word_tokens(bare), quote, *_ending(piece)]
     if len(piece) <= 5 and (piece.lower() in _EMOTICONS_WITH_LETTERS or not any(map(str.isalnum, piece))):
-        rating = VaderToken(piece.lower()).rating
+        rating = RATINGS.get(piece.lower())
         if rating:
             return [Token(piece, meaning=Meaning(OPINION, rating))]
     if set(piece) & {"★", "☆", "⭐", "🌟"}:

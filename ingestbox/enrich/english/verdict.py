@@ -9,9 +9,6 @@ from ingestbox.enrich.english.clauses import Clause, Scan
 from ingestbox.enrich.english.tokens import tokenize
 from ingestbox.enrich.facts import Sentiment
 
-RULES: Final = "english/2"
-"""Version of the rules and tables, for lineage: it changes whenever a label can."""
-
 
 class Weighed(NamedTuple):
     """The sums of a text's clauses: praise, blame (both from 0 up), and what draws towards neutral."""

@@ -113,7 +113,7 @@ ROUTES = (
         "/api/job/{job_id}",
         job,
         "A job with its progress and errors",
-        parameters=(Parameter("job_id", "The `job_id` of the answer to the batch.", str, "path"),),
+        parameters=(Parameter("job_id", "The `job_id` of the answer to the batch or file.", str, "path"),),
         answers=(Answer(JobAnswer, description="The job."),),
         errors=("job_not_found",),
     ),

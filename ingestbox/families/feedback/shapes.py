@@ -1,4 +1,4 @@
-"""How jobs and errors of this family look on the wire (contract: feedback); for tickets see `ticket`."""
+"""How jobs and errors of this family look on the wire (contract: feedback); tickets: `read/ticket.py`."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ class IngestAnswer(msgspec.Struct, frozen=True):
 
 
 class JobAnswer(msgspec.Struct, frozen=True):
-    """A job: what one batch became."""
+    """A job: what one batch or file became."""
 
     job_id: str
     source: Annotated[str, Meta(description="How it came: `json_api` or `csv_upload`.")]
@@ -100,7 +100,7 @@ class JobAnswer(msgspec.Struct, frozen=True):
     total_rows: Annotated[int, Meta(ge=0, description="The same as `total_records`.")]
     records_processed: Annotated[int, Meta(ge=0)]
     sentiment_records: Annotated[int, Meta(ge=0, description="Records whose sentiment is known.")]
-    entity_records: Annotated[int, Meta(ge=0, description="Records whose entities are known.")]
+    entity_records: Annotated[int, Meta(ge=0, description="Records that name something.")]
     duration: Annotated[float | None, Meta(description="Seconds from start to end; null before the end.")]
     error: Annotated[str | None, Meta(description="Why the job failed, if it did.")]
     warnings: list[Notice]

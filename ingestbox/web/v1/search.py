@@ -11,6 +11,7 @@ from msgspec import UNSET, Meta, UnsetType
 
 from ingestbox.errors import IngestError
 from ingestbox.family import Answer, Found, Hit, Parameter, Reply, Route, Search, limit_of
+from ingestbox.store.search import MAX_CHARACTERS
 from ingestbox.web.binding import Request
 from ingestbox.web.v1 import lists
 from ingestbox.web.v1.parts import Parts
@@ -79,7 +80,7 @@ class Searches:
                     Parameter(
                         "q",
                         "What to look for.",
-                        Annotated[str, Meta(min_length=1, max_length=1_000)],
+                        Annotated[str, Meta(min_length=1, max_length=MAX_CHARACTERS)],
                         required=True,
                     ),
                     Parameter("family", "Only of this family.", lists.one_of(self._known)),

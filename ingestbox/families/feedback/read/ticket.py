@@ -67,7 +67,7 @@ class TicketBody(TicketLine, frozen=True, kw_only=True):
     entities: Annotated[list[NamedEntity], Meta(description="What summary and description name.")]
     keywords: list[str]
     steps: Annotated[
-        dict[str, str], Meta(description="Which step was done by what: `builtin/…`, or a configured `http`.")
+        dict[str, str], Meta(description="Who did which step: `builtin/…` is the box, `http…` a server.")
     ]
     job_id: Annotated[str, Meta(description="The job that it came with.")]
     extra: Annotated[dict[str, Any], Meta(description="What else was sent with it.")]
