@@ -15,7 +15,6 @@ from urllib.parse import urlsplit
 
 import httpx2
 import pytest
-import uvloop
 
 from tests.harness import BoxProcess, post_tickets, ticket, until, wait_job
 from tests.web.test_tls import Files, Paper
@@ -84,7 +83,7 @@ class SlowClients:
         self._port = int(urlsplit(box.url).port or 0)
         self._stop = threading.Event()
         self.opened = Counter[str]()
-        self._thread = threading.Thread(target=lambda: uvloop.run(self._main()))
+        self._thread = threading.Thread(target=lambda: asyncio.run(self._main()))
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -116,18 +115,35 @@ class SlowClients:
             plain.close()
             raise
 
+    async def _connected(self, tls: bool) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        connecting = asyncio.ensure_future(self._connect(tls))
+        try:
+            return await asyncio.shield(connecting)
+        except asyncio.CancelledError:
+            # A handshake that is cancelled leaves its transport open.
+            with contextlib.suppress(OSError):
+                await cut((await connecting)[1])
+            raise
+
     async def _client(
         self, kind: Callable[[asyncio.StreamReader, asyncio.StreamWriter, str], Coroutine[Any, Any, None]]
     ) -> None:
         while True:
             with contextlib.suppress(OSError):
-                reader, writer = await self._connect(tls=kind is not nothing)
+                reader, writer = await self._connected(tls=kind is not nothing)
                 self.opened[kind.__name__] += 1
                 try:
                     await kind(reader, writer, self._token)
                 finally:
-                    writer.transport.abort()
+                    await cut(writer)
             await asyncio.sleep(AGAIN_SECONDS)
+
+
+async def cut(writer: asyncio.StreamWriter) -> None:
+    """Ends a connection, and waits until nothing is left of it."""
+    writer.transport.abort()
+    with contextlib.suppress(OSError):
+        await writer.wait_closed()
 
 
 def ask_and_post(box: BoxProcess, name: str, end: threading.Event, seen: Counter[str], *, anew: bool) -> None:
