@@ -206,7 +206,8 @@ def test_a_good_client_is_served_among_slow_ones(narrow_box: BoxProcess) -> None
         assert narrow_box.process is not None and narrow_box.process.poll() is None
         assert set(slow.opened) == {kind.__name__ for kind in KINDS}
     for name, counts in seen.items():
-        assert counts["200"] >= 0.99 * counts.total(), (name, counts)
+        # Of fewer than a hundred, one may fail.
+        assert counts.total() - counts["200"] <= max(1, 0.01 * counts.total()), (name, counts)
     assert "connections are taken at once, not the 1000" in narrow_box.log.read_text()
     with narrow_box.client() as client:  # and when they are gone, nothing is left of them
         post_tickets(client, [ticket(1)])

@@ -11,7 +11,7 @@ import os
 import signal
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ import pytest
 
 from ingestbox.model import Role
 from ingestbox.web.multipart import MAX_NAME_CHARACTERS, clean
-from tests.harness import BoxProcess, running, until, wait_job
+from tests.harness import PATIENCE, BoxProcess, running, until, wait_job
 
 CSV = b"id,summary,description\nT-1,Late,It came late.\nT-2,Fine,All good!\n"
 BOUNDARY = "a-boundary-of-its-own"
@@ -289,11 +289,6 @@ def test_the_same_key_with_the_same_file_is_answered_again(box: BoxProcess, clie
     assert client.get(first.json()["status_url"]).status_code == 200
 
 
-def _busy(client: httpx2.Client, content: bytes, key: Mapping[str, str]) -> httpx2.Response | None:
-    reply = client.post("/api/upload", files={"file": ("a.csv", content)}, headers=key, timeout=30)
-    return reply if reply.status_code == 409 and reply.json()["code"] == "request_in_progress" else None
-
-
 def test_a_refused_file_leaves_its_key_free(client: httpx2.Client) -> None:
     key = {"Idempotency-Key": "mended"}
     assert upload(client, "a.csv", b"id,price\n1,2\n", headers=key).status_code == 422
@@ -382,17 +377,18 @@ def test_a_key_whose_file_is_being_looked_through_is_answered_409(
     children = until(box.children, "a child")
     for pid in children:
         os.kill(pid, signal.SIGSTOP)
-    with box.client(Role.INGEST) as other, ThreadPoolExecutor(1) as threads:
+    with box.client(Role.INGEST) as one, box.client(Role.INGEST) as other, ThreadPoolExecutor(2) as threads:
         try:
-            first = threads.submit(upload, other, "a.csv", content, headers=key)
-            seen = until(lambda: _busy(client, content, key), "the second is refused")
-            assert int(seen.headers["retry-after"]) >= 1
+            both = [threads.submit(upload, each, "a.csv", content, headers=key) for each in (one, other)]
+            refused = next(as_completed(both, timeout=PATIENCE))
+            seen = check_refused(refused.result(), 409, "request_in_progress")
+            assert seen and int(refused.result().headers["retry-after"]) >= 1
         finally:
             for pid in children:
                 os.kill(pid, signal.SIGCONT)
-        done = first.result()
-    assert done.status_code == 200
-    again = upload(client, "a.csv", content, headers=key)
+        (done,) = (each.result() for each in both if each is not refused)
+        assert done.status_code == 200
+        again = upload(one, "a.csv", content, headers=key)
     assert (again.content, again.headers["idempotency-replayed"]) == (done.content, "true")
 
 
