@@ -8,8 +8,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
-# Tests often wait for a process or a disk, so there is one worker more than processors.
-WORKERS ?= $(shell expr $$(nproc) + 1)
+# Processes that tests run in: as many as processors, two at least, since tests often wait for something.
+WORKERS ?= $(shell echo $$(($$(nproc) > 2 ? $$(nproc) : 2)))
 
 export PIP_ROOT_USER_ACTION := ignore
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
