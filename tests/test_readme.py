@@ -67,7 +67,9 @@ class Reader:
             probe.bind(("127.0.0.1", 0))
             self.port = str(probe.getsockname()[1])
         kept = {
-            name: value for name, value in os.environ.items() if not name.startswith(("INGESTBOX_", "MAKE"))
+            name: value
+            for name, value in os.environ.items()
+            if not name.startswith(("ARGS", "INGESTBOX_", "MAKE"))
         }
         self.environ = {**kept, "INGESTBOX_SERVER_PORT": self.port}
         self.log = folder / "serving.log"
