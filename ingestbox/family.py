@@ -359,6 +359,12 @@ DEFAULT_LIMIT = 50
 MAX_LIMIT = 500
 
 
+LIMIT = Parameter(
+    "limit", f"How many; {DEFAULT_LIMIT} unless given.", Annotated[int, Meta(ge=1, le=MAX_LIMIT)]
+)
+"""The `limit` of a list, as `limit_of` reads it."""
+
+
 def limit_of(query: Mapping[str, str]) -> int:
     """The `limit` of a list (contract: common, Answers). Raises IngestError `bad_parameter`."""
     text = query.get("limit", str(DEFAULT_LIMIT))

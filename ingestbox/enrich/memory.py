@@ -11,7 +11,8 @@ from typing import Final, TypeVar
 T = TypeVar("T")
 
 PIECES: Final = 8_192
-"""Most pieces remembered at a time; the memory is emptied when full, so that junk cannot squat in it."""
+"""Most pieces remembered at a time, unless said otherwise; the memory is emptied when full, so that junk
+cannot squat in it."""
 
 LONGEST: Final = 24
 """Characters of the longest piece that is remembered; with the limit above, hostile input can make the
@@ -19,19 +20,30 @@ largest memory, that of keywords in one language, take 9 MB."""
 
 
 class Memory(dict[str, T]):
-    """Piece to what `learn` says of it, filled on demand within `PIECES` and `LONGEST`.
+    """Piece to what `learn` says of it, filled on demand: at most `most` pieces, of at most `longest`
+    characters, and such as `keep` (what was learnt) does not refuse.
 
     A value depends on its key alone, so threads may race on it and forgetting changes only the time taken.
     """
 
-    def __init__(self, learn: Callable[[str], T]) -> None:
+    def __init__(
+        self,
+        learn: Callable[[str], T],
+        *,
+        most: int = PIECES,
+        longest: int = LONGEST,
+        keep: Callable[[T], bool] | None = None,
+    ) -> None:
         super().__init__()
         self._learn = learn
+        self._most = most
+        self._longest = longest
+        self._keep = keep
 
     def __missing__(self, piece: str) -> T:
         learnt = self._learn(piece)
-        if len(piece) <= LONGEST:
-            if len(self) >= PIECES:
+        if len(piece) <= self._longest and (self._keep is None or self._keep(learnt)):
+            if len(self) >= self._most:
                 self.clear()
             self[piece] = learnt
         return learnt

@@ -14,6 +14,7 @@ from typing import Final
 
 from ingestbox.enrich.folding import fold, nfc
 from ingestbox.enrich.memory import Memory
+from ingestbox.enrich.tones import FIRST
 
 SEARCHED: Final = 10_000
 """Characters of one object that are searched, its first ones: what one put costs stays bounded."""
@@ -42,16 +43,7 @@ _VARIANTS: Final = frozenset((*range(0xFE00, 0xFE10), *range(0x1F3FB, 0x1F400)))
 """How the character before is shown: as text or picture, and the colour of a skin."""
 
 _TONE: Final = re.compile(r"[ou][^\x00-\x7f]")
-"""Where the tone may stand in either place; what it is to become: `_OLD`."""
-_OLD: Final = {
-    new: old
-    for news, olds in (
-        ("oà oá oả oã oạ", "òa óa ỏa õa ọa"),
-        ("oè oé oẻ oẽ oẹ", "òe óe ỏe õe ọe"),
-        ("uỳ uý uỷ uỹ uỵ", "ùy úy ủy ũy ụy"),
-    )
-    for new, old in zip(news.split(), olds.split(), strict=True)
-}
+"""Where the tone may stand in either place."""
 
 
 class _Cuts(dict[int, str]):
@@ -95,7 +87,7 @@ def _learn_written(piece: str) -> tuple[str, ...]:
     """The words of what stands between two blanks."""
     if piece.isascii():
         return tuple(_cut(piece.lower()))
-    return tuple(_cut(_TONE.sub(_as_old, nfc(nfc(piece).lower()))))
+    return tuple(_cut(_TONE.sub(_as_first, nfc(nfc(piece).lower()))))
 
 
 def _learn_folded(word: str) -> tuple[str, ...]:
@@ -157,5 +149,5 @@ def _others() -> re.Pattern[str]:
     return re.compile(rf"[^\x00-\x7f{''.join(each for each in latin if _cuts[ord(each)] in (each, ' '))}]")
 
 
-def _as_old(match: re.Match[str]) -> str:
-    return _OLD.get(match[0], match[0])
+def _as_first(match: re.Match[str]) -> str:
+    return FIRST.get(match[0], match[0])

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import time
 from collections.abc import Mapping
 
 from ingestbox.errors import IngestError
@@ -45,7 +44,7 @@ class Reindexing:
     async def _all(self, family: Family, kind: str) -> None:
         done = 0
         while True:
-            began = time.monotonic()
+            began = self._store.clock.monotonic()
             try:
                 count = await reindex.go_on(self._store, family.name, kind, family.project)
             except IngestError as error:
@@ -59,6 +58,6 @@ class Reindexing:
             if count == 0:
                 break
             done += count
-            await asyncio.sleep(time.monotonic() - began)  # half of the time at most is its own
+            await asyncio.sleep(self._store.clock.monotonic() - began)  # half of the time at most is its own
         if done:
             log.info("Everything from before the update can be found.", extra={"kind": kind, "objects": done})

@@ -120,7 +120,7 @@ def test_the_journey(frozen: Frozen) -> None:
         job = wait_job(client, answer["job_id"])
         assert (job["status"], job["records_processed"], job["errors"]) == ("completed", 10, [])
         found = client.get("/api/tickets/T-3").raise_for_status().json()
-        assert found["fields"][0]["sentiment"] == "negative"
+        assert found["sentiment"] == "negative"
     report = json.loads(frozen.run("doctor", "--json"))
     assert report["ok"], report
     assert report["sqlite"]["source"] == "pysqlite3"

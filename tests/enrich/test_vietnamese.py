@@ -17,6 +17,7 @@ from ingestbox.enrich import vietnamese
 from ingestbox.enrich.facts import SENTIMENTS
 from ingestbox.enrich.folding import fold
 from ingestbox.enrich.sentiment import sentiment as dispatched
+from ingestbox.enrich.tones import place_tones
 from ingestbox.enrich.vietnamese import lexicon, sentiment, tokens
 
 SAMPLES = Path(__file__).parent / "samples" / "sentiment_vi.tsv"
@@ -255,7 +256,7 @@ def test_all_strengths_are_within_bounds() -> None:
     assert len(lexicon.ENTRIES) > 5000
     for phrase, entry in lexicon.ENTRIES.items():
         assert -4 <= entry.value <= 4, phrase
-        assert phrase == lexicon.place_tones(phrase.lower()), phrase
+        assert phrase == place_tones(phrase.lower()), phrase
         assert phrase == unicodedata.normalize("NFC", phrase), phrase
         assert phrase.strip() == phrase, phrase
         assert "  " not in phrase, phrase

@@ -22,6 +22,10 @@ from tests.web.test_tls import Files, Paper
 SLOW = 400
 DESCRIPTORS = 200
 SECONDS = 8.0
+ASKED = 100
+"""Requests that each good client makes at least: of fewer, one is more than a hundredth."""
+
+ASK_SECONDS = 120.0
 DRIP_SECONDS = 0.5
 AGAIN_SECONDS = 0.2
 """A slow client that was cut comes back after this long."""
@@ -182,8 +186,6 @@ def test_a_good_client_is_served_among_slow_ones(narrow_box: BoxProcess) -> None
         assert len(client.get("/api/tickets").content) > 25 * len(TEXT)
     seen: dict[str, Counter[str]] = {"kept": Counter(), "new": Counter()}
     end = threading.Event()
-    # With TLS a new connection waits behind the handshakes of the crowd, which take most of the processor.
-    least = 3 if narrow_box.url.startswith("https") else 20
     with SlowClients(narrow_box) as slow:
         until(lambda: slow.opened.total() >= SLOW, "all slow clients have come")
         good = [
@@ -198,7 +200,7 @@ def test_a_good_client_is_served_among_slow_ones(narrow_box: BoxProcess) -> None
             thread.start()
         end.wait(SECONDS)
         try:  # a machine that is busy with other things takes longer
-            until(lambda: all(counts.total() > least for counts in seen.values()), "the good clients ask")
+            until(lambda: all(counts.total() >= ASKED for counts in seen.values()), "they ask", ASK_SECONDS)
         finally:
             end.set()
             for thread in good:
@@ -206,8 +208,7 @@ def test_a_good_client_is_served_among_slow_ones(narrow_box: BoxProcess) -> None
         assert narrow_box.process is not None and narrow_box.process.poll() is None
         assert set(slow.opened) == {kind.__name__ for kind in KINDS}
     for name, counts in seen.items():
-        # Of fewer than a hundred, one may fail.
-        assert counts.total() - counts["200"] <= max(1, 0.01 * counts.total()), (name, counts)
+        assert counts["200"] >= 0.99 * counts.total(), (name, counts)
     assert "connections are taken at once, not the 1000" in narrow_box.log.read_text()
     with narrow_box.client() as client:  # and when they are gone, nothing is left of them
         post_tickets(client, [ticket(1)])

@@ -22,6 +22,7 @@ from ingestbox.enrich.english.classes import (
 from ingestbox.enrich.english.expressions import VOCABULARY, Node, merged, start
 from ingestbox.enrich.english.kinds import IRONY, NEUTRAL, NULL, OPINION, RATING, SOFT, Meaning
 from ingestbox.enrich.english.words import SPELLINGS, WORDS
+from ingestbox.enrich.memory import Memory
 from ingestbox.enrich.vader import RATINGS, degree
 
 COMMA: Final = 1
@@ -259,22 +260,7 @@ def _pieces(piece: str) -> list[Token]:
     return tokens
 
 
-class _Cache(dict[str, tuple[Token, ...]]):
-    """Piece to tokens, filled on demand within `CACHE_ENTRIES` and `CACHE_PIECE_CHARS`.
-
-    A value depends on its key alone, so threads may race on it and forgetting changes only the time taken.
-    """
-
-    def __missing__(self, piece: str) -> tuple[Token, ...]:
-        tokens = tuple(_classify(piece))
-        if len(piece) <= CACHE_PIECE_CHARS:
-            if len(self) >= CACHE_ENTRIES:
-                self.clear()
-            self[piece] = tokens
-        return tokens
-
-
-_cache: Final = _Cache()
+_cache: Final = Memory(lambda piece: tuple(_classify(piece)), most=CACHE_ENTRIES, longest=CACHE_PIECE_CHARS)
 _look_up: Final = _cache.__getitem__
 
 _CURLY: Final = str.maketrans(

@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from pathlib import Path
 from typing import Final, NamedTuple
-from unicodedata import normalize
 
+from ingestbox.enrich import tones
 from ingestbox.enrich.facts import EntityLabel
+from ingestbox.enrich.folding import fold
 
 # What the lists say of a word; bits, so that one look-up answers all.
 NAME: Final = 1 << 0  # begins a name in `NAMES`
@@ -80,15 +81,6 @@ _PLACES: Final = (
 _PRODUCTS: Final = ("lines", "systems", "apps", "goods")
 _MARKED: Final = frozenset({"vietnam", "districts", "streets", "vietnamese countries"})
 _TONES: Final = re.compile("(?<!q)([òóỏõọ][ae]|[ùúủũụ]y)(?!\\w)")
-_TONES_MOVED: Final = dict(
-    zip(
-        ["òa", "óa", "ỏa", "õa", "ọa", "òe", "óe", "ỏe", "õe", "ọe", "ùy", "úy", "ủy", "ũy", "ụy"],
-        ["oà", "oá", "oả", "oã", "oạ", "oè", "oé", "oẻ", "oẽ", "oẹ", "uỳ", "uý", "uỷ", "uỹ", "uỵ"],
-        strict=True,
-    )
-)
-_LETTERS: Final = "àáảãạăằắẳẵặâầấẩẫậèéẻẽẹêềếểễệìíỉĩịòóỏõọôồốổỗộơờớởỡợùúủũụưừứửữựỳýỷỹỵ"
-_PLAIN: Final = str.maketrans({letter: normalize("NFD", letter)[0] for letter in _LETTERS} | {"đ": "d"})
 
 
 def split(text: str) -> list[str]:
@@ -96,17 +88,9 @@ def split(text: str) -> list[str]:
     return text.split() if text.replace(" ", "").isalpha() else _SPLIT.findall(text)
 
 
-def fold(text: str) -> str:
-    """Lower-case `text` without marks, đ as d."""
-    text = text.translate(_PLAIN)
-    if text.isascii():
-        return text
-    return "".join([char for char in normalize("NFD", text) if not "\u0300" <= char <= "\u036f"])
-
-
 def spellings(name: str) -> set[str]:
     """Both places of the tone mark in "hòa" and "hoà"."""
-    return {name, _TONES.sub(lambda match: _TONES_MOVED[match[1]], name)}
+    return {name, _TONES.sub(lambda match: tones.SECOND[match[1]], name)}
 
 
 def word_set(words: str) -> frozenset[str]:

@@ -6,10 +6,9 @@ import re
 from typing import Final, NamedTuple
 
 from ingestbox.enrich.entities.gazetteer import CAPITALISED, FIGURE, MIXED, OPENING, WORDS
+from ingestbox.enrich.memory import Memory
 
 _WORD: Final = re.compile(r"[^\W\d_]+|[0-9]+|\S|\n")
-_MOST: Final = 8_192
-_MOST_CHARS: Final = 24
 _MOST_WORDS: Final = 4
 
 
@@ -55,20 +54,5 @@ def _words(piece: str) -> tuple[Word, ...]:
     return tuple(words)
 
 
-class _Pieces(dict[str, tuple[Word, ...]]):
-    """A piece → its words, filled on demand.
-
-    It forgets all when it is full, and keeps no long piece, so that junk cannot fill the memory (10 MB at
-    most). A value depends on its key and the lists alone, so forgetting changes only the time taken.
-    """
-
-    def __missing__(self, piece: str) -> tuple[Word, ...]:
-        words = _words(piece)
-        if len(piece) <= _MOST_CHARS and len(words) <= _MOST_WORDS:
-            if len(self) >= _MOST:
-                self.clear()
-            self[piece] = words
-        return words
-
-
-PIECES: Final = _Pieces()
+PIECES: Final = Memory(_words, keep=lambda words: len(words) <= _MOST_WORDS)
+"""A piece to its words: 10 MB at most, whatever the texts hold."""

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from ingestbox.enrich.folding import fold
+from ingestbox.enrich.tones import place_all
 
 _DATA: Final = Path(__file__).parent
 
@@ -142,34 +143,6 @@ class Lexicon:
                 node = child
             node.entry = self._entries[f"{first} {rest}" if rest else first]
         return root
-
-
-_TONES: Final = tuple(
-    (f"{vowel}{second}", f"{first}{marked}")
-    for first, second, toned, bare in (
-        ("o", "a", "òóỏõọ", "àáảãạ"),
-        ("o", "e", "òóỏõọ", "èéẻẽẹ"),
-        ("u", "y", "ùúủũụ", "ỳýỷỹỵ"),
-    )
-    for vowel, marked in zip(toned, bare, strict=True)
-)
-
-
-def place_tones(word: str) -> str:
-    """Return `word` (lower case, NFC) with the tone of oa, oe and uy on the second vowel: hòa becomes hoà."""
-    if word.isascii():
-        return word
-    for old, new in _TONES:
-        if old in word:
-            return word.replace(old, new)
-    return word
-
-
-def place_all(text: str) -> str:
-    """Return `text`, in lower case, with all its tones placed as `place_tones` does."""
-    for old, new in _TONES:
-        text = text.replace(old, new)
-    return text
 
 
 def _lines(name: str) -> Iterator[tuple[str, str]]:

@@ -7,7 +7,9 @@ from itertools import chain
 from typing import Final
 
 from ingestbox.enrich.folding import fold, nfc
-from ingestbox.enrich.vietnamese.lexicon import SIGNS, SPELLINGS, Lexicon, Node, bare, marked, place_tones
+from ingestbox.enrich.memory import Memory
+from ingestbox.enrich.tones import place_tones
+from ingestbox.enrich.vietnamese.lexicon import SIGNS, SPELLINGS, Lexicon, Node, bare, marked
 
 CACHE_ENTRIES: Final = 32_768
 """Most spellings remembered at a time; the memory is emptied when full."""
@@ -87,15 +89,12 @@ _BARE_WORDS: Final = frozenset({"hong"})
 """Chat spellings that more often are another word without its diacritics (hỏng)."""
 
 
-class Speller(dict[str, tuple[Token, ...]]):
-    """Raw piece to its tokens, filled on demand.
-
-    A value depends on its key alone, so threads may race on it.
-    """
+class Speller(Memory[tuple[Token, ...]]):
+    """Raw piece to its tokens."""
 
     def __init__(self, lexicon: Lexicon, *, folds: bool) -> None:
         """Read pieces by `lexicon`; `folds` if its phrases are without diacritics."""
-        super().__init__()
+        super().__init__(lambda raw: tuple(self._read(raw)), most=CACHE_ENTRIES, longest=CACHE_CHARS)
         self._lexicon: Final = lexicon
         self._folds: Final = folds
         self._tokens: Final[dict[str, Token]] = {}
@@ -108,14 +107,6 @@ class Speller(dict[str, tuple[Token, ...]]):
                 return PLAIN
             token = self._tokens[word] = Token(word, self._lexicon.node(word))
         return token
-
-    def __missing__(self, raw: str) -> tuple[Token, ...]:
-        tokens = tuple(self._read(raw))
-        if len(raw) <= CACHE_CHARS:
-            if len(self) >= CACHE_ENTRIES:
-                self.clear()
-            self[raw] = tokens
-        return tokens
 
     def _read(self, raw: str) -> list[Token]:
         if raw == "\n":

@@ -9,7 +9,7 @@ from msgspec import UNSET
 
 from ingestbox.errors import IngestError
 from ingestbox.families.feedback.decode import decode
-from ingestbox.families.feedback.read.routes import LIMIT, READS
+from ingestbox.families.feedback.read.routes import READS
 from ingestbox.families.feedback.read.search import ROUTE as SEARCH
 from ingestbox.families.feedback.shapes import (
     IngestAnswer,
@@ -23,7 +23,7 @@ from ingestbox.families.feedback.shapes import (
 )
 from ingestbox.families.feedback.upload import ROUTE as UPLOAD
 from ingestbox.families.feedback.upload import SOURCE as UPLOADED
-from ingestbox.family import Answer, Ask, Parameter, Reply, Route, limit_of
+from ingestbox.family import LIMIT, Answer, Ask, Parameter, Reply, Route, limit_of
 from ingestbox.model import Role
 
 NAME = "feedback"

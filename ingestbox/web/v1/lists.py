@@ -10,14 +10,14 @@ from typing import Annotated, Any
 from msgspec import Meta
 
 from ingestbox.errors import IngestError
-from ingestbox.family import DEFAULT_LIMIT, MAX_LIMIT, Parameter
+from ingestbox.family import LIMIT, Parameter
 from ingestbox.model import DEFAULT_WORKSPACE, Caller
 
 NEWEST = (1 << 63) - 1
 """Above every id: where a list that is newest first begins."""
 
 PAGE = (
-    Parameter("limit", f"How many; {DEFAULT_LIMIT} unless given.", Annotated[int, Meta(ge=1, le=MAX_LIMIT)]),
+    LIMIT,
     Parameter("cursor", "Where to go on: a `next_cursor` of this list."),
 )
 

@@ -9,7 +9,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from ingestbox.families.feedback.read.period import Period, date_of, period_of
+from ingestbox.families.feedback.read.period import Date, Period, date_of, period_of
 from ingestbox.family import Ask, Reply
 from ingestbox.model import JobState
 
@@ -17,14 +17,13 @@ Count = Annotated[int, Meta(ge=0)]
 Difference = Annotated[int, Meta(description="This period's less that of the period before.")]
 Portion = Annotated[float, Meta(ge=0, le=1, description="Of all tickets of the period; 0 without any.")]
 Mean = Annotated[float | None, Meta(description="From -1 to 1; null without tickets.")]
-_Date = Annotated[str, Meta(extra_json_schema={"format": "date"})]
 
 
 class Span(msgspec.Struct, frozen=True):
     """Whole days (UTC), both ends included."""
 
-    start_date: _Date
-    end_date: _Date
+    start_date: Date
+    end_date: Date
     days: Annotated[int, Meta(ge=1)]
 
 

@@ -26,11 +26,12 @@ _DATE = re.compile(
     r"(\d{4}-\d{2}-\d{2})(?:[Tt ]\d{2}:\d{2}(?::\d{2}(?:\.\d{1,9})?)?(?:[Zz]|[+\- ]\d{2}:?\d{2})?)?", re.ASCII
 )
 
-_Date = Annotated[str, Meta(extra_json_schema={"format": "date"})]
+Date = Annotated[str, Meta(extra_json_schema={"format": "date"})]
+"""The type of a day, as the documentation says it."""
 
 DATES = (
-    Parameter("start_date", f"The first day (UTC); {USUAL_DAYS} days up to `end_date` unless given.", _Date),
-    Parameter("end_date", "The last day (UTC), itself included; today unless given.", _Date),
+    Parameter("start_date", f"The first day (UTC); {USUAL_DAYS} days up to `end_date` unless given.", Date),
+    Parameter("end_date", "The last day (UTC), itself included; today unless given.", Date),
 )
 
 

@@ -2,29 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-from msgspec import Meta
-
 from ingestbox.enrich.facts import LanguageCode
 from ingestbox.families.feedback.analysis import Sentiment
 from ingestbox.families.feedback.columns import LABELS
 from ingestbox.families.feedback.read.dashboard import Metrics, metrics
 from ingestbox.families.feedback.read.overview import Overview, overview
 from ingestbox.families.feedback.read.period import DATES, MOST_DAYS
-from ingestbox.families.feedback.read.search import Q
+from ingestbox.families.feedback.read.search import READERS, Q
 from ingestbox.families.feedback.read.ticket import TicketBody, TicketPage
 from ingestbox.families.feedback.read.tickets import REACH, ticket, tickets
 from ingestbox.families.feedback.read.topentities import TopEntities, top_entities
 from ingestbox.families.feedback.read.words import in_either_case
-from ingestbox.family import DEFAULT_LIMIT, MAX_LIMIT, Answer, Parameter, Route
-from ingestbox.model import Role
-
-READERS = frozenset({Role.ANALYST})
-
-LIMIT = Parameter(
-    "limit", f"How many; {DEFAULT_LIMIT} unless given.", Annotated[int, Meta(ge=1, le=MAX_LIMIT)]
-)
+from ingestbox.family import LIMIT, Answer, Parameter, Route
 
 _Label = in_either_case(LABELS)
 _SINCE, _UNTIL = (

@@ -11,7 +11,7 @@ from msgspec import UNSET, Meta, UnsetType
 
 from ingestbox.errors import IngestError
 from ingestbox.families.feedback.read.snippet import Cutter
-from ingestbox.family import DEFAULT_LIMIT, MAX_LIMIT, Answer, Ask, Parameter, Reply, Route, limit_of
+from ingestbox.family import LIMIT, Answer, Ask, Parameter, Reply, Route, limit_of
 from ingestbox.family import Found as FamilyFound
 from ingestbox.family import Hit as FamilyHit
 from ingestbox.family import Search as FamilySearch
@@ -221,9 +221,7 @@ ROUTE = Route(
     "short, even empty, and still have a `next_cursor`.",
     parameters=(
         Q,
-        Parameter(
-            "limit", f"How many; {DEFAULT_LIMIT} unless given.", Annotated[int, Meta(ge=1, le=MAX_LIMIT)]
-        ),
+        LIMIT,
         Parameter("cursor", "Where to go on: a `next_cursor` of this search."),
     ),
     answers=(Answer(SearchPage, description="What was found."),),
