@@ -1,9 +1,7 @@
-"""Full text: what a person types, and the search for it in windows that stay short.
+"""Full text: the search for what a person typed (`terms`), in windows that stay short.
 
-A query is words, all of which have to be there; `"words in quotes"` stand together, `deliv*` is any word
-that begins so, `-word` is not there. Everything else is text, so that no query is wrong to the engine. Hits
-come in tiers: as written before without diacritics, in the title before elsewhere; of equals the newest. Of
-very many the newest are ranked first, then those before them.
+Hits come in tiers: as written before without diacritics, in the title before elsewhere; of equals the newest.
+Of very many the newest are ranked first, then those before them.
 An index is a table of one family's (`title`, `body`), with three queries in the family's `queries.sql`.
 """
 
@@ -12,29 +10,18 @@ from __future__ import annotations
 import base64
 import binascii
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Annotated, Any
+from typing import Annotated
 
 import msgspec
 from msgspec import Meta
 
-from ingestbox.enrich.searched import FACET, FOLDED, folded, written
 from ingestbox.errors import IngestError
-
-Read = Callable[[str, Mapping[str, object]], Awaitable[list[tuple[Any, ...]]]]
-"""Rows of a named query (`family.Box.read`)."""
-
-MAX_CHARACTERS = 1_000
-MAX_TERMS = 20
-MAX_COMPLETIONS = 200
-"""Words that one `*` stands for, of each form: finding them takes some 60 µs each."""
+from ingestbox.store.terms import Index, Matches, Read, Term, Tier, every
 
 COUNTED = 10_000
 """Hits are counted to here: a common word's would take a walk through all of them."""
-
-LAST = "\U0010ffff"
-"""After every character of a word."""
 
 WINDOW = 2_000
 """Hits that are ranked together, the newest ones first: of a common word not all can be for one page."""
@@ -61,15 +48,6 @@ SCORES = (0.8, 0.6, 0.4, 0.2)
 
 
 @dataclass(frozen=True, slots=True)
-class Term:
-    """A word, or words that stand together; `open` is one whose last word may go on."""
-
-    words: tuple[str, ...]
-    open: bool = False
-    without: bool = False
-
-
-@dataclass(frozen=True, slots=True)
 class Place:
     """Where a page goes on: in the window above `low` (None: not known yet) and below `high`, after this tier
     and id; `seen` hits came before."""
@@ -79,9 +57,6 @@ class Place:
     last: tuple[int, int] | None = None
     seen: int = 0
 
-
-Tier = Sequence[Sequence[str]]
-"""Expressions that make a tier: all of one of these lists. What is excluded is not among them."""
 
 START = Place(high=_TOP)
 """Before everything, also what the caller shows first."""
@@ -122,67 +97,6 @@ class Found:
     total: int
     exact: bool
     place: Place | None
-
-
-@dataclass(frozen=True, slots=True)
-class Index:
-    """Where to search: the ids above `low` and below `high` of one table.
-
-    `match` (match, low, high, limit: ids, highest first), `count` (the same: their number) and `terms` (low,
-    high: the first word that there is between two) are the names of its queries.
-    """
-
-    match: str
-    count: str
-    terms: str
-    low: int
-    high: int
-
-
-def parse(text: str | None) -> list[Term]:
-    """The terms of a query. Raises IngestError `bad_parameter`: none, too many, or only such as exclude."""
-    if text is None or not text.strip():
-        raise IngestError("bad_parameter", "q must say what to search: words, or a ticket's id.")
-    if len(text) > MAX_CHARACTERS:
-        raise IngestError("bad_parameter", f"q must have at most {MAX_CHARACTERS:,} characters.")
-    terms = [term for term in map(_term, _pieces(text)) if term.words]
-    if len(terms) > MAX_TERMS:
-        raise IngestError(
-            "bad_parameter", f"q must have at most {MAX_TERMS} words; quoted ones count as one."
-        )
-    if not terms:
-        raise IngestError("bad_parameter", "q must have a letter or a digit.")
-    if all(term.without for term in terms):
-        raise IngestError(
-            "bad_parameter", "q must have a word that is to be there, not only such as are not."
-        )
-    return terms
-
-
-def _pieces(text: str) -> list[str]:
-    """Cut at blanks outside quotes; a quote that is not closed goes to the end."""
-    pieces = [""]
-    quoted = False
-    for character in text:
-        if character == '"':
-            begins = not quoted and pieces[-1] not in ("", "-")
-            quoted = not quoted
-            if begins:
-                pieces.append("")
-            pieces[-1] += character
-            continue
-        ended = not quoted and (character.isspace() or (pieces[-1].count('"') == 2 and character != "*"))
-        if ended:
-            pieces.append("")
-        if quoted or not character.isspace():
-            pieces[-1] += character
-    return pieces
-
-
-def _term(piece: str) -> Term:
-    without = piece.startswith("-")
-    words = [word for word in written(piece) if folded([word])]  # a diacritic alone is none
-    return Term(tuple(words), open=piece.endswith("*"), without=without)
 
 
 async def search(
@@ -250,10 +164,10 @@ async def _window(read: Read, index: Index, match: str, high: int, low: int | No
 
 async def _ranked(read: Read, index: Index, matches: Matches, ids: Sequence[int]) -> list[tuple[int, int]]:
     """These ids with their tiers, best first."""
-    every = set(ids)
-    as_written = await _among(read, index, matches.tiers[1], every, NEAR)
+    all_ids = set(ids)
+    as_written = await _among(read, index, matches.tiers[1], all_ids, NEAR)
     title = await _among(read, index, matches.tiers[0], as_written, NEAR_IN_TITLE)
-    loose_title = await _among(read, index, matches.tiers[2], every - as_written, NEAR_IN_TITLE)
+    loose_title = await _among(read, index, matches.tiers[2], all_ids - as_written, NEAR_IN_TITLE)
     tiers = dict.fromkeys(ids, 3)
     for tier, those in ((2, loose_title), (1, as_written), (0, title)):
         tiers.update(dict.fromkeys(those, tier))
@@ -269,7 +183,7 @@ async def _among(read: Read, index: Index, tier: Tier, ids: set[int], near: int)
             break
         span = {"low": min(left) - 1, "high": max(left) + 1}
         width = span["high"] - span["low"]
-        for match in parts if width * len(parts) <= near else [_all(parts)]:
+        for match in parts if width * len(parts) <= near else [every(parts)]:
             rows = await read(index.match, {"match": match, **span, "limit": width})
             left = left.intersection(row[0] for row in rows)
             if not left:
@@ -297,76 +211,6 @@ async def newest(
     start = index.high if not known else index.low + 1 if end else ids[-1]
     counted = await _count(read, index, matches.any, known, start)
     return ids, None if end else ids[-1], max(counted.total, len(ids)), counted.exact
-
-
-@dataclass(frozen=True, slots=True)
-class Matches:
-    """What is in each tier but the last, and the engine's expression for what is in any of them."""
-
-    tiers: tuple[Tier, Tier, Tier]
-    any: str
-
-    @classmethod
-    async def of(cls, read: Read, index: Index, terms: Sequence[Term], facets: Sequence[str] = ()) -> Matches:
-        """The expressions for these terms, and of the objects with these facets alone."""
-        wanted = [term for term in terms if not term.without]
-        as_written = [await _either(read, index, term, "") for term in wanted]
-        bare = [Term(tuple(folded(term.words)), term.open) for term in wanted]
-        folds = [[await _either(read, index, term, FOLDED) for term in bare]]
-        bare_is_written = [term.words for term in bare] == [term.words for term in wanted]
-        if not bare_is_written:  # then what has it as written has it folded too (`enrich.searched.entry`)
-            folds.append([await _either(read, index, term, "") for term in bare])
-        out = []
-        for term in terms:
-            if term.without:
-                other = Term(tuple(folded(term.words)), term.open)
-                out.append(await _either(read, index, term, ""))
-                out.append(await _either(read, index, other, FOLDED))
-                out.append(await _either(read, index, other, ""))
-
-        found = _any([_all(parts) for parts in ([as_written, *folds] if bare_is_written else folds)])
-        chosen = _all([found, *(f'{{title}} : "{FACET}{facet}"' for facet in facets)])
-        return cls(
-            ([_in_title(as_written)], [as_written], [_in_title(parts) for parts in folds]),
-            f"{chosen} NOT {_any(out)}" if out else chosen,
-        )
-
-
-def _in_title(parts: Sequence[str]) -> list[str]:
-    return [f"{{title}} : {part}" for part in parts]
-
-
-async def _either(read: Read, index: Index, term: Term, mark: str) -> str:
-    """A term as an expression; one that goes on, as all that it may be."""
-    if not term.open:
-        return _phrase(term.words, mark)
-    *first, last = term.words
-    ends = await _completions(read, index, last, mark)
-    return _any([_phrase([*first, end], mark) for end in ends])
-
-
-async def _completions(read: Read, index: Index, word: str, mark: str) -> list[str]:
-    """The words that begin with this one, and it itself."""
-    found = [word]
-    low = mark + word
-    rows = await read(index.terms, {"low": low, "high": low + LAST, "limit": MAX_COMPLETIONS + 1})
-    if len(rows) > MAX_COMPLETIONS:
-        raise IngestError(
-            "bad_parameter", f"More than {MAX_COMPLETIONS} words begin with `{word}`; write more of it."
-        )
-    return [*found, *(term[len(mark) :] for (term,) in rows if term != mark + word)]
-
-
-def _phrase(words: Sequence[str], mark: str) -> str:
-    return '"' + " ".join(mark + word for word in words) + '"'  # no word holds a quote
-
-
-def _all(matches: Sequence[str]) -> str:
-    return matches[0] if len(matches) == 1 else "(" + " AND ".join(matches) + ")"
-
-
-def _any(matches: Sequence[str]) -> str:
-    return matches[0] if len(matches) == 1 else "(" + " OR ".join(matches) + ")"
 
 
 class _Clock:

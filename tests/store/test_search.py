@@ -27,7 +27,8 @@ from ingestbox.families.feedback.read.topentities import top_entities
 from ingestbox.model import Caller, Role, checksum
 from ingestbox.store import DATABASE, Store, engine, migrations, reindex
 from ingestbox.store.engine import connect_writer
-from ingestbox.store.search import COUNTED, Found, Index, Place, newest, parse, search
+from ingestbox.store.search import COUNTED, Found, Place, newest, search
+from ingestbox.store.terms import Index, parse
 from ingestbox.store.writer import Tx
 from tests.store.support import with_store
 

@@ -11,7 +11,7 @@ from msgspec import UNSET, Meta, UnsetType
 
 from ingestbox.errors import IngestError
 from ingestbox.family import Answer, Found, Hit, Parameter, Reply, Route, Search, limit_of
-from ingestbox.store.search import MAX_CHARACTERS
+from ingestbox.store.terms import MAX_CHARACTERS
 from ingestbox.web.binding import Request
 from ingestbox.web.v1 import lists
 from ingestbox.web.v1.parts import Parts

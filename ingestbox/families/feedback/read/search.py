@@ -17,6 +17,7 @@ from ingestbox.family import Hit as FamilyHit
 from ingestbox.family import Search as FamilySearch
 from ingestbox.model import Role, checksum
 from ingestbox.store import search as fulltext
+from ingestbox.store.terms import MAX_CHARACTERS, Index, Term, parse
 
 READERS = frozenset({Role.ANALYST})
 
@@ -82,13 +83,13 @@ class SearchPage(msgspec.Struct, frozen=True):
     ] = UNSET
 
 
-async def index_of(ask: Ask) -> fulltext.Index | None:
+async def index_of(ask: Ask) -> Index | None:
     """Where the caller's tickets are searched; None for a workspace without any."""
     rows = await ask.box.read("feedback.ids", {"workspace": ask.caller.workspace})
     if not rows:
         return None
     low, high = rows[0]
-    return fulltext.Index("feedback.match", "feedback.match_count", "feedback.terms", low, max(low + 1, high))
+    return Index("feedback.match", "feedback.match_count", "feedback.terms", low, max(low + 1, high))
 
 
 async def matching(
@@ -99,7 +100,7 @@ async def matching(
 
     `facets` are sentiments or languages that they must have. Raises IngestError `bad_parameter`.
     """
-    terms = fulltext.parse(q)
+    terms = parse(q)
     index = await index_of(ask)
     if index is None:
         return [], None, 0, True
@@ -164,10 +165,10 @@ async def _named(ask: Ask, q: str) -> int | None:
     return None
 
 
-def _terms(q: str, named: int | None) -> Sequence[fulltext.Term]:
+def _terms(q: str, named: int | None) -> Sequence[Term]:
     """What to look for; nothing if `q` is no query, but a ticket's id. Raises IngestError `bad_parameter`."""
     try:
-        return fulltext.parse(q)
+        return parse(q)
     except IngestError:
         if named is None:
             raise
@@ -206,7 +207,7 @@ Q = Parameter(
     'What to look for: words, all of which have to be there; `"words in quotes"` stand together, `deliv*` is '
     "any word that begins so, `-word` must not be there. Case, and the place of a Vietnamese tone, do not "
     "matter; what is written with diacritics is also found without them, after what is as written.",
-    Annotated[str, Meta(min_length=1, max_length=fulltext.MAX_CHARACTERS)],
+    Annotated[str, Meta(min_length=1, max_length=MAX_CHARACTERS)],
     required=True,
 )
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 
 from ingestbox.enrich.folding import fold, nfc
 from ingestbox.enrich.searched import SEARCHED, folded
-from ingestbox.store.search import Term
+from ingestbox.store.terms import Term
 
 LENGTH = 200
 BEFORE = 60
