@@ -12,6 +12,7 @@ import click
 from benchmarks import (
     accept,
     analysis,
+    contacts,
     endtoend,
     forwarding,
     growth,
@@ -41,6 +42,7 @@ BENCHMARKS: dict[str, Callable[[Options], list[Row]]] = {
     "overload": overload.measure,
     "tabular": tabular.measure,
     "upload": upload.measure,
+    "contacts": contacts.measure,
 }
 
 

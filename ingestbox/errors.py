@@ -53,6 +53,44 @@ CATALOGUE: dict[str, Entry] = {
     ),
     "job_ended": Entry(409, "The job is at its end.", "Nothing is left to cancel; read the job."),
     "job_active": Entry(409, "The job is still being worked on.", "Wait for its end, or cancel it first."),
+    "already_imported": Entry(
+        409,
+        "This file has already been imported.",
+        "Cancel or undo that import, or send another file under another name.",
+    ),
+    "job_not_waiting": Entry(
+        409,
+        "The job does not wait for a person.",
+        "Its rows can be changed while it needs review, or after it failed: read the job.",
+    ),
+    "job_not_cancellable": Entry(
+        400,
+        "The job cannot be cancelled any more.",
+        "While it is processed: wait for its end. What it made can be undone once it is completed.",
+    ),
+    "job_not_completed": Entry(
+        409, "Only a completed import can be undone.", "Read the job; one that waits can be cancelled."
+    ),
+    "turn_taken": Entry(
+        409,
+        "Another import of the same owner is making its objects right now.",
+        "Wait for Retry-After, then repeat it.",
+    ),
+    "issue_not_existing": Entry(
+        422,
+        "There is nothing that this issue could update.",
+        "Give the row another key, or discard it: update_existing is for rows whose key exists already.",
+    ),
+    "rows_undecided": Entry(
+        409,
+        "Several rows of the issue could update what exists.",
+        "Discard all of them but one, then decide again.",
+    ),
+    "nothing_to_update": Entry(
+        409,
+        "What the row was to update is gone.",
+        "Reprocess the job: the row becomes a new object; or discard it.",
+    ),
     "job_cancelled": Entry(
         409, "The job was cancelled, which is final.", "Send the records again in a new batch."
     ),
@@ -67,6 +105,12 @@ CATALOGUE: dict[str, Entry] = {
     "issue_resolved": Entry(409, "The issue is resolved already.", "Read it: it says how, when and by whom."),
     "precondition_failed": Entry(
         412, "This is not what If-Match names any more.", "Read it again, and send its new ETag."
+    ),
+    "rule_exists": Entry(
+        409, "There is a rule with this name.", "Use another name, or take that rule away first."
+    ),
+    "too_many_rules": Entry(
+        409, "There are as many rules as are kept.", "Take away one that is not needed any more."
     ),
     "user_exists": Entry(
         409, "There is a user with this e-mail address.", "Change that user, or use another address."
@@ -94,6 +138,11 @@ CATALOGUE: dict[str, Entry] = {
         422,
         "The file has no column with text.",
         "Name a column description, summary, comment, feedback, message, content or text.",
+    ),
+    "missing_headers": Entry(
+        400,
+        "The file has not all the columns that it needs.",
+        "Name its columns as the detail says, or say in `mapping` which column is what.",
     ),
     "too_many_rows": Entry(422, "The file has too many rows.", "Send it in several files."),
     "validation_failed": Entry(422, "The request is not valid.", "Correct the faults listed in errors."),
@@ -189,6 +238,16 @@ class IngestError(Exception):
         self.retry_after = retry_after
         self.extra = dict(extra or {})
         super().__init__(f"{code}: {self.detail}")
+
+
+class TooLargeError(IngestError):
+    """`payload_too_large` for a file: its cap, and its size where that is known, in bytes."""
+
+    def __init__(self, limit: int, size: int | None = None) -> None:
+        told = "" if size is None else f", having {size} bytes"
+        super().__init__("payload_too_large", f"The file is over the limit of {limit} bytes{told}.")
+        self.limit = limit
+        self.size = size
 
 
 class StartupError(Exception):

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal, Protocol
+from typing import Annotated, Any, Literal, Protocol, TypeVar
 
 import msgspec
 from msgspec import Meta
@@ -17,6 +17,9 @@ from msgspec import Meta
 from ingestbox.config import Limits
 from ingestbox.errors import Fault, IngestError
 from ingestbox.model import Caller, Job, JobState, Notice, Outcome, Role
+
+T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
 
 Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
 
@@ -59,7 +62,10 @@ class Upload(msgspec.Struct):
     `stored` is what it is called in the data folder, `name` what its client called it, cleaned for display.
     `sha256` (hex) is of its bytes. `content` stands for the whole form: two requests with the same are the
     same request. With `kept` the file stays when the request ends. `encoding` and `delimiter` are what its
-    sender says of it (None: nothing; a delimiter may be empty, for a file of one column).
+    sender says of it (None: nothing; a delimiter may be empty, for a file of one column). `wishes` is JSON
+    for the plan of the family (`Table`), null for none; with `shown` the sheet comes with so many of the
+    first rows. `fields` are the small fields that came with the file in the form, by name; of one that comes
+    twice the last.
     """
 
     stored: str
@@ -70,14 +76,36 @@ class Upload(msgspec.Struct):
     kept: bool = False
     encoding: str | None = None
     delimiter: str | None = None
+    wishes: bytes = b"null"
+    shown: int = 0
+    fields: dict[str, str] = {}
+
+
+NO_ROWS = "The file has a header, but no rows."
+"""What `file_empty` says of a file that has something in it all the same."""
 
 
 class Reply(msgspec.Struct, frozen=True):
-    """An answer: `body` is encoded as JSON, unless it is bytes that already are."""
+    """An answer: `body` is encoded as JSON, unless it is bytes that already are.
+
+    A body that is an iterator (`AsyncIterator[bytes]`) is sent while it comes into being, as the Content-Type of
+    `headers` says. If it raises, or the client goes away, or the box stops, the answer is cut off.
+    """
 
     body: object
     status: int = 200
     headers: tuple[tuple[str, str], ...] = ()
+
+
+class Work(Protocol[T_co]):
+    """What `Box.write` takes: see `store.writer.Unit`."""
+
+    @property
+    def weight(self) -> int:
+        """About how many rows it touches."""
+
+    def apply(self, tx: Any) -> T_co:
+        """Does the work; it may run twice."""
 
 
 class Box(Protocol):
@@ -97,15 +125,27 @@ class Box(Protocol):
         """
 
     async def accept_file(
-        self, ask: Ask, family: str, source: str, answer: Callable[[str, int, Sheet], object]
+        self,
+        ask: Ask,
+        family: str,
+        source: str,
+        answer: Callable[[str, int, Sheet], object],
+        status: int = 200,
+        *,
+        baseline: bool = False,
     ) -> Reply:
         """Looks through the file of the request, and stores it with its job durably; the rest is as in
         `accept`.
 
-        `answer(public_id, internal_id, sheet)` builds the body of the 200. Raises IngestError also for a file
+        `answer(public_id, internal_id, sheet)` builds the body of the answer, whose `status` is given. Raises IngestError also for a file
         that is no table of this family: file_empty, file_unreadable, too_many_rows, what its plan refuses;
-        and request_in_progress while another request with the same key is at its file.
+        request_in_progress while another request with the same key is at its file; and for a staged family
+        already_imported, when a live job of the caller has the same content or name. With `baseline` rows of
+        a staged family whose key exists already are passed over, instead of being issues.
         """
+
+    async def look(self, ask: Ask, family: str) -> Sheet:
+        """Looks through the file of the request and stores nothing. Raises as `accept_file` does."""
 
     async def file(self, job: Job) -> JobFile | None:
         """The file that a job came as, or None."""
@@ -122,6 +162,18 @@ class Box(Protocol):
     async def read(self, query: str, params: Mapping[str, object]) -> list[tuple[Any, ...]]:
         """Rows of one of the family's own read queries (`<family>.<name>` in its queries.sql)."""
 
+    async def read_with(self, function: Callable[[Any], T]) -> T:
+        """Runs a function over a `store.ReadTx`, all that it reads being of one moment; within a second."""
+
+    async def write(self, unit: Work[T]) -> T:
+        """Runs a unit of work (`store.writer.Unit`); durable when it returns.
+
+        Raises IngestError (storage_full, store_unavailable) or what the unit raised.
+        """
+
+    def changed(self, job_id: int, *, ring: bool = False) -> None:
+        """A job has changed on disk: tells those who watch it, and with `ring` the workers."""
+
     def now_ms(self) -> int:
         """The box's time, in Unix milliseconds."""
 
@@ -134,6 +186,7 @@ class Ask(Protocol):
     route_path: str  # the route's path, with its placeholders
     query_string: str
     headers: Mapping[str, str]  # names in lower case
+    request_id: str
     caller: Caller
     path: Mapping[str, str]
     query: Mapping[str, str]
@@ -198,7 +251,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
 class Table(msgspec.Struct, frozen=True):
     """How a family takes files: two functions, as `module:function`, which run in a child process.
 
-    `plan(header, preview)` gives the Plan for the names of a file's columns, and the cells of its first rows.
+    `plan(header, preview, wishes)` gives the Plan for the names of a file's columns, the cells of its first
+    rows, and JSON of the family's own that came with the file (`Upload.wishes`).
     `rows(how, stem, rows)` makes an Intake of each row (`tabular.Row`), in order, faults included; `stem` is
     the same for every copy of the same file, and ids are made from it.
     """
@@ -237,9 +291,18 @@ class JobFile(FileInfo, frozen=True, kw_only=True):
     error: Annotated[str | None, Meta(description="Why the rest of it was not read, if it was not.")] = None
 
 
+class Shown(msgspec.Struct, frozen=True):
+    """One of a file's first rows: its line, and its cells, long ones cut; `refused` says why it cannot be
+    read, if it cannot."""
+
+    line: int
+    cells: list[str]
+    refused: str | None = None
+
+
 class Sheet(msgspec.Struct, frozen=True, kw_only=True):
     """A file that was looked through, ready to become a job: what is told of it, and what reading its rows
-    takes."""
+    takes. `shown` are its first rows, if they were asked for (`Upload.shown`)."""
 
     info: FileInfo
     notices: list[Notice]
@@ -249,6 +312,7 @@ class Sheet(msgspec.Struct, frozen=True, kw_only=True):
     form: bytes
     position: bytes
     how: bytes
+    shown: list[Shown] = []
 
 
 class Route(msgspec.Struct, frozen=True):
@@ -326,6 +390,47 @@ class Search(msgspec.Struct, frozen=True):
     find: Callable[[Any, str, int, str | None], Awaitable[Found]]
 
 
+def _as_it_is(error: IngestError) -> IngestError:
+    return error
+
+
+class Staging(msgspec.Struct, frozen=True):
+    """How a family's rows wait until all of a job's are right or given up, and become objects together.
+
+    `check` names a function `(list[Item]) -> list[Checked]` as `module:function`, run in a child: what of each
+    row is wrong by itself. `kind` is the kind of object a row becomes. `repeated` and `existing` are the
+    faults (code, message) of rows whose key another row of the job has, and of those whose key an object of
+    the owner has. `same` names a function `(list[bytes]) -> list[bytes]` that gives what rows are compared
+    by: of rows that are alike in it one is kept. `fields` are the members that a row may have whichever
+    columns its file had.
+
+    The family's queries.sql has `existing_<kind>` (workspace, owner, job_id, after, upto: record_id, key and
+    object_id of the staged keys in that range that an object of the owner has, but not by that very record)
+    and `taken_<kind>` (workspace, owner, keys as JSON: key and object_id of those that are taken).
+    """
+
+    check: str
+    same: str
+    kind: str
+    repeated: tuple[str, str]
+    existing: tuple[str, str]
+    fields: tuple[str, ...] = ()
+
+
+class Address(Protocol):
+    """An e-mail address that is to be erased, in all its spellings (`enrich.addresses.Spellings`)."""
+
+    def spans(self, text: str) -> list[tuple[int, int]]:
+        """Where it stands in a text."""
+
+    def in_json(self, data: bytes) -> bytes | None:
+        """The JSON with a mark in its place, or None if it is not in it."""
+
+
+def _redacted(_: str, record: bytes, result: bytes, address: Address) -> tuple[bytes, bytes]:
+    return address.in_json(record) or record, address.in_json(result) or result
+
+
 class Family(msgspec.Struct, frozen=True):
     """A kind of data the box takes in.
 
@@ -337,6 +442,14 @@ class Family(msgspec.Struct, frozen=True):
     of objects the family puts; `queries` is its file of named SQL. `check` looks at one record, as JSON, that
     a person has corrected, and finds what decoding would find. `error_type` is the type of what `error_body`
     gives. `table` is how it takes files, if it does; `search` how its objects are found by their text.
+    `staging` is how its rows wait for each other, if they do. What is `private` is seen by who made it, and by
+    administrators who ask for all; otherwise by the whole workspace. `reworded` puts an error into the
+    family's own words and status, before `error_body` shapes it. `chunk_factor` times `[work] chunk_records`
+    are processed together, of records that take little. `redact` takes an address out of an object, from kind,
+    record and result (both JSON); unless given, a mark takes its place in every string.
+
+    What is erased when a person asks for it is found by the queries `erasable_<kind>`, `number_<kind>` and
+    `remove_<kind>`, and with a search gone from there by `merge_<kind>` (see `store.erasing`).
     """
 
     name: str
@@ -350,6 +463,11 @@ class Family(msgspec.Struct, frozen=True):
     error_type: type[msgspec.Struct]
     table: Table | None = None
     search: Search | None = None
+    staging: Staging | None = None
+    private: bool = False
+    reworded: Callable[[IngestError], IngestError] = _as_it_is
+    chunk_factor: int = 1
+    redact: Callable[[str, bytes, bytes, Address], tuple[bytes, bytes]] = _redacted
 
 
 Process = Callable[..., list[Outcome]]

@@ -147,10 +147,12 @@ class Metrics:
         self._received.labels(family).inc(records)
 
     def settled(self, family: str, outcomes: Mapping[str, int], seconds: float) -> None:
-        """A chunk is on disk, `seconds` after it was begun: so many records `done`, `superseded`, `issue`."""
+        """A chunk is on disk, `seconds` after it was begun: so many records `done`, `superseded`, `issue`,
+        `discarded`. Negative `seconds` stand for what was no chunk: a check of a staged job."""
         for outcome, records in outcomes.items():
             self._processed.labels(family, outcome).inc(records)
-        self._chunks.labels(family).observe(seconds)
+        if seconds >= 0:
+            self._chunks.labels(family).observe(seconds)
 
     def sent(self, lane: str, outcome: str) -> None:
         """A batch was sent: `delivered`, `retried` or `refused`."""

@@ -184,10 +184,11 @@ class Outcome(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Chunk(msgspec.Struct, frozen=True, array_like=True):
-    """Consecutive pending records of one job, processed and settled together."""
+    """Consecutive pending records of one job, processed and settled together; `job` is its id."""
 
     family: str
     items: list[Item]
+    job: int = 0
 
 
 def delivery_digest(record: bytes, result: bytes) -> str:

@@ -13,8 +13,9 @@ import httpx2
 import msgspec
 import pytest
 
+from ingestbox.model import record_id
 from ingestbox.web.binding import BoundRoute
-from tests.harness import BoxProcess, post_tickets, running, ticket, wait_job
+from tests.harness import BoxProcess, post_tickets, running, ticket, until, wait_job
 from tests.table import RATED, described, faults, name_of, operation_of, resolved, undocumented
 
 ROUTES, DOCUMENT = described()
@@ -48,8 +49,20 @@ class Scene:
         wait_job(client, self.job)
         self.ended = post_tickets(client, [ticket(5)])["job_id"]
         wait_job(client, self.ended)
+        self.imported = self.import_of("email,first_name,last_name,company\na@x.org,A,B,C\n")
+        # Those without an address wait for a person; each call that moves an import has one of its own.
+        cells = ("no address", "b@x.org", "nor this", "nor that")
+        self.staged, undone, again, given_up = [
+            self.staged_import(f"{number}.csv", f"{cell},A,B,C\n") for number, cell in enumerate(cells)
+        ]
+        self.moved = {
+            "POST /jobs/{id}/undo": undone,
+            "POST /jobs/{id}/reprocess": again,
+            "DELETE /jobs/{id}": given_up,
+        }
+        self.staged_issue = self.list(f"/issues/job/{self.staged}", "issues")[0]["issue_id"]
         # By issue, so that the one and the other call take different ones.
-        self.issue, other = self.list("/v1/issues", "issues")
+        self.issue, other = self.list("/v1/issues?family=feedback", "issues")
         self.waiting = other["record"]
         self.keys = [self.made("/v1/keys", name=f"k{n}", roles=["ingest"]) for n in range(2)]
         self.users = [
@@ -65,14 +78,44 @@ class Scene:
         found: str = self.client.post(path, json=body).raise_for_status().json()["id"]
         return found
 
+    def import_of(self, text: str) -> str:
+        """The public id of a file of contacts, once nothing more happens to it by itself."""
+        self.client.post("/jobs/upload", files={"file": ("a.csv", text.encode())}).raise_for_status()
+        job = self.list("/v1/jobs?family=contacts", "jobs")[0]["id"]
+        busy = ("queued", "running")
+        until(
+            lambda: self.client.get(f"/v1/jobs/{job}").json()["state"] not in busy,
+            f"import {job} stands still",
+        )
+        return str(job)
+
+    def staged_import(self, name: str, row: str) -> int:
+        """A file of contacts with one row, once nothing more happens to it by itself."""
+        content = f"email,first_name,last_name,company\n{row}".encode()
+        answer = self.client.post("/jobs/upload", files={"file": (name, content)}).raise_for_status()
+        job: int = answer.json()["job_id"]
+        busy = ("PENDING", "PROCESSING")
+        until(
+            lambda: self.client.get(f"/jobs/{job}").json()["job_status"] not in busy,
+            f"import {job} stands still",
+        )
+        return job
+
     def path(self, bound: BoundRoute) -> str:
         """The route's path, filled so that it leads somewhere."""
         path, ending = bound.route.path, bound.route.method == "DELETE"
+        if name_of(bound) == "POST /v1/jobs/{id}/undo":
+            return path.replace("{id}", self.imported)
         values = {
             "/api/job/": self.job,
             "/api/tickets/": "T-1",
             "/docs/assets/": "docs.js",
+            "/issues/": str(self.staged_issue),
+            "/issues/job/": str(self.staged),
+            "/jobs/": str(self.moved.get(name_of(bound), self.staged)),
+            "/staging/": str(record_id(self.staged, 0)),
             "/v1/deliveries/": "1",
+            "/v1/erasures/": "1",
             "/v1/issues/": self.issue["id"],
             "/v1/jobs/": self.ended if bound.route.method == "POST" else self.job,
             "/v1/keys/": self.keys[ending],

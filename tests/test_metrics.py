@@ -68,6 +68,15 @@ def test_a_stream_has_no_duration() -> None:
     )
 
 
+def test_a_check_of_a_staged_job_is_no_chunk() -> None:
+    metrics = Metrics()
+    metrics.settled("contacts", {"issue": 3, "discarded": 2}, -1.0)
+    for outcome, rows in (("issue", 3), ("discarded", 2)):
+        found = value(metrics, "ingestbox_records_processed_total", family="contacts", outcome=outcome)
+        assert found == rows
+    assert not [name for name, _ in series(metrics) if "chunk_duration" in name]
+
+
 def test_boxes_in_one_process_do_not_share_counts() -> None:
     one, other = Metrics(), Metrics()
     one.received("feedback", 5)

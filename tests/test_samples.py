@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import re
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,9 @@ import msgspec
 import pytest
 
 from ingestbox import families, samples
-from ingestbox.samples import SAMPLES, Sample
+from ingestbox.model import Role
+from ingestbox.samples import FILES, SAMPLES, Sample, SampleFile
+from tests.families.contacts.person import Person
 from tests.harness import BoxProcess, wait_job
 
 VIETNAMESE = re.compile(r"[ăâđêôơưĂÂĐÊÔƠƯạảấầẩẫậắằẳẵặẹẻẽếềểễệỉịọỏốồổỗộớờởỡợụủứừửữựỳỵỷỹ]")
@@ -26,8 +29,9 @@ def sample(request: pytest.FixtureRequest) -> Sample:
 
 def test_every_file_has_its_entry_and_every_entry_its_family() -> None:
     files = {path.name for path in samples.FOLDER.iterdir() if path.suffix not in (".py", "")}
-    assert files == {name for each in SAMPLES for name in (each.file, each.imperfect) if name}
-    assert {each.family for each in SAMPLES} == set(families.FAMILIES)
+    named = {name for each in SAMPLES for name in (each.file, each.imperfect) if name}
+    assert files == named | {each.file for each in FILES}
+    assert {each.family for each in SAMPLES} | {each.family for each in FILES} == set(families.FAMILIES)
 
 
 def test_samples_are_not_one_record_over_and_over(sample: Sample) -> None:
@@ -71,6 +75,43 @@ def test_of_the_imperfect_ones_the_good_are_taken(box: BoxProcess) -> None:
         assert answer.status_code == 200
         outcomes = [each["outcome"] for each in answer.json()["outcomes"]]
     assert outcomes == ["accepted", "rejected", "rejected", "rejected", "accepted", "rejected"]
+
+
+@pytest.mark.parametrize("sample", FILES, ids=[each.file for each in FILES])
+def test_of_a_file_exactly_what_is_named_stands_in_the_way_and_the_repairs_settle_it(
+    box: BoxProcess, sample: SampleFile
+) -> None:
+    person = Person(box, Role.UPLOADER, Role.EDITOR, subject="sampler")
+    content = (samples.FOLDER / sample.file).read_bytes()
+    answer = person.client.post(sample.path, files={"file": (sample.file, content)})
+    assert answer.status_code == 201, answer.text
+    job_id, total = answer.json()["job_id"], answer.json()["total_rows"]
+    assert total == sample.rows == len(content.splitlines()) - 1
+    assert person.settled(job_id)["job_status"] == "NEEDS_REVIEW"
+    issues = person.issues(job_id)
+    assert Counter(each["issue_type"] for each in issues) == sample.issues
+    rows = {row["row_number"]: row["staging_id"] for each in issues for row in each["affected_rows"]}
+    assert {number for number, _ in sample.repairs} <= set(rows)
+    for number, members in sample.repairs:
+        body = {"staging_status": "READY", **members}
+        assert person.client.put(f"/staging/{rows[number]}", json=body).status_code == 200
+    assert person.client.post(f"/jobs/{job_id}/reprocess").status_code == 200
+    assert person.settled(job_id)["job_status"] == "COMPLETED"
+    given_up = sum("DISCARD" in members.values() for _, members in sample.repairs)
+    made = person.client.get("/contacts").json()["total"]
+    assert made == sample.rows - sample.copies - given_up
+    for key in sample.shown:
+        assert person.client.get(f"{sample.look}{key}").json()["total"] == 1
+
+
+def test_contacts_are_people_of_many_tongues_as_a_spreadsheet_writes_them() -> None:
+    content = (samples.FOLDER / "contacts.csv").read_bytes()
+    assert content.startswith(b"\xef\xbb\xbf") and content.count(b";") > 300 and b"\r\n" in content
+    text = content.decode("utf-8-sig")
+    for mark in "ãçéêßüễơ":
+        assert mark in text
+    names = [line.split(";")[1:3] for line in text.splitlines()[1:]]
+    assert len({tuple(name) for name in names}) > 55
 
 
 def test_bodies_hold_every_record_once_and_those_that_come_again_have_new_keys(sample: Sample) -> None:

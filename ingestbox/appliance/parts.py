@@ -24,6 +24,7 @@ from ingestbox.metrics import Metrics
 from ingestbox.ops import doctor, scrape, status
 from ingestbox.ops.alarms import Alarms
 from ingestbox.ops.conditions import BoxConditions
+from ingestbox.ops.erasing import Erasing
 from ingestbox.ops.health import BoxHealth
 from ingestbox.ops.housekeeping import Housekeeping
 from ingestbox.ops.integrity import Integrity
@@ -34,6 +35,7 @@ from ingestbox.pipeline.pool import Pool
 from ingestbox.pipeline.runner import Runner
 from ingestbox.store import Store, tidy
 from ingestbox.store.backlog import Backlog
+from ingestbox.store.erasing.walk import Hooks, Walk
 from ingestbox.store.shelf import Shelf
 from ingestbox.web import v1
 from ingestbox.web.app import Door, build_app
@@ -126,6 +128,7 @@ async def build(
         settled=lambda made: forwarder.wake() if made else None,
         moved=progress.changed,
         observe=metrics.settled,
+        ring=lambda job_id: bell.ring(job_id),
         loader=loader,
         ahead=children + 1,  # one waits, so that no child does while a chunk is settled
     )
@@ -145,7 +148,14 @@ async def build(
             raise IngestError("internal", f"`{family}` takes no files.")
         return await loader.look(table, upload)
 
-    box = StoreBox(store, bell.ring, backlog, metrics.received, Files(shelf, look))
+    staged = frozenset(name for name, family in known.items() if family.staging is not None)
+    files = Files(shelf, look, staged)
+
+    def changed(job_id: int) -> None:  # by a family: what was undone is to go upstream at once
+        progress.changed(job_id)
+        forwarder.wake()
+
+    box = StoreBox(store, bell.ring, backlog, metrics.received, files, changed)
     keys, users = StoredKeys(store), StoredUsers(store)
     hasher = Hasher()
     stack.callback(hasher.close)
@@ -158,6 +168,17 @@ async def build(
         issuers=settings.issuers,
         users=users,
     )
+
+    def changed(job_id: int) -> None:
+        progress.changed(job_id)
+        bell.ring(job_id)
+
+    def reworded() -> None:
+        forwarder.reread()
+        forwarder.wake()
+
+    walk = Walk(store, shelf, known, Hooks(changed=changed, reworded=reworded))
+    erasing = Erasing(store, walk, clock)
     watch = tidy.ClockWatch(clock)
     housekeeping = Housekeeping(
         store,
@@ -169,6 +190,7 @@ async def build(
         idempotency_hours=settings.store.idempotency_hours,
         shelf=shelf,
         file_days=settings.store.file_days,
+        erasing=erasing,
     )
     stack.push_async_callback(housekeeping.close)
 
@@ -210,6 +232,7 @@ async def build(
         snapshot=snapshot,
         examine=examine,
         progress=progress,
+        erase=erasing.carry_out,
     )
     login = Login(
         users=users,
@@ -260,7 +283,13 @@ async def build(
 
 def _family_routes(known: Mapping[str, Family]) -> list[BoundRoute]:
     return [
-        BoundRoute(route, error_body=family.error_body, error_type=family.error_type, tag=family.name)
+        BoundRoute(
+            route,
+            error_body=family.error_body,
+            error_type=family.error_type,
+            tag=family.name,
+            reworded=family.reworded,
+        )
         for family in known.values()
         for route in family.routes
     ]

@@ -33,8 +33,9 @@ async def follow(
     path: str,
     job: Job,
     line: Callable[[Job], str] | None,
+    rests: Callable[[Job], bool],
 ) -> Job:
-    """Shows the job's progress until it ends, and gives it as it is then.
+    """Shows the job's progress until it ends or `rests`, and gives it as it is then.
 
     `line` makes what is printed for each state of it; without one it is a bar, or lines for people. A
     connection that breaks is made again, also to a box that is restarted. Raises ClickException when none is.
@@ -46,6 +47,8 @@ async def follow(
                     if event == "end":
                         return shown
                     show(shown)
+                    if rests(shown):
+                        return shown
                 why = "the stream ended"
             except httpx2.TransportError as error:
                 why = reason(error)

@@ -33,7 +33,11 @@ Examples:
 )
 @data_options
 @click.argument("job_id", metavar="[ID]", required=False)
-@click.option("--follow", is_flag=True, help="Show the job's progress until it ends. Needs a running box.")
+@click.option(
+    "--follow",
+    is_flag=True,
+    help="Show the job's progress until it ends, or needs a person. Needs a running box.",
+)
 @click.option("--state", type=click.Choice(STATES), help="List jobs in this state alone.")
 @click.option("--family", help="List jobs of this family alone, for example feedback.")
 @click.option("--limit", type=click.IntRange(1, 500), default=20, show_default=True, help="List so many.")
@@ -50,8 +54,8 @@ def command(
 ) -> int:
     """List the jobs of every workspace, newest first, or show one: its counts and first issues.
 
-    With --follow the exit code is 1 when the job failed or was cancelled; with --json each line is then one
-    state of the job.
+    With --follow the exit code is 1 when the job failed, was cancelled, or waits for a person; with --json
+    each line is then one state of the job.
     """
     if job_id is None and follow:
         raise click.UsageError("--follow needs the ID of a job; see: ingestbox jobs")
@@ -156,6 +160,7 @@ async def _show(client: httpx2.AsyncClient, job: dict[str, Any]) -> None:
         ("workspace", job["workspace"]),
         ("sent by", job["created_by"]),
         ("state", job["state"]),
+        ("staging", _staging(job)),
         ("records", f"{cell(job['total'])}: {counts}" if counts else cell(job["total"])),
         ("tallies", tallies),
         ("error", job["error"]),
@@ -183,10 +188,42 @@ async def _show(client: httpx2.AsyncClient, job: dict[str, Any]) -> None:
         more = job["issues"] - len(waiting)
         if more > 0:
             click.echo(f"and {cell(more)} more")
-        click.echo("\nCorrect a record with PATCH /v1/records/RECORD; give one up, or retry it, with POST")
-        click.echo(f"/v1/issues/ISSUE/resolve. The issues: GET /v1/issues?job={job['id']}&state=open")
-    if job["state"] not in ENDED:
+        for line in _advice(job):
+            click.echo(line)
+    if job["state"] not in ENDED and not _waits(job):
         click.echo(f"\nFollow it with: ingestbox jobs {job['id']} --follow")
+
+
+def _waits(job: dict[str, Any]) -> bool:
+    """Whether nothing goes on before a person does something: of jobs whose rows wait for each other."""
+    return "staging" in job and job["state"] == "review"
+
+
+def _staging(job: dict[str, Any]) -> str:
+    """How far such a job is, in words."""
+    staged = job.get("staging")
+    if staged is None:
+        return ""
+    undone = ""
+    if staged["undone_at"]:
+        undone = f", {cell(staged['removed'])} removed, {cell(staged['kept'])} kept"
+    checks = "once" if staged["checks"] == 1 else f"{cell(staged['checks'])} times"
+    return f"{staged['phase']}{undone}; checked {checks}, {cell(staged['open_issues'])} issues open"
+
+
+def _advice(job: dict[str, Any]) -> tuple[str, ...]:
+    """How a person goes on with what waits."""
+    if "staging" in job:
+        return (
+            "\nCorrect a record with PATCH /v1/records/RECORD; give one up with POST",
+            "/v1/issues/ISSUE/resolve; many at once with POST /v1/issues/bulk.",
+            f"The issues: GET /v1/issues?job={job['id']}&state=open",
+            f"Then have all checked again, with POST /v1/jobs/{job['id']}/reprocess.",
+        )
+    return (
+        "\nCorrect a record with PATCH /v1/records/RECORD; give one up, or retry it, with POST",
+        f"/v1/issues/ISSUE/resolve. The issues: GET /v1/issues?job={job['id']}&state=open",
+    )
 
 
 async def _follow(settings: Settings, job_id: str, as_json: bool) -> int:
@@ -209,7 +246,7 @@ async def _follow(settings: Settings, job_id: str, as_json: bool) -> int:
     async with administration(settings) as client:
         job = await _job(client, job_id)
         job = await follow(
-            client, settings, _path(job_id) + "/events?all=true", job, _line if as_json else None
+            client, settings, _path(job_id) + "/events?all=true", job, _line if as_json else None, _waits
         )
         if not as_json:
             await _show(client, job)

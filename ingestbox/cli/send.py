@@ -6,8 +6,7 @@ import asyncio
 import io
 import os
 import secrets
-import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -15,20 +14,15 @@ import click
 
 from ingestbox.cli.options import data_options, json_option, settings_of
 from ingestbox.cli.output import print_json
+from ingestbox.cli.sending.target import Target
 
 if TYPE_CHECKING:
-    import httpx2
-
     from ingestbox.cli.sending.batches import Batch, Batches
-    from ingestbox.cli.sending.files import Form
-    from ingestbox.cli.sending.progress import Bar, Quiet
     from ingestbox.cli.sending.source import Piece
     from ingestbox.cli.sending.tally import Tally
-    from ingestbox.config import Settings
 
 STDIN = "-"
-READ_SECONDS = 60.0
-"""How long one answer is waited for; then the batch is sent again, which its key makes harmless."""
+FAMILIES = ("feedback", "contacts")
 
 
 @click.command(
@@ -41,9 +35,18 @@ Examples:
   ingestbox send export.csv --encoding windows-1258 --delimiter semicolon
   export.sh | ingestbox send -
   INGESTBOX_TOKEN=ibk_… ingestbox send tickets.json --url https://box.example:8000 --gzip
+  INGESTBOX_TOKEN=$TOKEN ingestbox send --family contacts people.csv
+  ingestbox send --family contacts list.xlsx --mapping email=Kontakt --mapping company=Haus
 """,
 )
 @click.argument("files", nargs=-1, required=True, metavar="FILE...", type=click.Path(allow_dash=True))
+@click.option(
+    "--family",
+    type=click.Choice(FAMILIES),
+    default=FAMILIES[0],
+    show_default=True,
+    help="What the files hold. Contacts are files of rows alone.",
+)
 @click.option(
     "--url", envvar="INGESTBOX_URL", help="Another box; or INGESTBOX_URL.  [default: the data folder's]"
 )
@@ -54,7 +57,11 @@ Examples:
     envvar="INGESTBOX_TOKEN",
     help="Token or API key for it; or INGESTBOX_TOKEN, which other users of this machine cannot see.",
 )
-@click.option("--wait", is_flag=True, help="Wait until every job has ended, and report what failed.")
+@click.option(
+    "--wait/--no-wait",
+    default=None,
+    help="Wait until every job has ended, and report what failed.  [default: for contacts]",
+)
 @click.option("--partial", is_flag=True, help="Take the good records of a batch that has bad ones.")
 @click.option("--again", is_flag=True, help="Send as new what an earlier call has sent already.")
 @click.option("--gzip", "compress", is_flag=True, help="Compress batches of records.")
@@ -72,6 +79,17 @@ Examples:
     help="Of files of rows, if it is known: comma, semicolon, tab, pipe, none, …  [default: found out]",
 )
 @click.option(
+    "--mapping",
+    multiple=True,
+    metavar="FIELD=COLUMN",
+    help="Of contacts: which column is email, first_name, last_name, company.  [default: found out]",
+)
+@click.option(
+    "--baseline",
+    is_flag=True,
+    help="Of contacts: pass over people who are contacts already, instead of asking about each.",
+)
+@click.option(
     "--parallel", type=click.IntRange(1, 16), default=4, show_default=True, help="Batches sent at once."
 )
 @click.option(
@@ -85,15 +103,18 @@ Examples:
 @json_option
 def command(
     files: tuple[str, ...],
+    family: str,
     url: str | None,
     token: str | None,
-    wait: bool,
+    wait: bool | None,
     partial: bool,
     again: bool,
     compress: bool,
     most: int | None,
     encoding: str | None,
     delimiter: str | None,
+    mapping: tuple[str, ...],
+    baseline: bool,
     parallel: int,
     patience: float,
     data: str | None,
@@ -106,17 +127,32 @@ def command(
     A call that was interrupted is repeated as it was: each batch has an Idempotency-Key made from its
     content and its number, so that what was taken is not taken twice (for 48 hours, as the box is set); so
     has each file of rows, which is sent whole, and taken whole or not at all.
+    Contacts (--family contacts) belong to whom the token speaks for, and are followed to their end: either
+    all rows became contacts, or what stands in the way is shown, with what to do about it. A file of them is
+    taken once, by content and by name, until its import is cancelled or undone.
+
     Exit code 0 when every record was taken and, with --wait, processed; otherwise 1.
     """
+    said = {name: value for name, value in (("encoding", encoding), ("delimiter", delimiter)) if value}
+    if family == "contacts":
+        from ingestbox.cli.sending import contacts
+
+        _check(files)
+        contacts.check(files, again=again, of_records=partial or compress or most is not None)
+        said |= contacts.said(mapping, baseline=baseline)
+        at = Target(url, token, settings_of(data, config))
+        return contacts.send(files, at, said, patience, wait=wait is not False, as_json=as_json)
+    if mapping or baseline:
+        raise click.UsageError("--mapping and --baseline are for --family contacts.")
     from ingestbox.cli.sending.batches import Batches
     from ingestbox.cli.sending.sender import Sender
     from ingestbox.cli.sending.tally import Tally
+    from ingestbox.model import Role
 
-    settings = settings_of(data, config)
+    wait, settings = bool(wait), settings_of(data, config)
     _check(files)
     tally = Tally()
     salt = secrets.token_hex(8) if again else ""
-    said = {name: value for name, value in (("encoding", encoding), ("delimiter", delimiter)) if value}
     batches = Batches(
         most_records=most or settings.limits.feedback_records,
         most_bytes=settings.limits.feedback_json_mb * 1_048_576,
@@ -125,11 +161,12 @@ def command(
 
     async def send() -> tuple[float, str]:
         from ingestbox.cli.sending.feed import feed
-        from ingestbox.cli.sending.files import is_table
+        from ingestbox.cli.sending.files import form_of, is_table
+        from ingestbox.cli.sending.progress import progress_of
 
         loop = asyncio.get_running_loop()
-        async with await _client(url, token, settings) as client:
-            with _progress(files) as progress:
+        async with await Target(url, token, settings).client(Role.INGEST) as client:
+            with progress_of(files) as progress:
                 started = loop.time()
                 sender = Sender(
                     client,
@@ -142,7 +179,7 @@ def command(
                 )
                 await sender.send(feed(_cut([name for name in files if not is_table(name)], batches, tally)))
                 for name in filter(is_table, files):
-                    await sender.send_file(await asyncio.to_thread(_form, name, salt, said))
+                    await sender.send_file(await asyncio.to_thread(form_of, name, salt, said))
                 seconds = loop.time() - started
                 if wait:
                     await sender.wait()
@@ -184,44 +221,6 @@ def _check(files: Sequence[str]) -> None:
             raise click.UsageError(f"The file {name} cannot be read.")
 
 
-async def _client(url: str | None, token: str | None, settings: Settings) -> httpx2.AsyncClient:
-    import httpx2
-
-    from ingestbox.cli.reach import CONNECT_SECONDS, MintedToken, running_box, trust
-    from ingestbox.model import Role
-
-    timeout = httpx2.Timeout(READ_SECONDS, connect=CONNECT_SECONDS)
-    if url is not None:
-        if not url.startswith(("http://", "https://")):
-            raise click.UsageError(f"{url!r} is not the address of a box; write http://host:8000.")
-        if token is None:
-            raise click.UsageError("Another box needs --token or --key (or INGESTBOX_TOKEN).")
-        return httpx2.AsyncClient(base_url=url, timeout=timeout, headers={"Authorization": f"Bearer {token}"})
-    address = await running_box(settings)
-    if address is None:
-        raise click.ClickException(
-            f"No box runs on {settings.data}. Start one with: ingestbox serve --data {settings.data}; "
-            "or name another with --url."
-        )
-    verify = trust(Path(settings.data), address)
-    if token is not None:
-        headers = {"Authorization": f"Bearer {token}"}
-        return httpx2.AsyncClient(
-            base_url=address, timeout=timeout, trust_env=False, verify=verify, headers=headers
-        )
-    minted = MintedToken(Path(settings.data), Role.INGEST)
-    return httpx2.AsyncClient(base_url=address, timeout=timeout, trust_env=False, verify=verify, auth=minted)
-
-
-def _progress(files: Sequence[str]) -> Bar | Quiet:
-    from ingestbox.cli.sending.progress import Bar, Quiet
-
-    if not sys.stderr.isatty():
-        return Quiet()
-    known = all(name != STDIN and Path(name).is_file() for name in files)
-    return Bar(sum(Path(name).stat().st_size for name in files) if known else None)
-
-
 def _cut(files: Sequence[str], batches: Batches, tally: Tally) -> Iterator[Batch]:
     """Batches of every file in turn. Raises ClickException for a file without records."""
     from ingestbox.cli.sending.source import BadFileError, pieces
@@ -235,15 +234,6 @@ def _cut(files: Sequence[str], batches: Batches, tally: Tally) -> Iterator[Batch
                 raise click.ClickException(f"{called} cannot be sent: {error}.") from None
             except OSError as error:
                 raise click.ClickException(f"{called} cannot be read: {error.strerror}.") from None
-
-
-def _form(name: str, salt: str, said: Mapping[str, str]) -> Form:
-    from ingestbox.cli.sending.files import Form
-
-    try:
-        return Form.of(Path(name), salt, said)
-    except OSError as error:
-        raise click.ClickException(f"{name} cannot be read: {error.strerror}.") from None
 
 
 def _open(name: str) -> BinaryIO:

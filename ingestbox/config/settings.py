@@ -102,6 +102,9 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
         int,
         Meta(ge=1, le=16_384, description="File of feedback (CSV, workbook), in MB; it is kept on disk."),
     ] = 500
+    contacts_mb: Annotated[
+        int, Meta(ge=1, le=16_384, description="File of contacts (CSV, workbook), in MB; it is kept on disk.")
+    ] = 5
     sync_mb: Annotated[int, Meta(ge=1, le=1024, description="Body of /v1/sync/batches, in MB.")] = 16
     control_kb: Annotated[
         int, Meta(ge=1, le=65536, description="Body of any other call (keys, administration), in KB.")

@@ -64,6 +64,11 @@ class Forwarder:
         for runner in self._runners:
             runner.wake()
 
+    def reread(self) -> None:
+        """Lines that are not delivered yet are others now: what was read ahead of them counts no more."""
+        for runner in self._runners:
+            runner.reread()
+
     async def stop(self, deadline: float) -> None:
         """Lets batches on their way finish for up to `deadline` seconds, then breaks them off.
 

@@ -94,11 +94,16 @@ class LaneRunner:
         self._gap_epoch = ""
         self._filled: tuple[str, int] | None = None
         self._last_logged = -LOG_SECONDS
+        self._stale = False  # what was read ahead is not what is stored any more
         self.state = LaneState(lane.name, url, "running", None, clock.now_ms(), None)
 
     def wake(self) -> None:
         """There may be something to send."""
         self._bell.set()
+
+    def reread(self) -> None:
+        """What is to be sent is another now; what is on its way already is not called back."""
+        self._stale = True
 
     def ask_to_stop(self) -> None:
         """Lets the batch on its way finish; no other is begun."""
@@ -147,6 +152,15 @@ class LaneRunner:
     # What to send.
 
     async def _next(self) -> Parcel | None:
+        while True:
+            if self._stale:
+                self._stale = False
+                await self._ahead.drop()
+            parcel = await self._read_next()
+            if not self._stale:
+                return parcel
+
+    async def _read_next(self) -> Parcel | None:
         if self._position is None:
             self._position = await lanes.position(self._store, self._lane.name)
         if self._gap is not None:

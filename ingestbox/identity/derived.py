@@ -48,6 +48,13 @@ class Derived:
         """A password of 128 bits, the same for the same seed and names. Raises as `api_key` does."""
         return passwords.generated(self._material(seed, "password", *names))
 
+    def digests(self, *names: str | bytes) -> list[str]:
+        """What names can be known by without being kept (hex, 256 bits): under the current secret, then under
+        those that it replaced. Without the data folder's secret nobody can try names out."""
+        held = self._secrets()
+        secrets = (held.current, *(each.secret for each in held.retired))
+        return [_mac(_key(secret), "digest", *names).hex() for secret in secrets]
+
     def _material(self, seed: bytes, *names: str | bytes) -> bytes:
         """32 bytes."""
         held = self._secrets()

@@ -9,8 +9,9 @@ from collections.abc import Callable, Container, Mapping
 
 from ingestbox.errors import IngestError
 from ingestbox.family import Family
+from ingestbox.ops.erasing import Erasing
 from ingestbox.ops.reindexing import Reindexing
-from ingestbox.store import Store, changes, tidy
+from ingestbox.store import Store, bulk, changes, tidy, undoing
 from ingestbox.store.noted import Noted
 from ingestbox.store.shelf import Shelf
 
@@ -35,6 +36,7 @@ class Housekeeping:
         idempotency_hours: int,
         shelf: Shelf,
         file_days: int,
+        erasing: Erasing,
     ) -> None:
         """`being_filled` holds the public ids of jobs that requests fill right now; `ring(job_id)` tells the
         workers of a job. Uploaded files go `file_days` after their rows were loaded."""
@@ -49,14 +51,17 @@ class Housekeeping:
         self._file_days = file_days
         self._task: asyncio.Task[None] | None = None
         self._reindexing = Reindexing(store, families)
+        self._erasing = erasing
 
     def start(self) -> None:
         """Begins, with a first round at once."""
         self._task = asyncio.create_task(self._run(), name="housekeeping")
         self._reindexing.start()
+        self._erasing.start()
 
     async def stop(self) -> None:
         """Ends, whatever is in hand: every step can run twice."""
+        await self._erasing.stop()
         await self._reindexing.stop()
         if self._task is not None:
             self._task.cancel()
@@ -84,9 +89,12 @@ class Housekeeping:
         if discarded:
             log.info("Unfinished intake was removed.", extra={"jobs": discarded})
         await changes.go_on(self._store, self._families, self._ring)
+        await undoing.go_on(self._store, self._families, self._ring)
         if self._watch.steady:
             await tidy.purge_idempotency(self._store, self._hours)
             await tidy.retire_files(self._store, self._file_days)
+            await bulk.forget_old(self._store)
+        await tidy.forget_keys(self._store)
         swept = await tidy.sweep_files(self._store, self._shelf)
         if swept:
             log.info("Files that nothing needs were removed.", extra={"files": swept})

@@ -145,9 +145,17 @@ def _work(found: Tallies, now_ms: int) -> Iterable[Metric]:
     )
     yield gauge(
         "issues_open",
-        "Records that wait for a person.",
+        "Issues that wait for a person; one of a staged family may hold several records.",
         {(family,): number for family, number in found.issues.items()},
         "family",
+    )
+    yield gauge(
+        "staged_jobs",
+        "Jobs whose rows wait for each other, and that are not at their end, by how far they are; `waiting` "
+        "is for a person, `turn` for another job.",
+        {place: float(number) for place, number in found.staged.items()},
+        "family",
+        "phase",
     )
     objects: dict[tuple[str, ...], float] = {}
     for one in found.objects:

@@ -25,7 +25,7 @@ from typing import Any, BinaryIO, NoReturn
 import msgspec
 
 from ingestbox import logs
-from ingestbox.model import Chunk, Item, Outcome
+from ingestbox.model import Chunk, Outcome
 from ingestbox.pipeline.endpoints import Endpoint
 from ingestbox.pipeline.servers import Served
 
@@ -145,18 +145,17 @@ def _outcomes(function: Process, chunk: Chunk) -> list[msgspec.Raw]:
             return _attempt(function, chunk)
         except Exception as error:  # noqa: BLE001 - logged by _report, without the record's text
             _report("A chunk failed; its records are processed one by one.", error, chunk)
-    return [_single(function, chunk.family, item) for item in chunk.items]
+    return [_single(function, Chunk(chunk.family, [item], chunk.job)) for item in chunk.items]
 
 
-def _single(function: Process, family: str, item: Item) -> msgspec.Raw:
-    alone = Chunk(family, [item])
+def _single(function: Process, alone: Chunk) -> msgspec.Raw:
     try:
         return _attempt(function, alone)[0]
     except Exception as error:  # noqa: BLE001 - logged by _report, without the record's text
         _report("A record failed.", error, alone)
         # Only the exception's type: its text may quote the record.
         message = f"Processing failed: {type(error).__name__}."
-        failed = Outcome(item.index, fault_code="processing_failed", fault_message=message)
+        failed = Outcome(alone.items[0].index, fault_code="processing_failed", fault_message=message)
         return msgspec.Raw(_encoder.encode(failed))
 
 

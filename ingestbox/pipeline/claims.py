@@ -14,8 +14,9 @@ from ingestbox.model import Job, JobState, Outcome
 from ingestbox.pipeline.loader import Pace
 from ingestbox.pipeline.retry import LONGEST_MS, backoff_ms
 from ingestbox.store import Store
+from ingestbox.store.claim import KeepClaim, ReleaseJob
 from ingestbox.store.files import FileState
-from ingestbox.store.work import Finish, KeepClaim, ReleaseJob
+from ingestbox.store.work import Finish
 
 T = TypeVar("T")
 
@@ -65,11 +66,12 @@ class Progress:
 
 @dataclass(slots=True)
 class Claim:
-    """A job that a worker holds, and how far it is."""
+    """A job that a worker holds, and how far it is; `chunk_records` is the most of a chunk."""
 
     job: Job
     owner: str
     progress: Progress
+    chunk_records: int
     pace: Pace = field(default_factory=Pace)
 
 

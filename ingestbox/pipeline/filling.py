@@ -39,7 +39,8 @@ class Filling:
         if self._loader is None or family.table is None:
             raise IngestError("internal", f"This program cannot read files for `{family.name}`.")
         try:
-            reading = asyncio.create_task(self._loader.rows(family.table, file, claim.pace))
+            staged = family.staging is not None
+            reading = asyncio.create_task(self._loader.rows(family.table, file, claim.pace, staged=staged))
             made = await self._claims.holding(claim, reading)
         except (ChildDied, FunctionFailed) as death:
             log.warning(
@@ -55,7 +56,7 @@ class Filling:
         if made.damaged is not None:
             await self._give_up(claim, file, made.damaged)
             return
-        repeated = await self._repeated(family, claim, file, made, under_way)
+        repeated = [] if staged else await self._repeated(family, claim, file, made, under_way)
         if repeated:
             total = file.repeated + len(repeated)
             warnings = warnings_of(claim.job.warnings, total, min(repeated))
@@ -72,6 +73,7 @@ class Filling:
                 warnings=claim.job.warnings if repeated else None,
                 lease_at=self._claims.lease_at(),
                 now_ms=self._store.clock.now_ms(),
+                staged=staged,
             )
         )
         claim.pace.went_well(len(made.records))

@@ -85,6 +85,8 @@ class Loader:
             plan=table.plan,
             encoding=upload.encoding,
             delimiter=upload.delimiter,
+            wishes=upload.wishes,
+            shown=upload.shown,
         )
         seconds = self._settings.chunk_seconds + SECONDS_PER_MB * upload.size / MIB
         finding = _findings.decode(await self._ask_twice(_encode(question), seconds))
@@ -116,8 +118,9 @@ class Loader:
         except FunctionFailed:
             raise IngestError("internal") from None
 
-    async def rows(self, table: Table, file: FileState, pace: Pace) -> Rows:
+    async def rows(self, table: Table, file: FileState, pace: Pace, *, staged: bool = False) -> Rows:
         """The next rows of a job's file as records; `damaged` when it is not what was looked through.
+        Of `staged` ones that are alike none replaces another.
 
         Raises ChildDied, PoolStopped, FunctionFailed.
         """
@@ -132,6 +135,7 @@ class Loader:
             stem=file.sha256[:16],
             most=pace.most,
             plain=pace.plain,
+            staged=staged,
         )
         made = _rows.decode(await self._pool.ask(_ROWS, _encode(wish), self._settings.chunk_seconds))
         if made.damaged is not None:

@@ -27,6 +27,7 @@ class Piece:
     last: bool
     read_at: float  # monotonic seconds
     file: FileState | None = None
+    job_id: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +106,7 @@ def read_piece(tx: ReadTx, job: Job, cursor: int, most: int, now: float) -> Piec
         file = files.state_of(tx, job.id)
         next_index = job.total
     last = taken == 0 or next_index >= job.total
-    return Piece(items, damaged, next_index, last=last, read_at=now, file=file)
+    return Piece(items, damaged, next_index, last=last, read_at=now, file=file, job_id=job.id)
 
 
 def _damaged(index: int) -> Outcome:

@@ -11,21 +11,24 @@ from dataclasses import replace
 
 from ingestbox.config import Work
 from ingestbox.errors import IngestError
-from ingestbox.family import Family
-from ingestbox.model import Chunk, Outcome
+from ingestbox.family import Family, Staging
+from ingestbox.model import Chunk, Job, Outcome
+from ingestbox.pipeline.checking import Checking
 from ingestbox.pipeline.claims import Claim, Claims, Progress
 from ingestbox.pipeline.filling import Filling
 from ingestbox.pipeline.loader import Loader
 from ingestbox.pipeline.pieces import Ahead, Piece, read_piece, set_aside
 from ingestbox.pipeline.pool import ChildDied, Pool, PoolStopped
 from ingestbox.pipeline.retry import LONGEST_MS, STORE_LONGEST_MS, after_death
-from ingestbox.store import Store
-from ingestbox.store.work import HORIZON_MS, ClaimJob, FreeExpired, LostClaimError, SettleChunk, Settled
+from ingestbox.store import Store, files, jobs
+from ingestbox.store.claim import HORIZON_MS, ClaimJob, FreeExpired, LostClaimError
+from ingestbox.store.work import SettleChunk, Settled
 
 log = logging.getLogger(__name__)
 
 Observe = Callable[[str, Mapping[str, int], float], None]
-"""Hears of each chunk on disk: its family, how many records had which outcome, and the seconds it took."""
+"""Hears of each chunk on disk: its family, how many records had which outcome, and the seconds it took; and
+of each check of a staged job, with a negative number for these."""
 
 
 class Runner:
@@ -42,10 +45,12 @@ class Runner:
         moved: Callable[[int], None] = lambda _: None,
         loader: Loader | None = None,
         ahead: int = 1,
+        ring: Callable[[int], None] = lambda _: None,
     ) -> None:
         """`settled(deliveries)` is called on the loop after each chunk that is on disk; so is `observe`.
         `moved(job_id)` is called whenever a job's state or progress has changed on disk. `loader` reads the
-        files that jobs came as. `ahead` chunks of one job are processed at once."""
+        files that jobs came as. `ahead` chunks of one job are processed at once. `ring(job_id)` tells the
+        workers of a job that waited for another one."""
         self._store = store
         self._pool = pool
         self._families = families
@@ -56,6 +61,8 @@ class Runner:
         self._most_ahead = ahead
         self._held = Claims(store, settings)
         self._filling = Filling(store, self._held, loader, moved)
+        self._checking = Checking(store, self._held, pool, settings, moved)
+        self._ring = ring
         self._incarnation = secrets.token_hex(6)
         self._claims = 0
         self._at_work: set[str] = set()
@@ -94,9 +101,14 @@ class Runner:
         if job is None:
             return False
         self._moved(job_id)
-        claim = Claim(job, owner, Progress.of(job, self._settings.chunk_records))
+        known = self._families.get(job.family)
+        most = self._settings.chunk_records * (known.chunk_factor if known is not None else 1)
+        claim = Claim(job, owner, Progress.of(job, most), most)
         try:
-            return await self._work(claim)
+            family = self._family(job)
+            if family.staging is None:
+                return await self._work(family, claim)
+            return await self._work_staged(family, family.staging, claim)
         except LostClaimError:
             log.warning(
                 "The job is somebody else's now, or cancelled; what was in hand does not count.",
@@ -117,11 +129,41 @@ class Runner:
         self._moved(job_id)
         return False
 
-    async def _work(self, claim: Claim) -> bool:
-        """Takes the job as far as it goes; whether it is at its end, but to be begun again."""
-        family = self._families.get(claim.job.family)
+    def _family(self, job: Job) -> Family:
+        family = self._families.get(job.family)
         if family is None:
-            raise IngestError("internal", f"This program has no family `{claim.job.family}`.")
+            raise IngestError("internal", f"This program has no family `{job.family}`.")
+        return family
+
+    async def _work_staged(self, family: Family, rule: Staging, claim: Claim) -> bool:
+        """Loads and checks a staged job; once all its rows are right, they become objects."""
+        while (file := await self._store.read_with(lambda tx: files.state_of(tx, claim.job.id))) is not None:
+            if file.done:
+                break
+            await self._filling.load(family, claim, file, {})
+            if self._stopping:
+                await self._held.hand_back(claim)
+                await self._observe_check(claim.job)
+                return False
+        passes = await self._checking.passes(rule, family, claim, file)
+        await self._observe_check(claim.job)
+        if not passes:
+            return False
+        again = await self._work(family, claim)
+        for job_id in await self._checking.waiting_for(claim.job):
+            self._ring(job_id)
+        return again
+
+    async def _observe_check(self, before: Job) -> None:
+        """Tells how many rows wait for a person, or were given up as copies, that were not when the job was
+        claimed."""
+        now = await self._store.read_with(lambda tx: jobs.by_id(tx, before.id, None))
+        if now is not None:
+            found = {"issue": now.issues - before.issues, "discarded": now.discarded - before.discarded}
+            self._observe(before.family, {name: max(0, number) for name, number in found.items()}, -1.0)
+
+    async def _work(self, family: Family, claim: Claim) -> bool:
+        """Takes the job as far as it goes; whether it is at its end, but to be begun again."""
         ahead = Ahead(self._most_ahead)
         try:
             while True:
@@ -145,7 +187,7 @@ class Runner:
         """Begins to process as much as may be ahead, loading rows of the job's file where they run out;
         nothing, if the box is to stop meanwhile."""
         # After a death one at a time, until chunks are as large as before.
-        while ahead.has_room(one=claim.progress.chunk_limit < self._settings.chunk_records):
+        while ahead.has_room(one=claim.progress.chunk_limit < claim.chunk_records):
             now = self._store.clock.monotonic()
             cursor, most = ahead.next_index(claim.progress.cursor), claim.progress.chunk_limit
             piece = await self._store.read_with(
@@ -161,7 +203,7 @@ class Runner:
     async def _process(self, family: Family, piece: Piece) -> list[Outcome]:
         if not piece.items:
             return []
-        chunk = Chunk(family.name, piece.items)
+        chunk = Chunk(family.name, piece.items, piece.job_id)
         return await self._pool.run(family.process, chunk, self._settings.chunk_seconds)
 
     async def _finish(
@@ -207,7 +249,7 @@ class Runner:
 
     async def _settle(self, claim: Claim, piece: Piece, outcomes: Sequence[Outcome]) -> Settled:
         everything = [*piece.damaged, *outcomes]
-        after = claim.progress.after(everything, piece.next_index, self._settings.chunk_records)
+        after = claim.progress.after(everything, piece.next_index, claim.chunk_records)
         unit = SettleChunk(
             job=claim.job,
             owner=claim.owner,
@@ -221,6 +263,8 @@ class Runner:
             lease_at=self._held.lease_at(),
             now_ms=self._store.clock.now_ms(),
             finish=after.finish(claim.job, piece.file) if piece.last else None,
+            staging=self._family(claim.job).staging,
+            keys={item.index: item.key for item in piece.items},
         )
         settled = await self._store.write(unit)
         claim.progress = after

@@ -19,7 +19,7 @@ import msgspec
 
 from ingestbox import tabular
 from ingestbox.errors import Fault
-from ingestbox.family import FileInfo, Intake, Plan, Sheet
+from ingestbox.family import NO_ROWS, FileInfo, Intake, Plan, Sheet, Shown
 from ingestbox.model import MAX_RECORDS_PER_JOB, Notice
 from ingestbox.tabular import Format, Given, NotTabular, Position, Row, Unreadable
 
@@ -31,13 +31,17 @@ ROWS_BYTES = 1_048_576
 
 FILE_FIELD = "file"
 
+CELL_CHARACTERS = 500
+SHOWN_CHARACTERS = 262_144
+"""What is shown of a cell, and of the first rows together."""
+
 _READ_BYTES = 1_048_576
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
 class Question(msgspec.Struct, frozen=True, array_like=True):
     """A file to look through: `path`, which has `sha256`; `copy` is where a copy in UTF-8 may be made, `plan`
-    the family's function; `encoding` and `delimiter` are what its sender says of it."""
+    the family's function; the rest is what its sender says of it (`family.Upload`)."""
 
     path: str
     name: str
@@ -47,6 +51,8 @@ class Question(msgspec.Struct, frozen=True, array_like=True):
     plan: str
     encoding: str | None = None
     delimiter: str | None = None
+    wishes: bytes = b"null"
+    shown: int = 0
 
 
 class Finding(msgspec.Struct, frozen=True, array_like=True):
@@ -58,7 +64,7 @@ class Finding(msgspec.Struct, frozen=True, array_like=True):
 
 class More(msgspec.Struct, frozen=True, array_like=True):
     """A wish for up to `most` rows from `position` on. With `plain` they are not looked at, but set aside:
-    they ended the children that did."""
+    they ended the children that did. Of `staged` ones that are alike none replaces another."""
 
     path: str
     size: int
@@ -70,6 +76,7 @@ class More(msgspec.Struct, frozen=True, array_like=True):
     stem: str
     most: int
     plain: bool = False
+    staged: bool = False
 
 
 class Rows(msgspec.Struct, frozen=True, array_like=True):
@@ -110,13 +117,11 @@ def survey(data: bytes) -> bytes:
         return _encode(
             Finding(refusal=Fault("storage_full", "The disk has no room for a copy of this file."))
         )
-    if refusal := _refused(found.total):
+    first = [each.cells for each in found.preview if isinstance(each, Row)]
+    plan: Plan = _function(question.plan)(found.format.header, first, question.wishes)
+    # In this order: a file with the wrong header alone is better told of the header.
+    if refusal := plan.refusal or _refused(found.total):
         return _encode(Finding(refusal=refusal))
-    plan: Plan = _function(question.plan)(
-        found.format.header, [each.cells for each in found.preview if isinstance(each, Row)]
-    )
-    if plan.refusal is not None:
-        return _encode(Finding(refusal=plan.refusal))
     where_rows = path if found.copy is None else Path(found.copy)
     where_rows.chmod(0o600)
     size, blocks, sha256 = _sealed(where_rows)
@@ -129,7 +134,7 @@ def survey(data: bytes) -> bytes:
 
 def _refused(total: int) -> Fault | None:
     if not total:
-        return Fault("file_empty", "The file has a header, but no rows.", field=FILE_FIELD)
+        return Fault("file_empty", NO_ROWS, field=FILE_FIELD)
     if total > MAX_RECORDS_PER_JOB:
         sentence = f"The file has {total:,} rows; {MAX_RECORDS_PER_JOB:,} are the most."
         return Fault("too_many_rows", sentence, field=FILE_FIELD)
@@ -168,7 +173,22 @@ def _sheet(
         form=_json(form),
         position=_json(found.start),
         how=bytes(plan.how),
+        shown=_shown(found.preview[: question.shown]),
     )
+
+
+def _shown(found: Sequence[Row | Unreadable]) -> list[Shown]:
+    """First rows for a person to look at, as many as fit."""
+    made: list[Shown] = []
+    left = SHOWN_CHARACTERS
+    for each in found:
+        cells = [each.raw] if isinstance(each, Unreadable) else each.cells
+        cut = [cell if len(cell) <= CELL_CHARACTERS else cell[:CELL_CHARACTERS] + "…" for cell in cells]
+        left -= sum(len(cell) + 4 for cell in cut)
+        if left < 0 and made:
+            break
+        made.append(Shown(each.line, cut, each.message if isinstance(each, Unreadable) else None))
+    return made
 
 
 def _notice(notice: tabular.Notice) -> Notice:
@@ -211,9 +231,11 @@ def _records(found: Sequence[Row | Unreadable], wish: More) -> list[Intake]:
         if isinstance(each, Unreadable)
         else _set_aside(each)
         if wish.plain
-        else _placed(next(whole), each)
+        else _placed(next(whole), None if wish.staged else each)
         for each in found
     ]
+    if wish.staged:
+        return records
     last = {record.key: place for place, record in enumerate(records) if record.fault is None}
     return [
         record
@@ -224,18 +246,21 @@ def _records(found: Sequence[Row | Unreadable], wish: More) -> list[Intake]:
 
 
 def _unreadable(row: Unreadable) -> Intake:
-    payload = _json({"_row": {"line": row.line, "row": row.number, "raw": row.raw}})
-    return Intake("", payload, Fault(row.code, f"line {row.line}: {row.message}"))
+    sentence = f"line {row.line}: {row.message}"
+    place = {"line": row.line, "row": row.number, "raw": row.raw, "code": row.code, "message": sentence}
+    return Intake("", _json({"_row": place}), Fault(row.code, sentence))
 
 
 def _set_aside(row: Row) -> Intake:
-    payload = _json({"_row": {"line": row.line, "row": row.number, "cells": row.cells}})
     sentence = f"line {row.line}: this row ended its worker; it was set aside"
-    return Intake("", payload, Fault("processing_failed", sentence))
+    fault = Fault("processing_failed", sentence)
+    place = {"line": row.line, "row": row.number, "cells": row.cells, "code": fault.code, "message": sentence}
+    return Intake("", _json({"_row": place}), fault)
 
 
-def _placed(record: Intake, row: Row) -> Intake:
-    if record.fault is None:
+def _placed(record: Intake, row: Row | None) -> Intake:
+    """The record; what is wrong with it says on which line, unless several rows may share it (None)."""
+    if record.fault is None or row is None:
         return record
     fault = msgspec.structs.replace(record.fault, message=f"line {row.line}: {record.fault.message}")
     return msgspec.structs.replace(record, fault=fault)

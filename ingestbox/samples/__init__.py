@@ -35,6 +35,26 @@ class Sample(msgspec.Struct, frozen=True):
     imperfect: str = ""
 
 
+class SampleFile(msgspec.Struct, frozen=True):
+    """A file of rows, as people would have it from their spreadsheet, for an upload to `path`.
+
+    `issues` counts by type what stands in its way, as it is; `copies` are rows that come once more. A repair
+    is what a person would do about one row: its number in the file, and the members of a `PUT /staging/{id}`;
+    after all of them nothing stands in the way. `look` and `shown` are as those of a `Sample`: the call, and
+    the values of its parameter.
+    """
+
+    family: str
+    file: str
+    path: str
+    rows: int
+    copies: int
+    issues: dict[str, int]
+    repairs: tuple[tuple[int, dict[str, str]], ...]
+    look: str
+    shown: tuple[str, ...]
+
+
 SAMPLES: tuple[Sample, ...] = (
     Sample(
         family="feedback",
@@ -49,7 +69,34 @@ SAMPLES: tuple[Sample, ...] = (
         imperfect="feedback-imperfect.ndjson",
     ),
 )
-"""One entry for each family that has samples."""
+"""One entry for each family that has samples of records."""
+
+FILES: tuple[SampleFile, ...] = (
+    SampleFile(
+        family="contacts",
+        file="contacts.csv",
+        path="/jobs/upload",
+        rows=60,
+        copies=1,
+        issues={"MISSING_REQUIRED_FIELD": 2, "INVALID_EMAIL": 2, "DUPLICATE_EMAIL": 2},
+        repairs=(
+            (24, {"staging_company": "Harrow Tools"}),
+            (26, {"staging_email": "anna@whitfield.example"}),
+            (28, {"staging_email": "ngoductho@mekongrice.example"}),
+            (45, {"staging_email": "luisa@guimaraes.example"}),
+            (50, {"staging_last_name": "Mörike"}),
+            (56, {"staging_status": "DISCARD"}),
+        ),
+        look="/contacts?email=",
+        shown=(
+            "joao.conceicao@padaria-sol.example",
+            "sam.porter@harrow-tools.example",
+            "ngoductho@mekongrice.example",
+            "jürgen.groß@werkzeug-müller.example",
+        ),
+    ),
+)
+"""One entry for each family whose samples are a file."""
 
 
 def records(file: str) -> list[dict[str, Any]]:

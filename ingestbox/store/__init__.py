@@ -100,6 +100,10 @@ class Store:
         """Runs a function over a read-only connection in one hop; it must not take longer than a second."""
         return await self._readers.call(function)
 
+    async def read_at_once(self, function: Callable[[ReadTx], T]) -> T:
+        """The same in one transaction: all that it reads is of one moment."""
+        return await self._readers.call_at_once(function)
+
     async def read_long(self, function: Callable[[ReadTx], T]) -> T:
         """Runs a function over a read-only connection of its own, in one transaction, however long it takes.
 
@@ -117,6 +121,10 @@ class Store:
         except sqlite3.DatabaseError as error:
             return [str(error)]
         return [row[0] for row in rows if row[0] != "ok"]
+
+    async def fold(self) -> bool:
+        """Empties the write-ahead log into the database, as far as no reader is in the way; whether it did."""
+        return await self._writer.fold()
 
     def bytes_on_disk(self) -> int:
         """Size of the database and its WAL."""

@@ -45,22 +45,31 @@ _TOUCHED = {
 
 @dataclass(frozen=True, slots=True)
 class CancelJob:
-    """Ends a job that is not at its end; what of it is unfinished is discarded after that."""
+    """Ends a job that is not at its end; what of it is unfinished is discarded after that.
+
+    A `staged` one, whose rows wait for each other, may have failed; but nobody may be working on it, nor may
+    its objects be half made.
+    """
 
     job_id: int
     public_id: str
     act: Act
+    staged: bool = False
     weight: int = 4
 
     def apply(self, tx: Tx) -> Blocked | None:
-        """Cancels it; one that is cancelled already stays so. Blocked: job_ended, job_not_found."""
+        """Cancels it; one that is cancelled already stays so.
+
+        Blocked: job_not_found, job_ended, job_active.
+        """
         row = tx.one("jobs.state", {"id": self.job_id})
         if row is None:
             return Blocked("job_not_found")
         if row[0] == JobState.CANCELLED:
             return None
-        if tx.run("jobs.cancel", {"id": self.job_id, "error": CANCELLED, "now": self.act.now_ms}) != 1:
-            return Blocked("job_ended")
+        query = "jobs.cancel_staged" if self.staged else "jobs.cancel"
+        if tx.run(query, {"id": self.job_id, "error": CANCELLED, "now": self.act.now_ms}) != 1:
+            return Blocked("job_ended" if row[0] in ENDED else "job_active")
         tx.run("jobs.begin_change", {"id": self.job_id, "action": "discard", "actor": self.act.actor})
         self.act.note(
             tx, "job.cancel", "job", self.public_id, before={"state": row[0]}, after={"state": "cancelled"}
@@ -147,9 +156,13 @@ class ChangeSlice:
             position = index_of(rows[-1][0]) + 1
         elif chosen:
             position = index_of(chosen[-1][0]) + 1
+        if action == "discard" and rows:
+            last = rows[-1][0] if whole else chosen[-1][0]
+            given = {"first": span["first"], "last": last, "resolution": "cancel", "actor": actor}
+            tx.run("issues.resolve_among", {**given, "now": self.now_ms})
         if chosen:
             if action == "discard":
-                self._discard(tx, chosen, actor)
+                self._discard(tx, chosen)
             else:
                 self._reopen(tx, chosen, actor)
         if whole and len(rows) < SLICE_ROWS and self.looked.beyond is None:
@@ -165,25 +178,22 @@ class ChangeSlice:
         tx.run("jobs.move_change", {"id": self.job_id, "position": position})
         return False
 
-    def _discard(self, tx: Tx, chosen: list[tuple[int, str]], actor: str) -> None:
-        waiting = self._settle(tx, chosen, RecordState.DISCARDED, "cancel", actor)
+    def _discard(self, tx: Tx, chosen: list[tuple[int, str]]) -> None:
+        waiting = len(self._settle(tx, chosen, RecordState.DISCARDED))
         counts = {"pending": len(chosen) - waiting, "issues": waiting, "now": self.now_ms}
         tx.run("jobs.discard", {"id": self.job_id, **counts})
 
     def _reopen(self, tx: Tx, chosen: list[tuple[int, str]], actor: str) -> None:
-        waiting = self._settle(tx, chosen, RecordState.PENDING, "retry", actor)
-        counts = {"records": len(chosen), "issues": waiting, "now": self.now_ms}
+        waiting = self._settle(tx, chosen, RecordState.PENDING)
+        for rid in waiting:
+            resolve(tx, rid, "retry", actor, self.now_ms)
+        counts = {"records": len(chosen), "issues": len(waiting), "now": self.now_ms}
         tx.run("jobs.reopen", {"id": self.job_id, "index": index_of(chosen[0][0]), **counts})
 
-    def _settle(
-        self, tx: Tx, chosen: list[tuple[int, str]], state: RecordState, resolution: str, actor: str
-    ) -> int:
-        """Moves the records to a state and closes the issues of those that waited; how many did."""
+    def _settle(self, tx: Tx, chosen: list[tuple[int, str]], state: RecordState) -> list[int]:
+        """Moves the records to a state; those of them that waited."""
         tx.many("records.settle", [(state.value, rid) for rid, _ in chosen])
-        waiting = [rid for rid, before in chosen if before == RecordState.ISSUE]
-        for rid in waiting:
-            resolve(tx, rid, resolution, actor, self.now_ms)
-        return len(waiting)
+        return [rid for rid, before in chosen if before == RecordState.ISSUE]
 
 
 def _choose(rows: list[tuple[int, str, int]], touched: frozenset[str]) -> tuple[list[tuple[int, str]], bool]:
@@ -209,7 +219,7 @@ def hindrance(family: Family | None, key: bytes, payload: bytes, crc: int) -> st
         return "validation_failed"
 
 
-def _look(tx: ReadTx, job_id: int, families: Mapping[str, Family]) -> Looked:
+def look(tx: ReadTx, job_id: int, families: Mapping[str, Family]) -> Looked:
     """Looks at the waiting records of the next slice."""
     change = tx.one("jobs.change", {"id": job_id})
     if change is None:
@@ -235,7 +245,7 @@ async def carry_out(store: Store, families: Mapping[str, Family], job_id: int) -
     """Takes the change of a job to its end, slice by slice."""
     while True:
         # Checking takes longer than writing, and the writer is everybody's: it is done outside.
-        looked = await store.read_with(lambda tx: _look(tx, job_id, families))
+        looked = await store.read_with(lambda tx: look(tx, job_id, families))
         if await store.write(ChangeSlice(job_id, looked, store.clock.now_ms())):
             return
 

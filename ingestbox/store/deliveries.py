@@ -9,6 +9,8 @@ from typing import Any, Literal
 
 from ingestbox.store.pages import page
 from ingestbox.store.readers import ReadTx
+from ingestbox.store.records import place
+from ingestbox.store.sight import Sight
 
 State = Literal["pending", "delivered", "parked"]
 
@@ -37,10 +39,10 @@ def lane_names(tx: ReadTx) -> list[str]:
     return [row[0] for row in tx.all("deliveries.lanes")]
 
 
-def one(tx: ReadTx, seq: int, workspace: str | None) -> tuple[Delivery, bytes | None] | None:
-    """The delivery with its line (None when it does not match its checksum), if it is of this workspace."""
+def one(tx: ReadTx, seq: int, sight: Sight) -> tuple[Delivery, bytes | None] | None:
+    """The delivery with its line (None when it does not match its checksum), if it is in sight."""
     row = tx.one("deliveries.one", {"seq": seq})
-    if row is None or workspace not in (None, row[2]):
+    if row is None or not _Seen(tx, sight).has(row):
         return None
     *facts, line, crc = row
     (found,) = _with_lanes(tx, [tuple(facts)])
@@ -48,12 +50,12 @@ def one(tx: ReadTx, seq: int, workspace: str | None) -> tuple[Delivery, bytes | 
 
 
 def listed(
-    tx: ReadTx, workspace: str | None, lane: str | None, state: State | None, below: int, limit: int
+    tx: ReadTx, sight: Sight, lane: str | None, state: State | None, below: int, limit: int
 ) -> tuple[list[Delivery], int | None]:
     """A page of deliveries, newest first, under the seq `below`, and the seq to go on under.
 
-    `state` is that in `lane`, which has to be one that runs. Deliveries are read in their order, and those of
-    other workspaces left out: a page may be short.
+    `state` is that in `lane`, which has to be one that runs. Deliveries are read in their order, and those
+    out of sight left out: a page may be short.
     """
     above = 0
     if lane is not None and state is not None:
@@ -66,13 +68,34 @@ def listed(
         rows = tx.each("deliveries.parked", {"lane": lane, "below": below})
     else:
         rows = tx.each("deliveries.newest", {"above": above, "below": below})
-    parked = _Parked(tx, lane if state == "delivered" else None)
+    parked, seen = _Parked(tx, lane if state == "delivered" else None), _Seen(tx, sight)
 
     def keep(row: tuple[Any, ...]) -> bool:
-        return workspace in (None, row[2]) and not parked.has(row[0])
+        return seen.has(row) and not parked.has(row[0])
 
     found = page(rows, limit, keep)
     return _with_lanes(tx, found.rows), found.last
+
+
+class _Seen:
+    """Which deliveries are in sight: what is told of an object is its owner's, who made the record's job."""
+
+    def __init__(self, tx: ReadTx, sight: Sight) -> None:
+        self._tx = tx
+        self._sight = sight
+        self._made_by: dict[int, str | None] = {}
+
+    def has(self, row: tuple[Any, ...]) -> bool:
+        _, _, workspace, family, _, _, _, record_id, *_ = row
+        if self._sight.admits(workspace, family, None):
+            return True
+        return self._sight.admits(workspace, family, self._of(place(record_id)[0]))
+
+    def _of(self, job_id: int) -> str | None:
+        if job_id not in self._made_by:
+            row = self._tx.one("jobs.made_by", {"id": job_id})
+            self._made_by[job_id] = None if row is None else row[0]
+        return self._made_by[job_id]
 
 
 class _Parked:

@@ -6,14 +6,15 @@ records and the place where the next one begins are one transaction. What is not
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import msgspec
 
 from ingestbox.family import Batch, Intake
 from ingestbox.model import Job, JobState, Notice, index_of, records_of
-from ingestbox.store import ReadTx, Store
+from ingestbox.store import ReadTx, Store, staging
+from ingestbox.store.claim import LostClaimError, own
 from ingestbox.store.intake import (
     Accepted,
     Draft,
@@ -25,7 +26,6 @@ from ingestbox.store.intake import (
     reserved,
     weight_of_records,
 )
-from ingestbox.store.work import LostClaimError
 from ingestbox.store.writer import Tx, weight_of
 
 RETIRE_ROWS = 200
@@ -110,13 +110,16 @@ def repeats(tx: ReadTx, job: Job, kinds: Iterable[str], keys: Sequence[str]) -> 
 @dataclass(frozen=True, slots=True)
 class AcceptFile:
     """A job and its file in one transaction; its records follow. `answer(public_id, job_id)` is the body of
-    the 200, as JSON. `batch` has no records."""
+    the answer, as JSON. `batch` has no records. With `staged` its rows wait for each other."""
 
     draft: Draft
     batch: Batch
     file: NewFile
     key: Key | None
     answer: Callable[[str, int], bytes]
+    status: int = 200
+    staged: bool = False
+    baseline: bool = False
 
     @property
     def weight(self) -> int:
@@ -129,6 +132,16 @@ class AcceptFile:
         if (decided := reserved(tx, self.key)) is not None:
             return decided
         file, now = self.file, self.draft.now_ms
+        import_ = {
+            "workspace": self.draft.workspace,
+            "family": self.batch.family,
+            "owner": self.draft.created_by,
+            "name": self.batch.name,
+            "sha256": file.sha256,
+            "baseline": int(self.baseline),
+        }
+        if self.staged and tx.one("staging.twin", import_) is not None:
+            return Refused("already_imported")
         job_id = insert_job(tx, self.draft, self.batch, JobState.QUEUED, file.total)
         tx.run(
             "files.insert",
@@ -147,10 +160,12 @@ class AcceptFile:
                 "now": now,
             },
         )
+        if self.staged:
+            tx.run("staging.insert", {**import_, "job_id": job_id})
         body = self.answer(self.draft.public_id, job_id)
         if self.key is not None:
-            reserve(tx, self.key, job_id, now, body)
-        return Accepted(job_id, body)
+            reserve(tx, self.key, job_id, now, body, self.status)
+        return Accepted(job_id, body, status=self.status)
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +173,7 @@ class LoadSlice:
     """The next rows of a job's file become records, and the place to go on from moves: both or neither.
 
     `first` is the index of the first of them. `repeated` have an id that another row has too, of which the
-    later one wins. With `warnings` the job's are replaced.
+    later one wins. With `warnings` the job's are replaced. With `staged` the rows wait for each other.
     """
 
     job: Job
@@ -171,18 +186,19 @@ class LoadSlice:
     warnings: Sequence[Notice] | None
     lease_at: float
     now_ms: int
+    staged: bool = False
 
     @property
     def weight(self) -> int:
         """Its rows, and those of job and file."""
-        return weight_of_records(self.records) + 2
+        return weight_of_records(self.records) * (2 if self.staged else 1) + 2
 
     def apply(self, tx: Tx) -> None:
         """Loads them. Raises LostClaimError and changes nothing."""
         issues = sum(1 for record in self.records if record.fault)
         settled = sum(1 for record in self.records if record.fault or record.superseded)
         warnings = None if self.warnings is None else msgspec.json.encode(self.warnings).decode()
-        _own(
+        own(
             tx,
             self.job,
             self.owner,
@@ -203,7 +219,10 @@ class LoadSlice:
         )
         if moved != 1:
             raise LostClaimError(self.job.public_id)
-        insert_records(tx, self.job.id, self.first, self.records, self.now_ms)
+        if self.staged:
+            staging.insert(tx, self.job.id, self.first, self.records, self.now_ms)
+        else:
+            insert_records(tx, self.job.id, self.first, self.records, self.now_ms)
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,7 +240,7 @@ class GiveUpFile:
         """How many rows that were. Raises LostClaimError and changes nothing."""
         lost = give_up(tx, self.job.id, self.error, self.now_ms)
         counts = {"processed": lost, "issues": 0, "discarded": lost, "warnings": None}
-        _own(tx, self.job, self.owner, counts, self.lease_at, self.now_ms)
+        own(tx, self.job, self.owner, counts, self.lease_at, self.now_ms)
         return lost
 
 
@@ -229,12 +248,6 @@ def give_up(tx: Tx, job_id: int, error: str, now_ms: int) -> int:
     """Says that no more rows of a job's file come; returns how many are missing (0 also without a file)."""
     row = tx.one("files.give_up", {"job_id": job_id, "error": error, "now": now_ms})
     return 0 if row is None else int(row[0])
-
-
-def _own(tx: Tx, job: Job, owner: str, counts: Mapping[str, object], lease_at: float, now_ms: int) -> None:
-    own = {"id": job.id, "owner": owner, "attempt": job.attempt, "lease_at": lease_at, "now": now_ms}
-    if tx.run("jobs.load", {**counts, **own}) != 1:
-        raise LostClaimError(job.public_id)
 
 
 @dataclass(frozen=True, slots=True)

@@ -55,11 +55,12 @@ class Accepted:
     job_id: int
     body: bytes
     replayed: bool = False
+    status: int = 200
 
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """The key stands in the way: `request_in_progress` or `idempotency_mismatch`."""
+    """What stands in the way: `request_in_progress`, `idempotency_mismatch`, `already_imported`."""
 
     code: str
 
@@ -133,6 +134,21 @@ def insert_job(
 
 def insert_records(tx: Tx, job_id: int, first: int, records: Sequence[Intake], now_ms: int) -> None:
     """Adds records from index `first` on to a job, with the issues of those that have a fault."""
+    insert_rows(tx, job_id, first, records)
+    base = record_id(job_id, first)
+    faulty = [(offset, record.fault) for offset, record in enumerate(records) if record.fault is not None]
+    if faulty:
+        tx.many(
+            "issues.insert",
+            [
+                (job_id, base + offset, fault.code, fault.message, fault.field, now_ms)
+                for offset, fault in faulty
+            ],
+        )
+
+
+def insert_rows(tx: Tx, job_id: int, first: int, records: Sequence[Intake]) -> None:
+    """The records alone."""
     base = record_id(job_id, first)
     tx.many(
         "records.insert",
@@ -147,15 +163,6 @@ def insert_records(tx: Tx, job_id: int, first: int, records: Sequence[Intake], n
             for offset, record in enumerate(records)
         ],
     )
-    faulty = [(offset, record.fault) for offset, record in enumerate(records) if record.fault is not None]
-    if faulty:
-        tx.many(
-            "issues.insert",
-            [
-                (job_id, base + offset, fault.code, fault.message, fault.field, now_ms)
-                for offset, fault in faulty
-            ],
-        )
 
 
 def reserved(tx: Tx | ReadTx, key: Key | None) -> Accepted | Refused | None:
@@ -170,10 +177,10 @@ def reserved(tx: Tx | ReadTx, key: Key | None) -> Accepted | Refused | None:
         return Refused("idempotency_mismatch")
     if status is None:
         return Refused("request_in_progress")
-    return Accepted(0, zlib.decompress(body), replayed=True)
+    return Accepted(0, zlib.decompress(body), replayed=True, status=status)
 
 
-def reserve(tx: Tx, key: Key, job_id: int, now_ms: int, answer: bytes | None) -> None:
+def reserve(tx: Tx, key: Key, job_id: int, now_ms: int, answer: bytes | None, status: int = 200) -> None:
     """Keeps the key for this job, with its answer once there is one."""
     tx.run(
         "idempotency.insert",
@@ -182,7 +189,7 @@ def reserve(tx: Tx, key: Key, job_id: int, now_ms: int, answer: bytes | None) ->
             "key": key.key,
             "fingerprint": key.fingerprint,
             "job_id": job_id,
-            "status": None if answer is None else 200,
+            "status": None if answer is None else status,
             "body": None if answer is None else _packed(answer),
             "now": now_ms,
         },

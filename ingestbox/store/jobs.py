@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 
 from ingestbox.model import Job, JobState, Notice
-from ingestbox.store.pages import page
+from ingestbox.store.pages import merged, page
 from ingestbox.store.readers import ReadTx
+from ingestbox.store.sight import Sight
 
 VISIBLE = tuple(state for state in JobState if state is not JobState.RECEIVING)
 """The states of jobs that are shown."""
@@ -36,52 +38,66 @@ def newest(tx: ReadTx, workspace: str, family: str, states: Sequence[JobState], 
     return [from_row(row) for row in rows[:limit]]
 
 
-def find(tx: ReadTx, public_id: str, workspace: str | None) -> Job | None:
-    """The job with this public id, if it is visible and of this workspace (None: of any)."""
+def find(tx: ReadTx, public_id: str, sight: Sight | None) -> Job | None:
+    """The job with this public id, if it is visible and in sight (None: whoever's)."""
     row = tx.one("jobs.find", {"public_id": public_id})
-    return _in_sight(row, workspace)
+    return _in_sight(row, sight)
 
 
-def by_id(tx: ReadTx, job_id: int, workspace: str | None) -> Job | None:
+def by_id(tx: ReadTx, job_id: int, sight: Sight | None) -> Job | None:
     """The same by its id in the store."""
-    return _in_sight(tx.one("jobs.by_id", {"id": job_id}), workspace)
+    return _in_sight(tx.one("jobs.by_id", {"id": job_id}), sight)
 
 
-def _in_sight(row: tuple[Any, ...] | None, workspace: str | None) -> Job | None:
-    job = None if row is None else from_row(row)
-    return job if job is not None and workspace in (None, job.workspace) else None
+def _in_sight(row: tuple[Any, ...] | None, sight: Sight | None) -> Job | None:
+    return from_row(row) if row is not None and (sight is None or _seen(row, sight)) else None
+
+
+def _seen(row: tuple[Any, ...], sight: Sight) -> bool:
+    return sight.admits(row[3], row[2], row[4])
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which jobs: of one of these families, in one of these states; None lets all pass."""
+
+    families: Sequence[str] | None = None
+    states: Sequence[JobState] | None = None
+
+    def keeps(self, row: tuple[Any, ...]) -> bool:
+        """Whether a row is one of them."""
+        return (self.families is None or row[2] in self.families) and (
+            self.states is None or row[7] in self.states
+        )
 
 
 def listed(
-    tx: ReadTx,
-    workspace: str | None,
-    families: Sequence[str],
-    states: Sequence[JobState],
-    below: int,
-    limit: int,
+    tx: ReadTx, sight: Sight, known: Sequence[str], wanted: Wanted, below: int, limit: int
 ) -> tuple[list[Job], int | None]:
-    """A page of jobs, newest first, under the id `below`, and the id to go on under.
+    """A page of the jobs in sight, newest first, under the id `below`, and the id to go on under. `known` are
+    the families of the program.
 
-    `families` and `states` empty let all pass. Within a workspace a filter is a few ranges of an index, each
-    in order; for every workspace (None) the jobs are walked, and a page may be short.
+    Within a workspace they are a few ranges of indexes, each in order: of a family by state, or, of one that
+    is private, by who made them. For every workspace, and where nothing narrows them, the jobs are walked. A
+    page of what was walked may be short.
     """
-    if workspace is None:
-        walked = page(
-            tx.each("jobs.everywhere", {"below": below}),
-            limit,
-            lambda row: (not families or row[2] in families) and (not states or row[7] in states),
-        )
-        return [from_row(row) for row in walked.rows], walked.last
-    if not families:
-        walked = page(tx.each("jobs.of_workspace", {"workspace": workspace, "below": below}), limit)
-        return [from_row(row) for row in walked.rows], walked.last
-    wanted = {"workspace": workspace, "below": below, "limit": limit + 1}
-    rows = [
-        row
-        for family in families
-        for state in states or VISIBLE
-        for row in tx.all("jobs.of_kind", {**wanted, "family": family, "state": state.value})
-    ]
-    rows.sort(key=operator.itemgetter(0), reverse=True)
-    more = len(rows) > limit
-    return [from_row(row) for row in rows[:limit]], rows[limit - 1][0] if more else None
+    mine = {"workspace": sight.workspace, "below": below}
+    if sight.workspace is None:
+        rows = tx.each("jobs.everywhere", {"below": below})
+        found = page(rows, limit, lambda row: wanted.keeps(row) and _seen(row, sight))
+    elif wanted == Wanted() and len(sight.shared(known)) == len(known):
+        found = page(tx.each("jobs.of_workspace", mine), limit)
+    else:
+        families = known if wanted.families is None else wanted.families
+        shared = sight.shared(families)
+        ranges = [
+            tx.each("jobs.of_kind", {**mine, "family": family, "state": state.value})
+            for family in shared
+            for state in wanted.states or VISIBLE
+        ]
+        pages = [page(rows, limit) for rows in ranges]
+        for family in set(families).difference(shared):
+            rows = tx.each("jobs.of_creator", {**mine, "family": family, "created_by": sight.subject})
+            pages.append(page(rows, limit, wanted.keeps))
+        found = merged(pages, limit)
+    return [from_row(row) for row in found.rows], found.last

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+import operator
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -35,3 +36,16 @@ def page(rows: Generator[Row, None, None], limit: int, keep: Callable[[Row], boo
     finally:
         rows.close()
     return Page(found, None)
+
+
+def merged(pages: Sequence[Page], limit: int) -> Page:
+    """One page of several lists that go down by the same key: its rows go down too.
+
+    Below the highest key at which one of the lists has more, nothing can be said yet.
+    """
+    reach = max((each.last for each in pages if each.last is not None), default=None)
+    rows = [row for each in pages for row in each.rows if reach is None or row[0] >= reach]
+    rows.sort(key=operator.itemgetter(0), reverse=True)
+    if len(rows) > limit:
+        return Page(rows[:limit], rows[limit - 1][0])
+    return Page(rows, reach)

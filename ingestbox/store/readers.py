@@ -43,6 +43,15 @@ class ReadTx:
         finally:
             cursor.close()  # a read left open would keep the WAL from shrinking
 
+    def at_once(self, function: Callable[[ReadTx], T]) -> T:
+        """Runs `function` in one transaction: all that it reads is of one moment."""
+        self._connection.execute("BEGIN")
+        try:
+            return function(self)
+        finally:
+            if self._connection.in_transaction:  # not after every error
+                self._connection.execute("ROLLBACK")
+
 
 class Readers:
     """A fixed set of connections."""
@@ -75,6 +84,10 @@ class Readers:
         finally:
             self._free.put_nowait(connection)
 
+    async def call_at_once(self, function: Callable[[ReadTx], T]) -> T:
+        """The same in one transaction: all that `function` reads is of one moment."""
+        return await self.call(lambda tx: tx.at_once(function))
+
     async def call_alone(
         self, connector: Callable[[], sqlite3.Connection], function: Callable[[ReadTx], T]
     ) -> T:
@@ -83,17 +96,9 @@ class Readers:
         A caller that is cancelled interrupts it. Raises sqlite3.DatabaseError.
         """
 
-        def within(connection: sqlite3.Connection) -> T:
-            connection.execute("BEGIN")
-            try:
-                return function(ReadTx(connection, self._queries))
-            finally:
-                if connection.in_transaction:  # not after every error
-                    connection.execute("ROLLBACK")
-
         connection = await ThreadConnection.open(connector)
         try:
-            return await connection.call(within)
+            return await connection.call(lambda c: ReadTx(c, self._queries).at_once(function))
         except asyncio.CancelledError:
             connection.interrupt()  # it may have minutes to go, and closing waits for it
             raise

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
+
 from ingestbox.model import INDEX_BITS, RecordState, checksum, index_of, record_id, records_of
-from ingestbox.store.pages import Page, page
+from ingestbox.store.pages import Page, Row, page
 from ingestbox.store.readers import ReadTx
 
 
@@ -62,26 +64,56 @@ def became(tx: ReadTx, rid: int) -> Became | None:
     return None if row is None else Became(row[0], row[1], row[2], row[3], bool(row[4]))
 
 
-def listed(tx: ReadTx, job_id: int, state: str | None, after: int, limit: int) -> Page:
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which records of a job: in this state, of this issue; None lets all pass. `staged`: its issues may have
+    several."""
+
+    state: str | None = None
+    issue: int | None = None
+    staged: bool = False
+
+    def keeps(self, row: tuple[Any, ...]) -> bool:
+        """Whether a row is one of them."""
+        return self.state in (None, row[2])
+
+
+def listed(tx: ReadTx, job_id: int, wanted: Wanted, after: int, limit: int) -> Page:
     """A page of a job's records (id, key, state) after the record id `after`, in order of their index."""
     span = records_of(job_id)
     span["first"] = max(span["first"], after + 1)
-    if state == RecordState.ISSUE:
+    state = wanted.state
+    if wanted.issue is not None:
+        rows = tx.each("records.of_issue", {**span, "issue": wanted.issue})
+        return page(rows, limit, wanted.keeps)
+    if state == RecordState.ISSUE and not wanted.staged:
         return page(tx.each("records.waiting_of_job", span), limit)
+    if state == RecordState.ISSUE:
+        return page(_once(tx.each("records.linked", span)), limit, wanted.keeps)
     if state == RecordState.PENDING:
         row = tx.one("jobs.first_pending", {"id": job_id})
         span["first"] = max(span["first"], record_id(job_id, row[0] if row else 0))
-    return page(tx.each("records.of_job", span), limit, lambda row: state in (None, row[2]))
+    return page(tx.each("records.of_job", span), limit, wanted.keeps)
+
+
+def _once(rows: Generator[Row, None, None]) -> Generator[Row, None, None]:
+    """Of rows with one key the first; they lie side by side."""
+    last: int | None = None
+    try:
+        for row in rows:
+            if row[0] != last:
+                last = row[0]
+                yield row
+    finally:
+        rows.close()
 
 
 def issues_of(tx: ReadTx, rids: Sequence[int], limit: int) -> dict[int, list[tuple[Any, ...]]]:
-    """The issues of these records, in ascending order of their ids, by record."""
+    """The issues of these records, in ascending order of their ids, by record; `limit` in all."""
     found: dict[int, list[tuple[Any, ...]]] = {rid: [] for rid in rids}
-    if rids:
-        span = {"first": rids[0], "last": rids[-1], "limit": limit}
-        for row in tx.each("issues.of_records", span):
-            if row[1] in found:
-                found[row[1]].append(row)
+    ids = msgspec.json.encode(rids).decode()
+    for row in tx.each("issues.of_records", {"ids": ids, "limit": limit}):
+        found[row[1]].append(row)
     return found
 
 

@@ -23,9 +23,10 @@ ENDED = frozenset({JobState.COMPLETED, JobState.FAILED})
 
 @dataclass(frozen=True, slots=True)
 class Blocked:
-    """Nothing was changed, for this reason (a code of the catalogue)."""
+    """Nothing was changed, for this reason (a code of the catalogue; `detail` if its own sentence is not enough)."""
 
     code: str
+    detail: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

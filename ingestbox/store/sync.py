@@ -38,7 +38,8 @@ itself raises (full, I/O) is not among them and undoes the unit."""
 
 @dataclass(frozen=True, slots=True)
 class SyncLine:
-    """A checked line. `mark` is 64 bits of the hash of what it says; `columns` are the projection's."""
+    """A checked line. `mark` is 64 bits of the hash of what it says; `columns` are the projection's. `owner`
+    is who it belongs to there, which is kept and grants nothing here."""
 
     seq: int
     mark: int
@@ -53,6 +54,7 @@ class SyncLine:
     columns: Mapping[str, str | int | float | None]
     record: bytes
     result: bytes
+    owner: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,10 +223,12 @@ def _params(box: str, line: SyncLine) -> dict[str, object]:
         **line.columns,
         "workspace": line.workspace,
         "origin": box,
+        "owner": line.owner,
         "object_id": line.object_id,
         "version": line.version,
         "record_id": 0,
         "job_id": line.job_id,
+        "job": 0,
         "at_ms": line.at_ms,
         "result": line.result,
         "record": line.record,

@@ -7,7 +7,7 @@ compared here.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from ingestbox.store.readers import ReadTx
@@ -15,7 +15,7 @@ from ingestbox.store.readers import ReadTx
 if TYPE_CHECKING:
     from ingestbox.store import Store
 
-_COUNTED = ("jobs", "objects", "issues", "tickets", "totals", "entities")
+_COUNTED = ("jobs", "objects", "issues", "tickets", "totals", "entities", "staged", "contacts")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,13 +44,15 @@ class Tallies:
     """The numbers of a workspace, or of the whole store; `issues` are the open ones, by family.
 
     `oldest_ms` is when the oldest unfinished job of the store came in, or None without one. Among more than a
-    thousand jobs that are put off it is the oldest of those due first.
+    thousand jobs that are put off it is the oldest of those due first. `staged` are the staged jobs that are
+    not at their end, by family and phase.
     """
 
     jobs: tuple[JobTally, ...]
     objects: tuple[ObjectTally, ...]
     issues: dict[str, int]
     oldest_ms: int | None
+    staged: dict[tuple[str, str], int] = field(default_factory=dict)
 
 
 def read(tx: ReadTx, workspace: str | None) -> Tallies:
@@ -65,6 +67,7 @@ def read(tx: ReadTx, workspace: str | None) -> Tallies:
         ),
         issues=dict(tx.all("tallies.issues", scope)),
         oldest_ms=tx.all("tallies.oldest_unfinished")[0][0],
+        staged={(family, phase): jobs for family, phase, jobs in tx.all("tallies.staged", scope)},
     )
 
 

@@ -10,6 +10,7 @@ from ingestbox.store import Store, files
 from ingestbox.store.files import RETIRE_ROWS, RetireFiles
 from ingestbox.store.intake import DiscardIntake, PurgeKeys
 from ingestbox.store.shelf import Shelf
+from ingestbox.store.staging import DropKeys
 
 log = logging.getLogger(__name__)
 
@@ -80,6 +81,17 @@ async def retire_files(store: Store, days: int) -> int:
         if gone < RETIRE_ROWS:
             break
     return total
+
+
+async def forget_keys(store: Store) -> int:
+    """Forgets the keys of staged jobs that are at their end; returns how many jobs that were."""
+    jobs = after = 0
+    while rows := await store.read("staging.with_keys", {"after": after}):
+        after = rows[0][0]
+        while await store.write(DropKeys(after)):
+            pass
+        jobs += 1
+    return jobs
 
 
 async def sweep_files(store: Store, shelf: Shelf) -> int:

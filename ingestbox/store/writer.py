@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from ingestbox.errors import IngestError
-from ingestbox.store.engine import connect_writer, sqlite3
+from ingestbox.store.engine import BUSY_MS, connect_writer, sqlite3
 from ingestbox.store.queries import Params, Queries
 from ingestbox.store.thread import ThreadConnection
 
@@ -212,6 +212,11 @@ class Writer:
         self._bell.set()
         return await future
 
+    async def fold(self) -> bool:
+        """Moves all of the WAL into the database, between two transactions, and empties the file; False when a
+        reader that is still at old pages, or a failed store, prevents it."""
+        return self._connection is not None and await self._connection.call(_fold)
+
     async def _run(self) -> None:
         while True:
             if not self.waiting:
@@ -368,6 +373,17 @@ class Writer:
         except sqlite3.Error:
             _roll_back(connection)
             raise
+
+
+def _fold(connection: sqlite3.Connection) -> bool:
+    connection.execute("PRAGMA busy_timeout = 0")  # or a slow reader would hold up every write
+    try:
+        ((busy, *_),) = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+    except sqlite3.OperationalError:
+        return False
+    finally:
+        connection.execute(f"PRAGMA busy_timeout = {BUSY_MS}")
+    return not busy
 
 
 def _roll_back(connection: sqlite3.Connection) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable, Mapping, MutableMapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, MutableMapping, Sequence
 from typing import Any, cast
 
 from ingestbox import logs
@@ -27,7 +27,7 @@ from ingestbox.web.policy.policies import Policies
 from ingestbox.web.policy.ratelimit import Buckets, refused
 from ingestbox.web.replies import COMMON_HEADERS, Wire, below, wire, wire_error
 from ingestbox.web.routing import Table
-from ingestbox.web.streams import Send, Streamed
+from ingestbox.web.streams import Send, Streamed, flowing
 from ingestbox.web.uploads import Uploads
 
 Scope = MutableMapping[str, Any]
@@ -113,6 +113,8 @@ class Door:
         reply: Reply | None = None
         try:
             reply = await self._reply(asked)
+            if isinstance(reply.body, AsyncIterator):
+                reply = flowing(reply, reply.body, lambda: self._draining)
             answer = wire(reply, asked.request_id)
             if asked.origin.prefix:
                 answer.headers = [below(each, asked.origin.prefix) for each in answer.headers]
@@ -130,6 +132,7 @@ class Door:
         if failure:
             close = close or failure.code == "body_incomplete"
             endpoint = asked.endpoint
+            failure = endpoint.reworded(failure) if endpoint else failure
             shape = endpoint.error_body if endpoint else self._table.error_body(asked.path)
             answer = wire_error(failure, shape, asked.request_id)
         fields = asked.fields

@@ -33,11 +33,16 @@ COMMON_RATE = "requests"
 _NO_QUERY: Mapping[str, str] = {}
 
 
+def _as_it_is(error: IngestError) -> IngestError:
+    return error
+
+
 class BoundRoute(msgspec.Struct, frozen=True):
     """A route, how its errors look (None: RFC 9457 problems), and whether it needs no credentials.
 
     `error_type` is the type of what `error_body` gives (None: a problem), and `tag` the heading under which
-    the route is documented; empty, it is found from the path.
+    the route is documented; empty, it is found from the path. `reworded` puts an error into the family's own
+    words and status first.
     """
 
     route: Route
@@ -45,6 +50,7 @@ class BoundRoute(msgspec.Struct, frozen=True):
     public: bool = False
     error_type: Any = None
     tag: str = ""
+    reworded: Callable[[IngestError], IngestError] = _as_it_is
 
 
 class Request:
@@ -125,6 +131,7 @@ class Endpoint:
         "method",
         "path",
         "quota",
+        "reworded",
         "takes_records",
     )
 
@@ -154,6 +161,7 @@ class Endpoint:
         self.quota = _quota(bound, rates or Rates())
         self.takes_records = bound.route.takes_records
         self.error_body = bound.error_body
+        self.reworded = bound.reworded
         self.method = bound.route.method
         self.path = bound.route.path
 

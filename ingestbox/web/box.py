@@ -6,15 +6,15 @@ import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
 from ingestbox import ids
 from ingestbox.errors import Fault, IngestError
-from ingestbox.family import Ask, Batch, FileInfo, Intake, JobFile, Reply, Sheet, Upload
+from ingestbox.family import Ask, Batch, FileInfo, Intake, JobFile, Reply, Sheet, Upload, Work
 from ingestbox.model import Caller, Job, JobState, index_of, records_of
-from ingestbox.store import Store, files, jobs, tidy
+from ingestbox.store import ReadTx, Store, files, jobs, tidy
 from ingestbox.store.backlog import Backlog
 from ingestbox.store.files import AcceptFile, NewFile
 from ingestbox.store.intake import (
@@ -33,6 +33,8 @@ from ingestbox.store.intake import (
 from ingestbox.store.shelf import Shelf
 from ingestbox.web.idempotency import key_of
 
+T = TypeVar("T")
+
 BYTES_A_SECOND = 20 * 1_048_576
 """About as much of a file is looked through, so that whoever has to wait for it knows for how long."""
 
@@ -40,10 +42,26 @@ BYTES_A_SECOND = 20 * 1_048_576
 @dataclass(frozen=True, slots=True)
 class Files:
     """What a box that takes files has: where they lie, and who looks through one for a family, in a child;
-    `look` raises what `family.Box.accept_file` does."""
+    `look` raises what `family.Box.accept_file` does. `staged` are the names of staged families."""
 
     shelf: Shelf
     look: Callable[[str, Upload], Awaitable[Sheet]]
+    staged: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class _Taking:
+    """A file of a request that is to become a job."""
+
+    files: Files
+    caller: Caller
+    file: Upload
+    family: str
+    source: str
+    key: Key | None
+    answer: Callable[[str, int, Sheet], object]
+    status: int
+    baseline: bool
 
 
 class StoreBox:
@@ -56,12 +74,15 @@ class StoreBox:
         backlog: Backlog | None = None,
         received: Callable[[str, int], None] = lambda family, records: None,
         files: Files | None = None,
+        moved: Callable[[int], None] = lambda _: None,
     ) -> None:
-        """`received(family, records)` hears of each batch that is on disk and was not before."""
+        """`received(family, records)` hears of each batch that is on disk and was not before, `moved(job_id)`
+        of each job that a family has changed."""
         self._store = store
         self._received = received
         self._files = files
         self._ring = ring
+        self._moved = moved
         self._backlog = backlog or Backlog(store, 0)
         self.being_filled: set[str] = set()
         """Public ids of the jobs that requests fill in chunks; the sweep leaves them alone."""
@@ -93,13 +114,26 @@ class StoreBox:
         if isinstance(outcome, Refused):
             raise IngestError(outcome.code, retry_after=1 if outcome.code == "request_in_progress" else None)
         if outcome.replayed:
-            return Reply(outcome.body, headers=(("Idempotency-Replayed", "true"),))
+            return Reply(outcome.body, outcome.status, (("Idempotency-Replayed", "true"),))
         self._ring(outcome.job_id)
         self._received(family, records)
-        return Reply(outcome.body)
+        return Reply(outcome.body, outcome.status)
+
+    async def look(self, ask: Ask, family: str) -> Sheet:
+        """Looks through the file of the request; see `family.Box.look`."""
+        assert self._files is not None
+        assert ask.file is not None  # the route takes files, or there would be none to ask about
+        return await self._files.look(family, ask.file)
 
     async def accept_file(
-        self, ask: Ask, family: str, source: str, answer: Callable[[str, int, Sheet], object]
+        self,
+        ask: Ask,
+        family: str,
+        source: str,
+        answer: Callable[[str, int, Sheet], object],
+        status: int = 200,
+        *,
+        baseline: bool = False,
     ) -> Reply:
         """Stores the file of a request with its job, honouring Idempotency-Key; see
         `family.Box.accept_file`."""
@@ -107,8 +141,9 @@ class StoreBox:
         assert ask.file is not None  # the route takes files, or there would be none to ask about
         file = ask.file
         key = key_of(ask, file.content)
+        taking = _Taking(self._files, ask.caller, file, family, source, key, answer, status, baseline)
         if key is None:
-            return await self._take_file(self._files, ask.caller, file, family, source, None, answer)
+            return await self._take_file(taking)
         if known := await self._store.read_with(lambda tx: reserved(tx, key)):
             return self._reply(known, family, 0)
         name = (key.scope, key.key)
@@ -117,26 +152,18 @@ class StoreBox:
             raise IngestError("request_in_progress", retry_after=seconds)
         self._at_files.add(name)
         try:
-            return await self._take_file(self._files, ask.caller, file, family, source, key, answer)
+            return await self._take_file(taking)
         finally:
             self._at_files.discard(name)
 
-    async def _take_file(
-        self,
-        with_files: Files,
-        caller: Caller,
-        file: Upload,
-        family: str,
-        source: str,
-        key: Key | None,
-        answer: Callable[[str, int, Sheet], object],
-    ) -> Reply:
-        sheet = await with_files.look(family, file)
+    async def _take_file(self, taking: _Taking) -> Reply:
+        file, key = taking.file, taking.key
+        sheet = await taking.files.look(taking.family, file)
         now = self._store.clock.now_ms()
-        draft = Draft(ids.time_uuid(now), caller.workspace, caller.subject, now)
+        draft = Draft(ids.time_uuid(now), taking.caller.workspace, taking.caller.subject, now)
 
         def encoded(public_id: str, job_id: int) -> bytes:
-            return msgspec.json.encode(answer(public_id, job_id, sheet))
+            return msgspec.json.encode(taking.answer(public_id, job_id, sheet))
 
         new = NewFile(
             stored=file.stored,
@@ -150,13 +177,14 @@ class StoreBox:
             about=msgspec.json.encode(sheet.info),
             total=sheet.info.rows,
         )
-        batch = Batch(family, source, file.name, (), sheet.notices)
+        batch = Batch(taking.family, taking.source, file.name, (), sheet.notices)
         await self._backlog.admit((key.scope, key.key) if key else None)
         # Shielded: a request that goes away must not take a file from under its job.
-        unit = AcceptFile(draft, batch, new, key, encoded)
-        storing = asyncio.ensure_future(self._store_file(with_files.shelf, file, unit))
+        staged = taking.family in taking.files.staged
+        unit = AcceptFile(draft, batch, new, key, encoded, taking.status, staged, taking.baseline)
+        storing = asyncio.ensure_future(self._store_file(taking.files.shelf, file, unit))
         storing.add_done_callback(lambda done: done.cancelled() or done.exception())  # heard or not
-        return self._reply(await asyncio.shield(storing), family, new.total)
+        return self._reply(await asyncio.shield(storing), taking.family, new.total)
 
     async def _store_file(self, shelf: Shelf, file: Upload, unit: AcceptFile) -> Accepted | Refused:
         """The commit. From here on the file is in these hands, not in those of its request."""
@@ -237,6 +265,20 @@ class StoreBox:
     async def read(self, query: str, params: Mapping[str, object]) -> list[tuple[Any, ...]]:
         """Rows of a family's own query."""
         return await self._store.read(query, params)
+
+    async def read_with(self, function: Callable[[ReadTx], T]) -> T:
+        """Several reads of one moment."""
+        return await self._store.read_at_once(function)
+
+    async def write(self, unit: Work[T]) -> T:
+        """A unit of a family's own."""
+        return await self._store.write(unit)
+
+    def changed(self, job_id: int, *, ring: bool = False) -> None:
+        """Tells those who watch a job, and with `ring` the workers."""
+        self._moved(job_id)
+        if ring:
+            self._ring(job_id)
 
     def now_ms(self) -> int:
         """The store's clock."""

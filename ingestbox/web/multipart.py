@@ -46,7 +46,8 @@ class Form:
     """One form on its way in: `feed` it what arrives, then call `finish`.
 
     `name` is the file's name, cleaned for display, from the moment at which its part has begun. `pieces` are
-    those parts of the file that came with the last `feed`. Raises IngestError: malformed_multipart,
+    those parts of the file that came with the last `feed`. `fields` are the values of the parts beside it, by
+    name; of one that comes twice the last. Raises IngestError: malformed_multipart,
     file_required, file_type_not_supported.
     """
 
@@ -80,6 +81,7 @@ class Form:
         self._value: bytearray | None = None  # of the part in hand; None: it is the file
         self._field_bytes = 0
         self.pieces: list[memoryview] = []
+        self.fields: dict[str, str] = {}
         self.name: str | None = None
         self.extension = ""
 
@@ -176,6 +178,7 @@ class Form:
         if self._value is not None:
             name, _, _ = self._parts[-1]
             self._parts[-1] = (name, None, hashlib.sha256(self._value).hexdigest())
+            self.fields[name] = _text(bytes(self._value))
         self._value = bytearray()
 
     def _end(self) -> None:

@@ -116,6 +116,12 @@ def test_once_everything_arrives_is_shown_and_kept_where_it_was_asked_for(
         for key in sample.shown:
             assert re.search(rf"^  {key} .*(positive|negative|neutral)", demo.out, re.MULTILINE), demo.out
     assert "Kỳ nghỉ tuyệt vời" in demo.out
+    for file in samples.FILES:
+        assert f"POST {file.path}" in demo.out
+        for kind, number in file.issues.items():
+            assert demo.out.count(f"  {kind} ") == number
+        assert f"{file.rows - file.copies - 1} contacts, all at once" in demo.out  # one is given up
+        assert all(key in demo.out for key in file.shown)
     assert "\x1b" not in demo.out
     demo.assert_nothing_is_left()
     kept = tmp_path / "kept"
@@ -139,6 +145,9 @@ def test_until_ctrl_c_both_boxes_can_be_looked_at_and_made_to_stand_still(
         for sample in samples.SAMPLES:
             answer = httpx2.get(f"{addresses[name]}{sample.look}", headers=headers, trust_env=False)
             assert answer.json()["total"] >= TOTAL
+        for file in samples.FILES:
+            look = f"{addresses[name]}{file.look}{file.shown[0]}&all=true"
+            assert httpx2.get(look, headers=headers, trust_env=False).json()["total"] == 1
 
         def more(name: str = name, headers: dict[str, str] = headers) -> bool:
             found = httpx2.get(f"{addresses[name]}/api/tickets", headers=headers, trust_env=False).json()

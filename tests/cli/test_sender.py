@@ -11,8 +11,9 @@ import click
 import httpx2
 import pytest
 
+from ingestbox.cli.sending.asking import FIRST_PAUSE, LONGEST_RETRY_AFTER
 from ingestbox.cli.sending.batches import Batch, Batches
-from ingestbox.cli.sending.sender import FIRST_PAUSE, LONGEST_RETRY_AFTER, Sender
+from ingestbox.cli.sending.sender import Sender
 from ingestbox.cli.sending.source import Piece
 from ingestbox.cli.sending.tally import Refused, Tally
 from tests.cli.support import PATIENCE, Answer, Request, Upstream, taken

@@ -204,7 +204,7 @@ def test_each_line_that_cannot_be_applied_is_rejected_alone(tmp_path: Path) -> N
         4: ("kind_unknown", {"kind": "unheard"}),
         5: ("workspace_forbidden", {"workspace": "elsewhere"}),
         6: ("op_unsupported", {"op": "merge"}),
-        7: ("op_unsupported", {"op": "delete"}),  # feedback never takes a ticket back
+        7: ("op_unsupported", {"op": "skipped"}),
         8: ("line_invalid", {"version": "3"}),
         9: ("line_invalid", {"version": 2**63}),
         10: ("line_invalid", {"at": "yesterday"}),
@@ -503,9 +503,7 @@ def test_deletes_keep_a_tombstone_that_no_late_put_overwrites(tmp_path: Path) ->
     queries = tmp_path / "queries.sql"
     queries.write_text(
         FAMILIES["feedback"].queries.read_text()
-        + "\n-- name: remove_ticket\nDELETE FROM tickets WHERE origin = :origin AND workspace = :workspace "
-        "AND ticket_id = :object_id;\n"
-        "-- name: heads\nSELECT object_id, version, deleted FROM objects WHERE origin <> '';\n"
+        + "\n-- name: heads\nSELECT object_id, version, deleted FROM objects WHERE origin <> '';\n"
     )
 
     async def test() -> None:

@@ -206,7 +206,8 @@ def test_rows_that_end_their_child_are_set_aside_and_the_others_done(
         assert (job.state, job.processed, job.issues) == (JobState.COMPLETED, rows, len(poison))
         shown = await hands.store.read("records.payload", {"id": (job_id << 24) + poison[0]})
         row = json.loads(shown[0][1])["_row"]
-        assert row == {"line": poison[0] + 2, "row": poison[0] + 1, "cells": [f"T-{poison[0]}", "die"]}
+        where = {"line": poison[0] + 2, "row": poison[0] + 1, "cells": [f"T-{poison[0]}", "die"]}
+        assert row == where | {"code": "processing_failed", "message": row["message"]}
 
     with_hands(tmp_path, body)
 

@@ -21,9 +21,9 @@ from ingestbox.pipeline.runner import Runner
 from ingestbox.store import DATABASE, Store, jobs
 from ingestbox.store.audit import Act
 from ingestbox.store.changes import CancelJob
+from ingestbox.store.claim import ClaimJob
 from ingestbox.store.engine import connect_writer
 from ingestbox.store.intake import AcceptBatch, Accepted, Draft
-from ingestbox.store.work import ClaimJob
 from tests.store.support import with_store
 
 ALWAYS = 1_000

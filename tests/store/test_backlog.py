@@ -14,7 +14,7 @@ from ingestbox.family import Batch, Intake
 from ingestbox.model import Caller, Role
 from ingestbox.store import Store
 from ingestbox.store.backlog import COUNT_SECONDS, Backlog
-from ingestbox.store.work import ClaimJob
+from ingestbox.store.claim import ClaimJob
 from ingestbox.web.box import StoreBox
 from ingestbox.web.idempotency import named
 from tests.store.support import with_store

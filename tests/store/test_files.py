@@ -20,10 +20,10 @@ from ingestbox.model import Job, JobState, Notice
 from ingestbox.store import Store, files, jobs, tallies, tidy
 from ingestbox.store.audit import Act
 from ingestbox.store.changes import CancelJob, carry_out
+from ingestbox.store.claim import ClaimJob, LostClaimError
 from ingestbox.store.files import AcceptFile, GiveUpFile, LoadSlice, NewFile, RetireFiles
 from ingestbox.store.intake import Accepted, Draft, Key, Refused
 from ingestbox.store.shelf import BUFFER_BYTES, Incoming, Shelf
-from ingestbox.store.work import ClaimJob, LostClaimError
 from tests.store.support import with_store
 
 HOUR = 3_600_000

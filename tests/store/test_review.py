@@ -16,11 +16,12 @@ from ingestbox.model import Job, JobState, Outcome, record_id
 from ingestbox.store import DATABASE, Store, changes, issues, jobs, load_queries, records
 from ingestbox.store.audit import Act
 from ingestbox.store.changes import SLICE_BYTES, SLICE_ROWS, CancelJob, ChangeSlice, Looked, ReprocessJob
+from ingestbox.store.claim import ClaimJob, LostClaimError
 from ingestbox.store.engine import connect_writer
 from ingestbox.store.intake import AcceptBatch, Accepted, AddRecords, Draft, OpenJob, PublishJob, slices
 from ingestbox.store.pages import EXAMINED
 from ingestbox.store.review import Blocked, Decided, EditRecord, ResolveIssues
-from ingestbox.store.work import ClaimJob, Finish, LostClaimError, SettleChunk, Settled
+from ingestbox.store.work import Finish, SettleChunk, Settled
 from tests.store.support import with_store
 
 NOW = 1_800_000_000_000
@@ -59,7 +60,7 @@ async def job_of(store: Store, name: str = "j") -> Job:
 
 
 async def states(store: Store, job: Job) -> list[str]:
-    rows = await store.read_with(lambda tx: records.listed(tx, job.id, None, 0, 100_000))
+    rows = await store.read_with(lambda tx: records.listed(tx, job.id, records.Wanted(), 0, 100_000))
     return [row[2] for row in rows.rows]
 
 
@@ -103,7 +104,7 @@ async def claim(store: Store, job: Job) -> Job:
 
 
 async def one_slice(store: Store, job: Job) -> bool:
-    looked = await store.read_with(lambda tx: changes._look(tx, job.id, FAMILIES))
+    looked = await store.read_with(lambda tx: changes.look(tx, job.id, FAMILIES))
     return await store.write(ChangeSlice(job.id, looked, NOW))
 
 
@@ -194,7 +195,7 @@ def test_what_was_looked_at_for_another_place_is_not_used(tmp_path: Path) -> Non
         job = await a_job(store, *[BAD] * 700)
         await store.write(settling(store, await claim(store, job), 0, 700, True))
         await store.write(ReprocessJob(job.id, "j", "retry", ACT))
-        stale = await store.read_with(lambda tx: changes._look(tx, job.id, FAMILIES))
+        stale = await store.read_with(lambda tx: changes.look(tx, job.id, FAMILIES))
         assert not await one_slice(store, job)
         assert not await store.write(ChangeSlice(job.id, stale, NOW))
         assert not await store.write(ChangeSlice(job.id, Looked("retry", 0), NOW))
@@ -211,12 +212,12 @@ def test_what_was_looked_at_for_another_change_is_not_used(tmp_path: Path) -> No
     async def body(store: Store) -> None:
         job = await a_job(store, BAD, PENDING)
         await store.write(settling(store, await claim(store, job), 0, 2, True, [1]))
-        early = await store.read_with(lambda tx: changes._look(tx, job.id, FAMILIES))
+        early = await store.read_with(lambda tx: changes.look(tx, job.id, FAMILIES))
         assert early.action is None
         await store.write(ReprocessJob(job.id, "j", "retry", ACT))
         assert not await store.write(ChangeSlice(job.id, early, NOW))
         assert await states(store, job) == ["issue", "issue"]
-        stale = await store.read_with(lambda tx: changes._look(tx, job.id, FAMILIES))
+        stale = await store.read_with(lambda tx: changes.look(tx, job.id, FAMILIES))
         await store.write(CancelJob(job.id, "j", ACT))
         assert not await store.write(ChangeSlice(job.id, stale, NOW))
         await changes.carry_out(store, FAMILIES, job.id)
@@ -378,10 +379,11 @@ def test_a_filter_that_few_pass_gives_a_short_page_that_goes_on(tmp_path: Path) 
     async def body(store: Store) -> None:
         total = EXAMINED + 500
         job = await a_job(store, *[PENDING] * (total - 1), OLD)
-        first = await store.read_with(lambda tx: records.listed(tx, job.id, "superseded", 0, 10))
+        wanted = records.Wanted("superseded")
+        first = await store.read_with(lambda tx: records.listed(tx, job.id, wanted, 0, 10))
         assert (first.rows, first.last) == ([], record_id(job.id, EXAMINED - 1))
         after = first.last or 0
-        second = await store.read_with(lambda tx: records.listed(tx, job.id, "superseded", after, 10))
+        second = await store.read_with(lambda tx: records.listed(tx, job.id, wanted, after, 10))
         assert ([row[0] for row in second.rows], second.last) == ([record_id(job.id, total - 1)], None)
 
     with_store(tmp_path, body)
@@ -392,14 +394,21 @@ def test_a_filter_that_few_pass_gives_a_short_page_that_goes_on(tmp_path: Path) 
     [
         ("jobs.of_workspace", "jobs_by_workspace (workspace=? AND id<?)"),
         ("jobs.of_kind", "jobs_listed (workspace=? AND family=? AND state=? AND id<?)"),
+        ("jobs.of_creator", "jobs_by_creator (workspace=? AND family=? AND created_by=? AND id<?)"),
         ("jobs.everywhere", "INTEGER PRIMARY KEY (rowid<?)"),
         ("jobs.changes", "INTEGER PRIMARY KEY (rowid>?)"),
         ("issues.of_workspace", "issues_by_workspace (workspace=? AND id<?)"),
         ("issues.open_of_workspace", "issues_open (workspace=? AND id<?)"),
         ("issues.of_one_job", "issues_by_job (job_id=? AND id<?)"),
         ("issues.everywhere", "INTEGER PRIMARY KEY (rowid<?)"),
-        ("issues.of_records", "issues_by_record (record_id>? AND record_id<?)"),
-        ("issues.resolve", "issues_waiting (record_id=?)"),
+        ("issues.of_records", "SEARCH l USING PRIMARY KEY (record_id=?)"),
+        ("issues.records", "issue_records_by_issue (issue_id=?)"),
+        ("issues.size", "COVERING INDEX issue_records_by_issue (issue_id=?)"),
+        ("issues.waiting", "issue_records_by_issue (issue_id=? AND record_id>?)"),
+        ("issues.resolve", "SEARCH issue_records USING PRIMARY KEY (record_id=?)"),
+        ("records.mark", "SEARCH l USING PRIMARY KEY (record_id=?)"),
+        ("records.linked", "SEARCH l USING PRIMARY KEY (record_id>? AND record_id<?)"),
+        ("records.of_issue", "issue_records_by_issue (issue_id=? AND record_id>? AND record_id<?)"),
         ("records.of_job", "INTEGER PRIMARY KEY (rowid>? AND rowid<?)"),
         ("records.waiting_of_job", "issues_waiting (record_id>? AND record_id<?)"),
         ("records.waiting_sizes", "issues_waiting (record_id>? AND record_id<?)"),

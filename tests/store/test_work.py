@@ -14,6 +14,7 @@ import pytest
 from ingestbox.family import Batch, Intake
 from ingestbox.model import Job, JobState, Outcome, Put, delivery_digest
 from ingestbox.store import Store
+from ingestbox.store.claim import HORIZON_MS, ClaimJob, FreeExpired, LostClaimError, ReleaseJob
 from ingestbox.store.engine import connect_reader
 from ingestbox.store.intake import (
     AcceptBatch,
@@ -27,16 +28,7 @@ from ingestbox.store.intake import (
     Refused,
     slices,
 )
-from ingestbox.store.work import (
-    HORIZON_MS,
-    ClaimJob,
-    Finish,
-    FreeExpired,
-    LostClaimError,
-    ReleaseJob,
-    SettleChunk,
-    Settled,
-)
+from ingestbox.store.work import Finish, SettleChunk, Settled
 from tests.store.support import with_store
 
 NOW = 1_800_000_000_000

@@ -15,7 +15,9 @@ from prometheus_client.parser import text_string_to_metric_families as parse_tex
 
 from ingestbox.enrich.steps import BUILTIN
 from ingestbox.errors import CATALOGUE
+from ingestbox.families import FAMILIES
 from ingestbox.model import JobState, Role
+from tests.families.contacts.support import person, taken
 from tests.harness import BoxProcess, post_tickets, running, ticket, until, wait_job
 from tests.journeys.upstream import Answer, Upstream, upstream
 
@@ -60,6 +62,7 @@ REQUIRED = frozenset(
         "request_duration_seconds",
         "requests",
         "requests_in_flight",
+        "staged_jobs",
         "store_bytes",
         "store_free_bytes",
         "store_wal_bytes",
@@ -76,12 +79,13 @@ LABELS: dict[str, Callable[[str], bool]] = {
     "route": lambda value: value == "unmatched" or value.startswith("/"),
     "status": lambda value: re.fullmatch("[2-5][0-9][0-9]", value) is not None,
     "code": lambda value: value in CATALOGUE,
-    "family": lambda value: value == "feedback",
-    "kind": lambda value: value == "ticket",
+    "family": lambda value: value in FAMILIES,
+    "kind": lambda value: value in ("ticket", "contact"),
+    "phase": lambda value: value in ("loading", "checking", "turn", "consolidating", "waiting", "undoing"),
     "origin": lambda value: value in ("own", "remote"),
     "state": lambda value: value in {*JobState, "running", "retrying", "paused"},
     "outcome": lambda value: (
-        value in ("done", "superseded", "issue", "delivered", "parked", "retried", "refused")
+        value in ("done", "superseded", "issue", "discarded", "delivered", "parked", "retried", "refused")
     ),
     "lane": lambda value: value == "up",
     "reason": lambda value: value in ("refused", "evicted", "timed_out"),
@@ -187,6 +191,36 @@ def test_counters_rise_by_what_happened(lane_box: BoxProcess, client: httpx2.Cli
     assert after("children_resident_memory_bytes") > 1_000_000
     assert after("store_bytes") > 0 < after("store_wal_bytes")
     assert after("requests_in_flight") >= 1 <= after("connections")
+
+
+def test_an_import_shows_how_far_it_is_and_what_became_of_its_rows(lane_box: BoxProcess) -> None:
+    before = scrape(lane_box)
+
+    def rose(name: str, **labels: str) -> float:
+        return scrape(lane_box)(name, family="contacts", **labels) - before(name, family="contacts", **labels)
+
+    lines = [f"m{number}@example.com,A,B,C" for number in range(5)]
+    lines += ["m0@example.com,A,B,C", "m1@example.com,A,B,Other", "m6@example.com,A,B,"]
+    with person(lane_box, "ann", Role.UPLOADER, Role.EDITOR) as ann:
+        body = "\n".join(["email,first_name,last_name,company", *lines, ""]).encode()
+        job = taken(ann, "metrics.csv", body)["job_id"]
+        until(lambda: rose("staged_jobs", phase="waiting") == 1, "the job waits for a person")
+        assert rose("records_received_total") == 8
+        assert rose("issues_open") == 2
+        assert rose("records_processed_total", outcome="issue") == 3
+        assert rose("records_processed_total", outcome="discarded") == 1
+        found = ann.get(f"/issues/job/{job}").raise_for_status().json()["issues"]
+        for each in found:
+            row = each["affected_rows"][-1]["staging_id"]
+            ann.put(f"/staging/{row}", json={"staging_status": "DISCARD"}).raise_for_status()
+        ann.post(f"/jobs/{job}/reprocess").raise_for_status()
+        until(lambda: rose("records_processed_total", outcome="done") == 5, "the contacts are made")
+        until(lambda: rose("staged_jobs") == 0, "no job waits any more")
+    assert rose("issues_open") == 0
+    assert rose("objects", kind="contact", origin="own") == 5
+    # What waited and was given up by a person was counted when it came to wait.
+    assert rose("records_processed_total", outcome="issue") == 3
+    assert rose("records_processed_total", outcome="discarded") == 1
 
 
 def test_the_text_is_as_prometheus_asks(lane_box: BoxProcess, client: httpx2.Client) -> None:

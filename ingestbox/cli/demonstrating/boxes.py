@@ -102,6 +102,15 @@ class DemoBox:
         sent = {"Content-Type": "application/json", **headers}
         return self._decoded(await self.client.post(path, content=body, headers=sent))
 
+    async def put(self, path: str, body: bytes) -> Any:
+        """As `post`."""
+        sent = {"Content-Type": "application/json"}
+        return self._decoded(await self.client.put(path, content=body, headers=sent))
+
+    async def upload(self, path: str, name: str, content: bytes) -> Any:
+        """A file, as `post`."""
+        return self._decoded(await self.client.post(path, files={"file": (name, content)}))
+
     async def ended(self) -> BoxFailed:
         """Waits until the process ends by itself, and says how."""
         assert self._process is not None

@@ -18,8 +18,8 @@ STEPS = ("received", "analysed", "forwarded", "on central")
 """The stations of a record: taken in and analysed at the edge, delivered, and stored on the central box."""
 
 COLOURS = {"positive": "green", "negative": "red"}
-LONG = "summary"
-"""The column that is wrapped when a terminal is narrow."""
+LONG = frozenset({"summary", "description"})
+"""Columns that are wrapped when a terminal is narrow."""
 
 Counts = tuple[int, int, int, int]
 """How many records have come to each of the stations."""
@@ -73,7 +73,7 @@ class Screen:
         """A few objects, the first column their key."""
         texts = [[_cell(value) for value in row] for row in rows]
         if not self.live:
-            last = heads.index(LONG) if LONG in heads else len(heads) - 1
+            last = next((at for at, head in enumerate(heads) if head in LONG), len(heads) - 1)
             order = [*(at for at in range(len(heads)) if at != last), last]  # what is long, last
             widths = [max(len(row[at]) for row in texts) for at in range(len(heads))]
             for row in texts:
@@ -82,7 +82,7 @@ class Screen:
         table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=(0, 1))
         for at, head in enumerate(heads):
             number = all(isinstance(row[at], float) for row in rows)
-            table.add_column(head, justify="right" if number else "left", no_wrap=head != LONG)
+            table.add_column(head, justify="right" if number else "left", no_wrap=head not in LONG)
         for row in texts:
             table.add_row(*(Text(text, style=COLOURS.get(text, "")) for text in row))
         self._console.print(Padding(table, (0, 0, 0, 2)))

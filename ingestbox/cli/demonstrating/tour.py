@@ -12,6 +12,7 @@ import httpx2
 
 from ingestbox import samples
 from ingestbox.cli.demonstrating.boxes import BoxFailed, DemoBox
+from ingestbox.cli.demonstrating.repair import Repair
 from ingestbox.cli.demonstrating.screen import Counts, Screen
 from ingestbox.model import Role
 
@@ -98,11 +99,13 @@ class Tour:
                 await sending
             finally:
                 sending.cancel()
-        self.arrived = True
         self._screen.say()
         self._screen.say("Some of them, as the central box has them", strong=True)
         self._screen.say()
         await self._look()
+        for file in samples.FILES:
+            await Repair(self.edge, self.central, self._screen, file).go()
+        self.arrived = True
         if self._once:
             return
         for line in self._where_to_look():
@@ -200,6 +203,7 @@ class Tour:
         yield f"  CENTRAL_KEY={self.central.key}"
         yield f'  curl -s "$CENTRAL{shown.look}?limit=3" -H "X-API-Key: $CENTRAL_KEY"'
         yield f'  curl -s "$EDGE{shown.look}/{shown.shown[0]}" -H "X-API-Key: $EDGE_KEY"'
+        yield '  curl -s "$CENTRAL/contacts?all=true&limit=3" -H "X-API-Key: $CENTRAL_KEY"'
         yield f"  ingestbox status --data {self.edge.data}"
         yield f"  kill -STOP {self.central.pid}   # the central box stands still, and the lane waits for it"
         yield f"  kill -CONT {self.central.pid}   # it goes on, and what has waited arrives"

@@ -10,7 +10,11 @@ from pathlib import Path
 from typing import overload
 
 import click
+import httpx2
 import msgspec
+
+from ingestbox.cli.sending.asking import Asker
+from ingestbox.cli.sending.progress import Progress
 
 PATH = "/api/upload"
 SUFFIXES = (".csv", ".tsv", ".txt", ".xlsx")
@@ -44,7 +48,9 @@ class FileInfo(msgspec.Struct):
     mapping: list[Column]
 
 
-class _Notice(msgspec.Struct):
+class Notice(msgspec.Struct):
+    """Something that the box assumes."""
+
     message: str
 
 
@@ -53,7 +59,7 @@ class UploadTaken(msgspec.Struct):
 
     job_id: str
     file_info: FileInfo
-    warnings: list[_Notice] = []
+    warnings: list[Notice] = []
 
 
 class Rows(Sequence[str]):
@@ -147,6 +153,34 @@ class Form:
     @property
     def _tail(self) -> bytes:
         return b"\r\n--%b--\r\n" % self.boundary.encode()
+
+
+def form_of(name: str, salt: str, said: Mapping[str, str]) -> Form:
+    """The form of a file. Raises ClickException when it cannot be read."""
+    try:
+        return Form.of(Path(name), salt, said)
+    except OSError as error:
+        raise click.ClickException(f"{name} cannot be read: {error.strerror}.") from None
+
+
+async def post(asker: Asker, progress: Progress, path: str, form: Form) -> httpx2.Response:
+    """The final answer to a form, of which each piece moves the bar. Raises ClickException."""
+    seen = 0
+
+    def sent(size: int) -> None:
+        nonlocal seen
+        seen += size
+        progress.sent(size, 0)
+
+    def body() -> AsyncIterator[bytes]:
+        nonlocal seen
+        progress.sent(-seen, 0)  # another try begins anew
+        seen = 0
+        return form.body(sent)
+
+    return await asker.ask(
+        "POST", path, content=body, headers=form.headers, query=form.query, seconds=ANSWER_SECONDS
+    )
 
 
 def assumed(taken: UploadTaken) -> str:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Sequence
+from pathlib import Path
 from types import TracebackType
 from typing import Protocol, Self
 
@@ -82,3 +85,11 @@ class Bar:
     def note(self, sentence: str) -> None:
         """A line above the bar."""
         self._progress.console.print(sentence, markup=False, highlight=False)
+
+
+def progress_of(files: Sequence[str]) -> Bar | Quiet:
+    """What shows how far files are sent; of one that is a pipe the size is not known."""
+    if not sys.stderr.isatty():
+        return Quiet()
+    known = all(Path(name).is_file() for name in files)
+    return Bar(sum(Path(name).stat().st_size for name in files) if known else None)

@@ -4,33 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import gzip
-import random
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from typing import Any, NoReturn
+from collections.abc import AsyncIterator, Sequence
+from typing import Any
 
 import click
 import httpx2
 import msgspec
 
-from ingestbox.cli.reach import complaint, reason
+from ingestbox.cli.reach import complaint
+from ingestbox.cli.sending.asking import Asker, Sleep, not_a_box
 from ingestbox.cli.sending.batches import Batch
-from ingestbox.cli.sending.files import ANSWER_SECONDS, Form, Rows, UploadTaken, assumed
 from ingestbox.cli.sending.files import PATH as UPLOAD
+from ingestbox.cli.sending.files import Form, Rows, UploadTaken, assumed, post
 from ingestbox.cli.sending.progress import Progress
 from ingestbox.cli.sending.tally import Refused, Tally
 
 PATH = "/api/data-ingest"
-FIRST_PAUSE, LONGEST_PAUSE = 0.5, 30.0
-"""Seconds between tries when the box names none; doubled each time, half of it at random."""
-
-LONGEST_RETRY_AFTER = 60.0
-"""A Retry-After is honoured up to this many seconds."""
-
-FIRST_POLL, LONGEST_POLL = 0.05, 1.0
-"""Seconds between two looks at a job."""
-
-TRY_AGAIN = frozenset({408, 409, 425, 429})
-"""Besides every 5xx: the batch may be taken later (409: an earlier try of it is still running)."""
 
 REFUSED = frozenset({400, 413, 422})
 """The fault is the batch's own; other batches may be good."""
@@ -44,8 +33,6 @@ NEXT = {
 """What to do about a refusal that is not about the records."""
 
 TOO_LARGE = " Split the file, or raise limits.feedback_csv_mb where the box is."
-
-Sleep = Callable[[float], Awaitable[None]]
 
 
 class _Fault(msgspec.Struct):
@@ -96,16 +83,13 @@ class Sender:
         sleep: Sleep = asyncio.sleep,
     ) -> None:
         """`patience` is how many seconds one batch is tried for before the call fails."""
-        self._client = client
+        self._asker = Asker(client, progress, patience=patience, sleep=sleep)
         self._tally = tally
         self._progress = progress
         self._in_flight = in_flight
-        self._patience = patience
         self._partial = partial
         self._compress = compress
-        self._sleep = sleep
         self._places: dict[str, Sequence[str]] = {}
-        self._waiting_since: float | None = None
 
     async def send(self, batches: AsyncIterator[Batch]) -> None:
         """Posts every batch. Raises ClickException when it is of no use to go on."""
@@ -143,32 +127,17 @@ class Sender:
 
     async def send_file(self, form: Form) -> None:
         """Uploads one file of rows. What the box refuses of it goes to the tally. Raises ClickException."""
-        seen = 0
-
-        def sent(size: int) -> None:
-            nonlocal seen
-            seen += size
-            self._progress.sent(size, 0)
-
-        def body() -> AsyncIterator[bytes]:
-            nonlocal seen
-            self._progress.sent(-seen, 0)  # another try begins anew
-            seen = 0
-            return form.body(sent)
-
-        response = await self._persist(
-            "POST", UPLOAD, content=body, headers=form.headers, query=form.query, seconds=ANSWER_SECONDS
-        )
+        response = await post(self._asker, self._progress, UPLOAD, form)
         if response.status_code in (*REFUSED, 415):
             hint = TOO_LARGE if response.status_code == 413 else ""
             self._tally.refused_files.append(Refused(str(form.path), complaint(response) + hint))
             return
         if response.status_code != 200:
-            raise click.ClickException(f"{self._about(response)}{NEXT.get(response.status_code, '')}")
+            raise click.ClickException(f"{self._asker.about(response)}{NEXT.get(response.status_code, '')}")
         try:
             taken = msgspec.json.decode(response.content, type=UploadTaken)
         except msgspec.DecodeError:
-            _not_a_box(response)
+            not_a_box(response)
         self._progress.note(assumed(taken))
         self._progress.sent(0, taken.file_info.rows)
         self._tally.jobs.append(taken.job_id)
@@ -185,7 +154,7 @@ class Sender:
             headers["Content-Encoding"] = "gzip"
             body = await asyncio.to_thread(gzip.compress, body, 6)
         query = {"mode": "partial"} if self._partial else {}
-        response = await self._persist("POST", PATH, content=body, headers=headers, query=query)
+        response = await self._asker.ask("POST", PATH, content=body, headers=headers, query=query)
         taken = self._take(batch, response) if response.status_code == 200 else self._refuse(batch, response)
         self._progress.sent(batch.span, taken)
 
@@ -193,7 +162,7 @@ class Sender:
         try:
             taken = msgspec.json.decode(response.content, type=_Taken)
         except msgspec.DecodeError:
-            _not_a_box(response)
+            not_a_box(response)
         self._tally.jobs.append(taken.job_id)
         self._places[taken.job_id] = batch.places
         if response.headers.get("Idempotency-Replayed") == "true":
@@ -210,7 +179,7 @@ class Sender:
     def _refuse(self, batch: Batch, response: httpx2.Response) -> int:
         """Notes a refused batch: the records at fault, and the others that went down with them."""
         if response.status_code not in REFUSED:
-            raise click.ClickException(f"{self._about(response)}{NEXT.get(response.status_code, '')}")
+            raise click.ClickException(f"{self._asker.about(response)}{NEXT.get(response.status_code, '')}")
         try:
             faults = msgspec.json.decode(response.content, type=_Refusal).errors
         except msgspec.DecodeError:
@@ -224,81 +193,17 @@ class Sender:
         ]
         return 0
 
-    async def _persist(
-        self,
-        method: str,
-        path: str,
-        *,
-        content: bytes | Callable[[], AsyncIterator[bytes]] | None = None,
-        headers: Mapping[str, str] | None = None,
-        query: Mapping[str, str] | None = None,
-        seconds: float | None = None,
-    ) -> httpx2.Response:
-        """The first answer that is final; `seconds` is how long each is waited for, unless the client says.
-
-        Raises ClickException when there is none within `patience`.
-        """
-        loop = asyncio.get_running_loop()
-        deadline = loop.time() + self._patience
-        pause = FIRST_PAUSE
-        while True:
-            asked = None
-            try:
-                response = await self._client.request(
-                    method,
-                    path,
-                    content=content() if callable(content) else content,
-                    headers=headers,
-                    params=query,
-                    timeout=self._client.timeout if seconds is None else seconds,
-                )
-            except httpx2.TransportError as error:
-                why = f"The box at {self._client.base_url} does not answer: {reason(error)}."
-            else:
-                if response.status_code < 500 and response.status_code not in TRY_AGAIN:
-                    self._recovered()
-                    return response
-                why = self._about(response)
-                asked = _retry_after(response)
-            wait = pause / 2 + random.uniform(0, pause / 2) if asked is None else asked  # noqa: S311
-            pause = min(pause * 2, LONGEST_PAUSE)
-            if loop.time() + wait > deadline:
-                raise click.ClickException(
-                    f"{why} Gave up after {self._patience:g} s. Run the same command again to go on: what "
-                    "was taken is not taken twice."
-                )
-            self._trouble(why)
-            await self._sleep(wait)
-
-    def _trouble(self, why: str) -> None:
-        """Says so once, however many batches wait."""
-        if self._waiting_since is None:
-            self._waiting_since = asyncio.get_running_loop().time()
-            self._progress.note(f"{why} Trying again for up to {self._patience:g} s.")
-
-    def _recovered(self) -> None:
-        if self._waiting_since is not None:
-            seconds = asyncio.get_running_loop().time() - self._waiting_since
-            self._waiting_since = None
-            self._progress.note(f"The box answers again after {seconds:.1f} s.")
-
-    def _about(self, response: httpx2.Response) -> str:
-        return f"{self._client.base_url} answered {response.status_code}: {complaint(response)}"
-
     async def _ended(self, job_id: str) -> _Job:
-        pause = FIRST_POLL
-        while True:
-            response = await self._persist("GET", f"/api/job/{job_id}")
+        def over(response: httpx2.Response) -> _Job | None:
             if response.status_code != 200:
-                raise click.ClickException(f"Job {job_id}: {self._about(response)}")
+                raise click.ClickException(f"Job {job_id}: {self._asker.about(response)}")
             try:
                 job = msgspec.json.decode(response.content, type=_Job)
             except msgspec.DecodeError:
-                _not_a_box(response)
-            if job.status in ("completed", "failed"):
-                return job
-            await self._sleep(pause)
-            pause = min(pause * 1.5, LONGEST_POLL)
+                not_a_box(response)
+            return job if job.status in ("completed", "failed") else None
+
+        return await self._asker.watch(f"/api/job/{job_id}", over)
 
     def _note_end(self, job_id: str, job: _Job) -> None:
         places = self._places[job_id]
@@ -324,18 +229,3 @@ async def _one_done(under_way: dict[asyncio.Task[None], Batch], *others: asyncio
     for task in [task for task in under_way if task.done()]:
         del under_way[task]
         task.result()
-
-
-def _retry_after(response: httpx2.Response) -> float | None:
-    """The seconds that the answer asks to wait; a date, which a box never sends, counts as none."""
-    given = response.headers.get("Retry-After", "")
-    if not (given.isascii() and given.isdigit() and len(given) < 10):
-        return None
-    return min(float(given), LONGEST_RETRY_AFTER)
-
-
-def _not_a_box(response: httpx2.Response) -> NoReturn:
-    raise click.ClickException(
-        f"{response.request.url} answered {response.status_code} with something that is not an answer of "
-        "ingestbox. Check the address given with --url."
-    )

@@ -7,6 +7,7 @@ from pathlib import Path
 from ingestbox.families.feedback.decode import check_record
 from ingestbox.families.feedback.process import project
 from ingestbox.families.feedback.read.search import SEARCH
+from ingestbox.families.feedback.redact import redact
 from ingestbox.families.feedback.routes import ROUTES
 from ingestbox.families.feedback.shapes import FeedbackError, error_body
 from ingestbox.family import Family, Table
@@ -26,4 +27,5 @@ FAMILY = Family(
         rows="ingestbox.families.feedback.table:rows",
     ),
     search=SEARCH,
+    redact=redact,
 )

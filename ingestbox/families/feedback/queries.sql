@@ -198,3 +198,23 @@ WHERE workspace = :workspace AND ticket_id = :object_id AND origin = :origin AND
 -- name: give_up_ticket
 -- It is damaged: nothing is found by its words.
 UPDATE tickets SET indexed = -1 WHERE id = :id AND indexed = 0;
+
+-- name: remove_ticket
+-- What is found by it goes with it; its tombstone is in `objects`.
+DELETE FROM tickets WHERE workspace = :workspace AND ticket_id = :object_id AND origin = :origin;
+
+-- name: erasable_ticket
+-- What an erasure looks through (store/erasing/objects.py: Stored); without a limit: the reader stops by itself.
+SELECT id, workspace, origin, ticket_id, version, record_id, updated_ms, CAST(result AS BLOB), CAST(record AS BLOB),
+       crc, NULL, '', job_id, 0
+FROM tickets
+WHERE id > :after AND id < :below
+ORDER BY id;
+
+-- name: number_ticket
+-- Of this box's own.
+SELECT id FROM tickets WHERE workspace = :workspace AND ticket_id = :object_id AND origin = '';
+
+-- name: merge_ticket
+-- A slice of writing the index of full text anew: words of what was replaced or removed are in it until then.
+INSERT INTO ticket_words (ticket_words, rank) VALUES ('merge', -100);

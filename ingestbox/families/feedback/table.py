@@ -100,8 +100,9 @@ _hows = msgspec.json.Decoder(How)
 _encode = msgspec.json.Encoder().encode
 
 
-def plan(header: Sequence[str], preview: Sequence[Sequence[str]]) -> Plan:
-    """What each column is, from the names and the first rows (contract: feedback, CSV upload)."""
+def plan(header: Sequence[str], preview: Sequence[Sequence[str]], wishes: bytes = b"null") -> Plan:
+    """What each column is, from the names and the first rows (contract: feedback, CSV upload). Nothing can be
+    wished."""
     key, sure = _id_column(header, preview)
     ranks = {place: _text_rank(name) for place, name in enumerate(header) if place != key}
     found = {place: rank for place, rank in ranks.items() if rank is not None}

@@ -4,6 +4,7 @@ INSERT INTO issues (job_id, record_id, code, message, field, created_ms, workspa
 SELECT :job_id, :record_id, :code, :message, :field, :now, workspace, family FROM jobs WHERE id = :job_id;
 
 -- name: of_job
+-- Open ones, each once: at the first of its records.
 SELECT record_id, code, message, field FROM issues
 WHERE record_id >= :first AND record_id < :beyond AND resolved_ms IS NULL
 ORDER BY record_id, id
@@ -14,47 +15,74 @@ DELETE FROM issues WHERE record_id >= :first AND record_id < :beyond;
 
 -- name: one
 SELECT i.id, i.record_id, i.workspace, i.family, i.code, i.message, i.field, i.created_ms, i.resolved_ms,
-       i.resolution, i.resolved_by, i.job_id, j.public_id
+       i.resolution, i.resolved_by, i.job_id, j.public_id, j.created_by, i.comment, i.revision, i.key
 FROM issues AS i JOIN jobs AS j ON j.id = i.job_id
 WHERE i.id = :id AND j.state <> 'receiving';
 
 -- name: everywhere
 -- Newest first, below an id; without a limit: the reader stops when it has enough.
 SELECT i.id, i.record_id, i.workspace, i.family, i.code, i.message, i.field, i.created_ms, i.resolved_ms,
-       i.resolution, i.resolved_by, i.job_id, j.public_id
+       i.resolution, i.resolved_by, i.job_id, j.public_id, j.created_by, i.comment, i.revision, i.key
 FROM issues AS i JOIN jobs AS j ON j.id = i.job_id
 WHERE i.id < :below AND j.state <> 'receiving'
 ORDER BY i.id DESC;
 
 -- name: of_workspace
 SELECT i.id, i.record_id, i.workspace, i.family, i.code, i.message, i.field, i.created_ms, i.resolved_ms,
-       i.resolution, i.resolved_by, i.job_id, j.public_id
+       i.resolution, i.resolved_by, i.job_id, j.public_id, j.created_by, i.comment, i.revision, i.key
 FROM issues AS i JOIN jobs AS j ON j.id = i.job_id
 WHERE i.workspace = :workspace AND i.id < :below AND j.state <> 'receiving'
 ORDER BY i.id DESC;
 
 -- name: open_of_workspace
 SELECT i.id, i.record_id, i.workspace, i.family, i.code, i.message, i.field, i.created_ms, i.resolved_ms,
-       i.resolution, i.resolved_by, i.job_id, j.public_id
+       i.resolution, i.resolved_by, i.job_id, j.public_id, j.created_by, i.comment, i.revision, i.key
 FROM issues AS i JOIN jobs AS j ON j.id = i.job_id
 WHERE i.workspace = :workspace AND i.id < :below AND i.resolved_ms IS NULL AND j.state <> 'receiving'
 ORDER BY i.id DESC;
 
 -- name: of_one_job
 SELECT i.id, i.record_id, i.workspace, i.family, i.code, i.message, i.field, i.created_ms, i.resolved_ms,
-       i.resolution, i.resolved_by, i.job_id, j.public_id
+       i.resolution, i.resolved_by, i.job_id, j.public_id, j.created_by, i.comment, i.revision, i.key
 FROM issues AS i JOIN jobs AS j ON j.id = i.job_id
 WHERE i.job_id = :job_id AND i.id < :below AND j.state <> 'receiving'
 ORDER BY i.id DESC;
 
 -- name: of_records
--- Those of a page of one job's records, oldest first.
-SELECT id, record_id, code, message, field, created_ms, resolved_ms, resolution, resolved_by
-FROM issues
-WHERE record_id >= :first AND record_id <= :last
-ORDER BY record_id, id
+-- Those that records (a JSON list of ids, ascending) are linked to, oldest first.
+SELECT i.id, l.record_id, i.code, i.message, i.field, i.created_ms, i.resolved_ms, i.resolution, i.resolved_by,
+       i.comment
+FROM json_each(:ids) AS given
+CROSS JOIN issue_records AS l ON l.record_id = given.value
+CROSS JOIN issues AS i ON i.id = l.issue_id
 LIMIT :limit;
 
+-- name: records
+-- Of one issue, in their order.
+SELECT record_id FROM issue_records WHERE issue_id = :id ORDER BY record_id LIMIT :limit;
+
+-- name: size
+SELECT COUNT(*) FROM issue_records WHERE issue_id = :id;
+
+-- name: waiting
+-- Records of this issue, after a record, and whether they wait on it: those that failed with it the last time they
+-- failed.
+SELECT l.record_id,
+       r.state = 'issue'
+       AND NOT EXISTS (
+           SELECT 1 FROM issue_records AS other WHERE other.record_id = l.record_id AND other.run > l.run
+       )
+FROM issue_records AS l CROSS JOIN records AS r ON r.id = l.record_id
+WHERE l.issue_id = :id AND l.record_id > :after
+ORDER BY l.record_id;
+
 -- name: resolve
+-- Those that a record is linked to.
 UPDATE issues SET resolved_ms = :now, resolution = :resolution, resolved_by = :actor
-WHERE record_id = :record_id AND resolved_ms IS NULL;
+WHERE id IN (SELECT issue_id FROM issue_records WHERE record_id = :record_id) AND resolved_ms IS NULL;
+
+-- name: resolve_among
+-- Open ones of a range of records, whichever of their records is in it.
+UPDATE issues SET resolved_ms = :now, resolution = :resolution, resolved_by = :actor
+WHERE resolved_ms IS NULL
+  AND id IN (SELECT issue_id FROM issue_records WHERE record_id >= :first AND record_id <= :last);

@@ -151,14 +151,26 @@ WHERE id < :below AND state <> 'receiving'
 ORDER BY id DESC;
 
 -- name: of_kind
--- One family and one state of a workspace, below an id; several are merged by the caller (jobs.page).
+-- One family and one state of a workspace, below an id; several are merged by the caller (jobs.listed).
 SELECT id, public_id, family, workspace, created_by, source, name, state, total, processed, issues, cursor,
        tallies, warnings, attempt, chunk_limit, deaths, error, submitted_ms, started_ms, completed_ms, updated_ms,
        discarded
 FROM jobs
 WHERE workspace = :workspace AND family = :family AND state = :state AND id < :below
-ORDER BY id DESC
-LIMIT :limit;
+ORDER BY id DESC;
+
+-- name: of_creator
+-- What one person made of a family, below an id.
+SELECT id, public_id, family, workspace, created_by, source, name, state, total, processed, issues, cursor,
+       tallies, warnings, attempt, chunk_limit, deaths, error, submitted_ms, started_ms, completed_ms, updated_ms,
+       discarded
+FROM jobs
+WHERE workspace = :workspace AND family = :family AND created_by = :created_by AND id < :below
+  AND state <> 'receiving'
+ORDER BY id DESC;
+
+-- name: made_by
+SELECT created_by FROM jobs WHERE id = :id;
 
 -- name: first_pending
 -- The index below which no record is pending.
@@ -198,6 +210,13 @@ UPDATE jobs
 SET state = 'cancelled', error = :error, owner = NULL, lease_at = NULL, retry_ms = NULL, reopened = NULL,
     completed_ms = :now, updated_ms = :now
 WHERE id = :id AND (state = 'queued' OR state = 'running' OR state = 'review');
+
+-- name: cancel_staged
+-- Of a worker that asks for it at the same moment and this, the first one has it.
+UPDATE jobs
+SET state = 'cancelled', error = :error, retry_ms = NULL, reopened = NULL, completed_ms = :now, updated_ms = :now
+WHERE id = :id AND owner IS NULL AND (state = 'queued' OR state = 'review' OR state = 'failed')
+  AND NOT EXISTS (SELECT 1 FROM staged_jobs WHERE job_id = :id AND phase IN ('turn', 'consolidating'));
 
 -- name: requeue
 -- An ended job is to be worked on again; its records become pending slice by slice.

@@ -19,13 +19,13 @@ WHERE id IN (SELECT id FROM records WHERE id >= :first AND id < :beyond ORDER BY
 -- name: one
 -- With its newest issue. The casts are as above.
 SELECT id, CAST(key AS BLOB), state, CAST(payload AS BLOB), crc,
-       COALESCE((SELECT MAX(i.id) FROM issues AS i WHERE i.record_id = records.id), 0)
+       COALESCE((SELECT MAX(l.issue_id) FROM issue_records AS l WHERE l.record_id = records.id), 0)
 FROM records
 WHERE id = :id;
 
 -- name: mark
 -- What tells one content and state of a record from another.
-SELECT state, crc, COALESCE((SELECT MAX(i.id) FROM issues AS i WHERE i.record_id = records.id), 0)
+SELECT state, crc, COALESCE((SELECT MAX(l.issue_id) FROM issue_records AS l WHERE l.record_id = records.id), 0)
 FROM records
 WHERE id = :id;
 
@@ -34,11 +34,25 @@ WHERE id = :id;
 SELECT id, CAST(key AS BLOB), state FROM records WHERE id >= :first AND id < :beyond ORDER BY id;
 
 -- name: waiting_of_job
--- Those that wait on an issue, found by the issues.
+-- Those that wait on an issue, found by the issues; of a job whose issues have one record each, as below.
 SELECT r.id, CAST(r.key AS BLOB), r.state
 FROM issues AS i JOIN records AS r ON r.id = i.record_id
 WHERE i.record_id >= :first AND i.record_id < :beyond AND i.resolved_ms IS NULL
 ORDER BY i.record_id;
+
+-- name: linked
+-- Those of a job that are or were in an issue, found by the links: a record comes once for each.
+SELECT r.id, CAST(r.key AS BLOB), r.state
+FROM issue_records AS l CROSS JOIN records AS r ON r.id = l.record_id
+WHERE l.record_id >= :first AND l.record_id < :beyond
+ORDER BY l.record_id;
+
+-- name: of_issue
+-- Those of one issue.
+SELECT r.id, CAST(r.key AS BLOB), r.state
+FROM issue_records AS l CROSS JOIN records AS r ON r.id = l.record_id
+WHERE l.issue_id = :issue AND l.record_id >= :first AND l.record_id < :beyond
+ORDER BY l.record_id;
 
 -- name: payload
 SELECT CAST(key AS BLOB), CAST(payload AS BLOB), crc FROM records WHERE id = :id;

@@ -14,6 +14,12 @@ SELECT family, SUM(open) FROM issue_tallies
 WHERE workspace = COALESCE(:workspace, workspace)
 GROUP BY family;
 
+-- name: staged
+-- Staged jobs that are not at their end; the condition is that of their index.
+SELECT family, phase, COUNT(*) FROM staged_jobs
+WHERE phase NOT IN ('done', 'undone', 'cancelled') AND workspace = COALESCE(:workspace, workspace)
+GROUP BY family, phase;
+
 -- name: oldest_unfinished
 -- When the oldest unfinished job came in: of those worked on, those never tried, and those put off of which the
 -- first thousand are looked at. Each part is a short range of an index.
@@ -78,3 +84,16 @@ WHERE tickets <> (SELECT COUNT(*) FROM ticket_entities WHERE entity = e.id);
 -- name: true_entities
 SELECT workspace, key, (SELECT COUNT(*) FROM ticket_entities WHERE entity = e.id) FROM entities AS e
 WHERE tickets <> (SELECT COUNT(*) FROM ticket_entities WHERE entity = e.id);
+
+-- name: kept_staged
+SELECT job_id, open_issues, issues_seen FROM staged_jobs WHERE open_issues <> 0 OR issues_seen <> 0;
+
+-- name: true_staged
+SELECT s.job_id, SUM(i.resolved_ms IS NULL), COUNT(*) FROM staged_jobs AS s JOIN issues AS i ON i.job_id = s.job_id
+GROUP BY s.job_id;
+
+-- name: kept_contacts
+SELECT workspace, remote, owner, contacts FROM contact_tallies WHERE contacts <> 0;
+
+-- name: true_contacts
+SELECT workspace, origin <> '', owner, COUNT(*) FROM contacts GROUP BY workspace, origin <> '', owner;

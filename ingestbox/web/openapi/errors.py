@@ -72,7 +72,7 @@ def tells_rate(bound: BoundRoute) -> bool:
 
 
 def refusals(bound: BoundRoute) -> list[tuple[int, str]]:
-    """Every error that the route can answer with, as (status, code of the catalogue), sorted.
+    """Every error that the route can answer with, as (its status here, code of the catalogue), sorted.
 
     Raises KeyError when the route declares one that is not in the catalogue.
     """
@@ -96,7 +96,7 @@ def refusals(bound: BoundRoute) -> list[tuple[int, str]]:
         found.update(IDEMPOTENT)
     if is_counted(bound):
         found.add("rate_limited")
-    pairs = {(CATALOGUE[code].status, code) for code in found}
+    pairs = {(bound.reworded(IngestError(code)).status, code) for code in found}
     if route.takes_records:
         pairs.add((429, "overloaded"))  # too many records wait already: see store.backlog
     return sorted(pairs)
@@ -116,7 +116,7 @@ def examples(routes: Iterable[BoundRoute]) -> dict[str, Any]:
     for bound in routes:
         for status, code in refusals(bound):
             for kind, shape in _shapes(bound, status, code):
-                value = shape(IngestError(code, status=status), REQUEST_ID)
+                value = shape(bound.reworded(IngestError(code, status=status)), REQUEST_ID)
                 made[_example(kind, status, code)] = {
                     "summary": _sentence(code),
                     "value": msgspec.to_builtins(value),

@@ -39,7 +39,8 @@ class AuditPage(msgspec.Struct, frozen=True):
 
 
 class Audit:
-    """The trail of the caller's workspace."""
+    """The trail of the caller's workspace: whole, with what was done to what is private, since those who read
+    it may see that too."""
 
     def __init__(self, parts: Parts) -> None:
         self._store = parts.store

@@ -8,17 +8,22 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
+from ingestbox import rules
 from ingestbox.errors import Fault, IngestError
-from ingestbox.family import Answer, Reply, Route
+from ingestbox.family import Answer, Parameter, Reply, Route
+from ingestbox.rules import ONE_OF_THEM, Rule
 from ingestbox.store import ReadTx, changes, issues
 from ingestbox.store.issues import Issue
 from ingestbox.store.review import Action
+from ingestbox.store.ruling import Verdict
+from ingestbox.store.sight import Sight
 from ingestbox.web.binding import Request
 from ingestbox.web.v1 import fields, lists
+from ingestbox.web.v1.byrule import SHOWN_ROWS, ByRule, RowChange, Ruled, outcome_of, rows_of
 from ingestbox.web.v1.issues import decision, wanted_of
 from ingestbox.web.v1.parts import Parts
 from ingestbox.web.v1.repair import SLICE, Repair
-from ingestbox.web.v1.sight import REVIEWERS, scope
+from ingestbox.web.v1.sight import ALL, EDITORS, REVIEWERS, check_role, sight_of
 
 MOST_AT_ONCE = 1_000
 """Issues that one call decides about."""
@@ -27,7 +32,15 @@ MOST_READS = 20
 """Pages that one call looks for them in: with a filter that few issues pass about 1 s."""
 
 EITHER: dict[str, Any] = {
-    "oneOf": [{"required": ["ids"]}, {"required": ["filter"]}],
+    "allOf": [
+        {"oneOf": [{"required": ["ids"]}, {"required": ["filter"]}]},
+        {
+            "oneOf": [
+                {"required": ["action"], "properties": {"reprocess": {"const": False}}},
+                {"required": ["rule"]},
+            ]
+        },
+    ],
     "dependentRequired": {"cursor": ["filter"]},
 }
 
@@ -41,33 +54,61 @@ class IssueFilter(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Bulk(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What is decided about many: `ids`, or all that `filter` finds, up to 1,000 in one call."""
+    """What is decided about many: `ids`, or all that `filter` finds, up to 1,000 in one call. It is an
+    `action`, or, about rows of a staged family (contacts), a `rule`."""
 
-    action: Action
+    action: Action | UnsetType = UNSET
+    rule: Annotated[Rule | UnsetType, Meta(extra_json_schema=ONE_OF_THEM)] = UNSET
     ids: Annotated[list[str], Meta(min_length=1, max_length=MOST_AT_ONCE)] | UnsetType = UNSET
     filter: IssueFilter | UnsetType = UNSET
     cursor: Annotated[
         str | UnsetType, Meta(description="With `filter`: the `next_cursor` of the call before.")
     ] = UNSET
     dry_run: bool = False
+    reprocess: Annotated[
+        bool, Meta(description="With `rule`: the jobs go on at once, if this call reaches all of the issues.")
+    ] = False
 
 
 class BulkOutcome(msgspec.Struct, frozen=True):
-    """What became of one: `open` in a dry run, `resolved`, or the code of what stands in the way."""
+    """What became of one: `open` in a dry run, `resolved`, or the code of what stands in the way.
+
+    By a rule also `changed` (whether its rows are right now is found when the job goes on), `unchanged` (the
+    rule makes nothing else of its rows), `in_part` and `not_reached` (one call takes no more: do it again).
+    `changed` and `discarded` count its rows.
+    """
 
     id: str
     outcome: str
+    changed: int | UnsetType = UNSET
+    discarded: int | UnsetType = UNSET
+    rows: Annotated[
+        list[RowChange] | UnsetType,
+        Meta(description=f"In a dry run: the first {SHOWN_ROWS} rows of all, with what would change."),
+    ] = UNSET
 
 
 class BulkBody(msgspec.Struct, frozen=True):
-    """What became of all. `next_cursor`: where the filter may find others still."""
+    """What became of all. `next_cursor`: where the filter may find others still. The members after it are
+    those of a rule."""
 
-    action: Action
+    action: Action | None
     dry_run: bool
     matched: int
     resolved: int
     outcomes: list[BulkOutcome]
     next_cursor: str | None
+    rule: Rule | UnsetType = UNSET
+    audit_id: Annotated[
+        str | UnsetType | None,
+        Meta(description="What POST /v1/audit/{id}/undo takes this back by; null when nothing was changed."),
+    ] = UNSET
+    changed: Annotated[int | UnsetType, Meta(description="Rows with another content.")] = UNSET
+    discarded: Annotated[int | UnsetType, Meta(description="Rows that were given up.")] = UNSET
+    jobs: Annotated[list[str] | UnsetType, Meta(description="Jobs that are to go on: reprocess them.")] = (
+        UNSET
+    )
+    queued: Annotated[list[str] | UnsetType, Meta(description="Jobs that do so now.")] = UNSET
 
 
 class BulkIssues:
@@ -77,6 +118,7 @@ class BulkIssues:
         self._parts = parts
         self._store = parts.store
         self._repair = Repair(parts)
+        self._by_rule = ByRule(parts)
 
     def routes(self) -> tuple[Route, ...]:
         """What web binds."""
@@ -91,10 +133,20 @@ class BulkIssues:
                 description="Each is decided by itself, and its outcome told: `resolved`, or the code of "
                 "what stands in the way, such as `validation_failed` for one that needs a correction. A "
                 "call that is cut short, or repeated, finds the others open still. With a filter that few "
-                "issues pass a call may find less than it could, or nothing, and still give a `next_cursor`.",
+                "issues pass a call may find less than it could, or nothing, and still give a `next_cursor`."
+                "\n\nA `rule` (role editor) decides about the rows of issues of a staged family, whose job "
+                "waits: of rows that repeat each other the most complete is kept; all are given up; a field "
+                "is set; fields are trimmed and put into lower case. A row that somebody else changes "
+                "meanwhile stays as it is (`record_changed`). With `dry_run` nothing is changed, and the "
+                "answer has what would be. `audit_id` takes all of it back while the job waits: POST "
+                "/v1/audit/{id}/undo.",
                 body=Annotated[Bulk, Meta(extra_json_schema=EITHER)],
                 example={"filter": {"code": "text_required"}, "action": "discard", "dry_run": True},
-                parameters=(lists.ALL,),
+                parameters=(
+                    Parameter("dry_run", "As in the body.", bool),
+                    Parameter("reprocess", "As in the body.", bool),
+                    ALL,
+                ),
                 answers=(Answer(BulkBody),),
                 errors=("bad_parameter", "job_not_found", "malformed_json", "validation_failed"),
             ),
@@ -102,20 +154,23 @@ class BulkIssues:
 
     async def bulk(self, ask: Request) -> Reply:
         """POST /v1/issues/bulk."""
-        wanted = decision(ask.body, Bulk)
-        workspace = scope(ask)
-        outcomes: dict[str, str] = {}
+        wanted = _wanted(ask)
+        sight = sight_of(ask, self._parts.families)
+        named: list[str] = []
         following: int | None = None
         if wanted.filter is not UNSET and wanted.ids is UNSET:
-            chosen, following = await self._matching(workspace, wanted.filter, _below(wanted))
+            chosen, following = await self._matching(sight, wanted.filter, _below(wanted))
         elif wanted.ids is not UNSET and wanted.filter is UNSET and wanted.cursor is UNSET:
-            ids = fields.each_once(wanted.ids)
-            chosen = await self._named(ids, workspace)
-            outcomes = dict.fromkeys(ids, "not_found")
+            named = fields.each_once(wanted.ids)
+            chosen = await self._named(named, sight)
         else:
             sentence = "give either ids or filter; cursor goes with filter"
             raise fields.refused([Fault("invalid", sentence, field="ids")])
+        if wanted.rule is not UNSET:
+            return await self._rule(ask, wanted, wanted.rule, chosen, named, following)
+        assert wanted.action is not UNSET  # _wanted saw to it
         still = [each for each in chosen if each.resolved_ms is None]
+        outcomes = dict.fromkeys(named, "not_found")
         outcomes.update((str(each.id), "issue_resolved") for each in chosen)
         if wanted.dry_run:
             outcomes.update((str(each.id), "open") for each in still)
@@ -140,12 +195,50 @@ class BulkIssues:
             )
         )
 
-    async def _matching(
-        self, workspace: str | None, given: IssueFilter, below: int
-    ) -> tuple[list[Issue], int | None]:
+    async def _rule(
+        self,
+        ask: Request,
+        wanted: Bulk,
+        rule: Rule,
+        chosen: Sequence[Issue],
+        named: Sequence[str],
+        following: int | None,
+    ) -> Reply:
+        """The same by a rule."""
+        check_role(ask, EDITORS)
+        ruled = await self._by_rule.apply(ask, rule, chosen, dry_run=wanted.dry_run)
+        cut = [each.id for each in chosen if not _reached(ruled, each.id)]
+        if cut and wanted.filter is not UNSET:
+            following = cut[0] + 1
+        queued: list[str] = []
+        if wanted.reprocess and not wanted.dry_run and not cut and following is None:
+            queued = await self._by_rule.go_on(ask, ruled.verdicts)
+        outcomes = {name: BulkOutcome(name, "not_found") for name in named}
+        for each in chosen:
+            verdict = ruled.verdicts.get(each.id)
+            outcomes[str(each.id)] = _outcome(each.id, verdict, dry_run=wanted.dry_run)
+        verdicts = ruled.verdicts.values()
+        return Reply(
+            BulkBody(
+                action=None,
+                dry_run=wanted.dry_run,
+                matched=len(chosen),
+                resolved=sum(1 for each in outcomes.values() if each.outcome == "resolved"),
+                outcomes=list(outcomes.values()),
+                next_cursor=None if following is None else lists.cursor(following),
+                rule=rule,
+                audit_id=None if ruled.audit_id is None else str(ruled.audit_id),
+                changed=sum(each.changed for each in verdicts),
+                discarded=sum(each.discarded for each in verdicts),
+                jobs=[] if wanted.dry_run else sorted(set(ruled.jobs.values()).difference(queued)),
+                queued=queued,
+            )
+        )
+
+    async def _matching(self, sight: Sight, given: IssueFilter, below: int) -> tuple[list[Issue], int | None]:
         """The newest open issues under an id that pass the filter, and the id to go on under."""
         wanted = await wanted_of(
-            self._store, workspace, job=given.job, family=given.family, code=given.code, open_=True
+            self._store, sight, job=given.job, family=given.family, code=given.code, open_=True
         )
         chosen: list[Issue] = []
         following: int | None = below
@@ -161,12 +254,12 @@ class BulkIssues:
             chosen += found
         return chosen, following
 
-    async def _named(self, ids: Sequence[str], workspace: str | None) -> list[Issue]:
+    async def _named(self, ids: Sequence[str], sight: Sight) -> list[Issue]:
         """Those of the ids that are in sight."""
         numbers = [number for number in map(lists.id_of, ids) if number is not None]
 
         def read(tx: ReadTx) -> list[Issue]:
-            found = (issues.one(tx, number, workspace) for number in numbers)
+            found = (issues.one(tx, number, sight) for number in numbers)
             return [each for each in found if each is not None]
 
         return await self._store.read_with(read)
@@ -185,8 +278,45 @@ class BulkIssues:
         return found
 
     def _hindrance(self, tx: ReadTx, issue: Issue) -> str | None:
+        if issue.grouped:
+            return None  # it is the whole job that is processed again
         row = tx.one("records.payload", {"id": issue.record_id})
         return "damaged" if row is None else changes.hindrance(self._parts.families.get(issue.family), *row)
+
+
+def _wanted(ask: Request) -> Bulk:
+    """What is asked for, by body and query. Raises IngestError: malformed_json, validation_failed,
+    bad_parameter."""
+    wanted = decision(ask.body, Bulk)
+    if (wanted.action is UNSET) is (wanted.rule is UNSET):
+        raise fields.refused([Fault("invalid", "give either action or rule", field="action")])
+    wrong = [] if wanted.rule is UNSET else rules.faults(wanted.rule)
+    if wrong:
+        raise fields.refused([Fault("invalid", sentence, field="rule") for sentence in wrong])
+    wanted = msgspec.structs.replace(
+        wanted,
+        dry_run=wanted.dry_run or lists.flag(ask.query, "dry_run"),
+        reprocess=wanted.reprocess or lists.flag(ask.query, "reprocess"),
+    )
+    if wanted.reprocess and wanted.rule is UNSET:
+        raise fields.refused([Fault("invalid", "reprocess goes with rule", field="reprocess")])
+    return wanted
+
+
+def _reached(ruled: Ruled, issue: int) -> bool:
+    """Whether an issue was decided about to its end."""
+    verdict = ruled.verdicts.get(issue)
+    return verdict is not None and verdict.code != "in_part"
+
+
+def _outcome(issue: int, verdict: Verdict | None, *, dry_run: bool) -> BulkOutcome:
+    return BulkOutcome(
+        str(issue),
+        outcome_of(verdict, dry_run=dry_run),
+        0 if verdict is None else verdict.changed,
+        0 if verdict is None else verdict.discarded,
+        rows_of(verdict) if dry_run and verdict is not None else UNSET,
+    )
 
 
 def _below(wanted: Bulk) -> int:

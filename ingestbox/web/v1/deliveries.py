@@ -15,7 +15,7 @@ from ingestbox.store.deliveries import Delivery, State
 from ingestbox.web.binding import Request
 from ingestbox.web.v1 import lists
 from ingestbox.web.v1.parts import Parts
-from ingestbox.web.v1.sight import REVIEWERS, scope
+from ingestbox.web.v1.sight import ALL, REVIEWERS, sight_of
 
 STATES: tuple[str, ...] = get_args(State)
 
@@ -50,9 +50,10 @@ class DeliveryWhole(DeliveryBody, frozen=True):
 
 
 class Deliveries:
-    """The deliveries of the caller's workspace."""
+    """The deliveries in sight."""
 
     def __init__(self, parts: Parts) -> None:
+        self._families = parts.families
         self._store = parts.store
 
     def routes(self) -> tuple[Route, ...]:
@@ -70,7 +71,7 @@ class Deliveries:
                     Parameter("lane", "The lane whose `state` is meant."),
                     Parameter("state", "Deliveries in this state in `lane` alone.", State),
                     *lists.PAGE,
-                    lists.ALL,
+                    ALL,
                 ),
                 answers=(Answer(DeliveryPage),),
                 errors=("bad_parameter",),
@@ -81,7 +82,7 @@ class Deliveries:
                 self.one,
                 "One delivery with its line",
                 REVIEWERS,
-                parameters=(Parameter("seq", "The delivery's number.", place="path"), lists.ALL),
+                parameters=(Parameter("seq", "The delivery's number.", place="path"), ALL),
                 answers=(Answer(DeliveryWhole),),
                 errors=("bad_parameter", "not_found", "damaged"),
             ),
@@ -89,7 +90,7 @@ class Deliveries:
 
     async def page(self, ask: Request) -> Reply:
         """GET /v1/deliveries."""
-        workspace, below, limit = scope(ask), lists.below(ask.query), limit_of(ask.query)
+        sight, below, limit = sight_of(ask, self._families), lists.below(ask.query), limit_of(ask.query)
         lane, state = ask.query.get("lane"), lists.choice(ask.query, "state", STATES)
         if (lane is None) is not (state is None):
             raise IngestError("bad_parameter", "lane and state go together: a state is that in one lane.")
@@ -98,7 +99,7 @@ class Deliveries:
             if lane is not None and lane not in (names := deliveries.lane_names(tx)):
                 running = ", ".join(names) or "none"
                 raise IngestError("bad_parameter", f"lane must be one that runs ({running}).")
-            return deliveries.listed(tx, workspace, lane, cast("State | None", state), below, limit)
+            return deliveries.listed(tx, sight, lane, cast("State | None", state), below, limit)
 
         found, last = await self._store.read_with(read)
         cursor = lists.cursor(last) if last else None
@@ -106,8 +107,8 @@ class Deliveries:
 
     async def one(self, ask: Request) -> Reply:
         """GET /v1/deliveries/{seq}."""
-        seq, workspace = lists.number(ask.path["seq"], "delivery"), scope(ask)
-        found = await self._store.read_with(lambda tx: deliveries.one(tx, seq, workspace))
+        seq, sight = lists.number(ask.path["seq"], "delivery"), sight_of(ask, self._families)
+        found = await self._store.read_with(lambda tx: deliveries.one(tx, seq, sight))
         if found is None:
             raise IngestError("not_found", f"There is no delivery {seq}.")
         delivery, line = found

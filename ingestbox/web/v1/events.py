@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator, MutableMapping
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -14,15 +15,15 @@ from sse_starlette.sse import EventSourceResponse, SendTimeoutError
 from ingestbox.errors import IngestError
 from ingestbox.family import Answer, Parameter, Reply, Route
 from ingestbox.model import Job, JobState
-from ingestbox.store import jobs
+from ingestbox.store import ReadTx, jobs
+from ingestbox.store.staging import Staged
 from ingestbox.web.binding import Request
 from ingestbox.web.bodies import Receive
 from ingestbox.web.streams import Send, Streamed
-from ingestbox.web.v1 import lists
-from ingestbox.web.v1.jobs import body_of
+from ingestbox.web.v1.jobs import body_of, staged_of
 from ingestbox.web.v1.parts import Parts
 from ingestbox.web.v1.progress import MOST_WATCHERS, Watcher
-from ingestbox.web.v1.sight import JOB_ID, job_of
+from ingestbox.web.v1.sight import ALL, JOB_ID, job_of
 
 log = logging.getLogger("ingestbox.web")
 
@@ -44,10 +45,19 @@ RETRY_SECONDS = 5
 _encode = msgspec.json.Encoder().encode
 
 
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A job as it was read, with how far its rows are if they wait for each other."""
+
+    job: Job
+    staged: Staged | None = None
+
+
 class Events:
     """Streams of a job's progress."""
 
     def __init__(self, parts: Parts) -> None:
+        self._parts = parts
         self._store = parts.store
         self._progress = parts.progress
         self._guard = parts.guard
@@ -68,7 +78,7 @@ class Events:
                 parameters=(
                     JOB_ID,
                     Parameter("Last-Event-ID", "Taken, and not needed.", place="header"),
-                    lists.ALL,
+                    ALL,
                 ),
                 answers=(Answer(None, description="Events.", media_type="text/event-stream"),),
                 errors=("bad_parameter", "job_not_found", "overloaded"),
@@ -77,7 +87,7 @@ class Events:
 
     async def stream(self, ask: Request) -> Reply:
         """GET /v1/jobs/{id}/events."""
-        job = await job_of(self._store, ask)
+        job = await job_of(self._parts, ask)
         if self._progress.full:
             raise IngestError(
                 "overloaded", f"{MOST_WATCHERS} streams of events are open.", retry_after=RETRY_SECONDS
@@ -97,24 +107,28 @@ class Events:
 
     async def _events(self, ask: Request, job_id: int, watcher: Watcher) -> AsyncIterator[ServerSentEvent]:
         """The job whenever it has changed; ends with the job, the caller's credentials, or the box."""
-        shown: Job | None = None
+        shown: Seen | None = None
         check_at = self._store.clock.monotonic() + CHECK_SECONDS
         while not watcher.closed:
             if self._store.clock.monotonic() >= check_at:
                 if not await self._admits(ask):
                     return
                 check_at = self._store.clock.monotonic() + CHECK_SECONDS
-            job = await self._store.read_with(lambda tx: jobs.by_id(tx, job_id, None))
-            if job is None:
+            seen = await self._store.read_with(lambda tx: self._look(tx, job_id))
+            if seen is None:
                 return
-            if job != shown:
-                yield _event("job" if shown is None else "progress", job)
-                shown = job
-                if ended(job):
-                    yield _event("end", job)
+            if seen != shown:
+                yield _event("job" if shown is None else "progress", seen)
+                shown = seen
+                if ended(seen):
+                    yield _event("end", seen)
                     return
                 await asyncio.sleep(APART_SECONDS)
             await watcher.wait(LOOK_SECONDS)
+
+    def _look(self, tx: ReadTx, job_id: int) -> Seen | None:
+        job = jobs.by_id(tx, job_id, None)
+        return None if job is None else Seen(job, staged_of(tx, self._parts, job))
 
     async def _admits(self, ask: Request) -> bool:
         """Whether the caller is still who opened the stream. An issuer that cannot be asked ends nothing."""
@@ -124,12 +138,16 @@ class Events:
             return error.status not in (401, 403)
 
 
-def ended(job: Job) -> bool:
+def ended(seen: Seen) -> bool:
     """Whether nothing more happens to the job by itself."""
+    job = seen.job
+    if seen.staged is not None and seen.staged.phase == "undoing":
+        return False
     if job.state is JobState.CANCELLED:
         return job.processed == job.total
     return job.state in (JobState.COMPLETED, JobState.FAILED)
 
 
-def _event(name: str, job: Job) -> ServerSentEvent:
-    return ServerSentEvent(_encode(body_of(job)).decode(), event=name, id=f"{job.updated_ms}-{job.processed}")
+def _event(name: str, seen: Seen) -> ServerSentEvent:
+    job, body = seen.job, body_of(seen.job, None, seen.staged)
+    return ServerSentEvent(_encode(body).decode(), event=name, id=f"{job.updated_ms}-{job.processed}")

@@ -11,16 +11,34 @@ from ingestbox.clock import iso
 from ingestbox.errors import IngestError
 from ingestbox.family import Answer, JobFile, Parameter, Reply, Route, limit_of
 from ingestbox.model import Job, JobState, Notice
-from ingestbox.store import changes, files, jobs
+from ingestbox.store import ReadTx, changes, files, jobs, staging
+from ingestbox.store.audit import Act
 from ingestbox.store.changes import CancelJob, ReprocessJob, Which
+from ingestbox.store.jobs import Wanted
 from ingestbox.store.review import Blocked
+from ingestbox.store.staging import Staged
 from ingestbox.web.binding import Request
 from ingestbox.web.box import job_file
 from ingestbox.web.v1 import lists
 from ingestbox.web.v1.audit import act
 from ingestbox.web.v1.parts import Parts
-from ingestbox.web.v1.sight import JOB_ID, REVIEWERS, SUBMITTERS, job_of, scope
+from ingestbox.web.v1.rows import Rows
+from ingestbox.web.v1.sight import (
+    ALL,
+    EDITORS,
+    JOB_ID,
+    READERS,
+    REVIEWERS,
+    SUBMITTERS,
+    check_role,
+    job_of,
+    sight_of,
+    staging_of,
+)
 
+Phase = Literal[
+    "loading", "checking", "turn", "consolidating", "waiting", "done", "undoing", "undone", "cancelled"
+]
 State = Literal["queued", "running", "review", "completed", "failed", "cancelled"]
 STATES: tuple[str, ...] = get_args(State)
 
@@ -43,6 +61,28 @@ class JobLinks(msgspec.Struct, frozen=True):
     records: str
     issues: str
     events: str
+
+
+class StagingBody(msgspec.Struct, frozen=True):
+    """How far a job is whose rows wait until all are right or given up, and become objects together."""
+
+    phase: Annotated[
+        Phase,
+        Meta(
+            description="`waiting`: for a person. `turn`: for another job of the same person to end. "
+            "`consolidating`: its objects are made; they are seen when it is `done`. `undoing`: they are "
+            "taken back."
+        ),
+    ]
+    checks: Annotated[int, Meta(ge=0, description="How often its rows were checked.")]
+    open_issues: Annotated[int, Meta(ge=0, description="Each may hold several records.")]
+    resolved_issues: Annotated[int, Meta(ge=0)]
+    baseline: Annotated[
+        bool, Meta(description="What exists already is passed over instead of being an issue.")
+    ]
+    undone_at: str | None
+    removed: Annotated[int, Meta(ge=0, description="Objects that undoing it took back.")]
+    kept: Annotated[int, Meta(ge=0, description="Objects that it left, since they were changed meanwhile.")]
 
 
 class JobBody(msgspec.Struct, frozen=True):
@@ -72,6 +112,9 @@ class JobBody(msgspec.Struct, frozen=True):
         JobFile | UnsetType,
         Meta(description="Of an upload: what the file is, and how it is read. Not in lists."),
     ] = UNSET
+    staging: Annotated[
+        StagingBody | UnsetType, Meta(description="Of families whose rows wait for each other.")
+    ] = UNSET
 
 
 class JobPage(msgspec.Struct, frozen=True):
@@ -81,8 +124,9 @@ class JobPage(msgspec.Struct, frozen=True):
     next_cursor: str | None
 
 
-def body_of(job: Job, file: JobFile | None = None) -> JobBody:
-    """The job on the wire; `file` is what it came as, if it did."""
+def body_of(job: Job, file: JobFile | None = None, staged: Staged | None = None) -> JobBody:
+    """The job on the wire; `file` is what it came as, if it did; `staged` is there if its rows wait for each
+    other."""
     place = f"/v1/jobs/{job.public_id}"
     return JobBody(
         id=job.public_id,
@@ -111,15 +155,35 @@ def body_of(job: Job, file: JobFile | None = None) -> JobBody:
         updated_at=iso(job.updated_ms) or "",
         links=JobLinks(place, f"{place}/records", f"/v1/issues?job={job.public_id}", f"{place}/events"),
         file=UNSET if file is None else file,
+        staging=UNSET if staged is None else _staging(staged),
     )
 
 
+def _staging(staged: Staged) -> StagingBody:
+    return StagingBody(
+        phase=cast("Phase", staged.phase),
+        checks=staged.run,
+        open_issues=staged.open_issues,
+        resolved_issues=staged.issues_seen - staged.open_issues,
+        baseline=staged.baseline,
+        undone_at=iso(staged.undone_ms),
+        removed=staged.removed,
+        kept=staged.kept,
+    )
+
+
+def staged_of(tx: ReadTx, parts: Parts, job: Job) -> Staged | None:
+    """How far a staged job is; None for one of another family."""
+    return None if staging_of(parts, job) is None else staging.of_job(tx, job.id)
+
+
 class Jobs:
-    """The jobs of the caller's workspace."""
+    """The jobs in sight."""
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
         self._store = parts.store
+        self._rows = Rows(parts)
 
     def routes(self) -> tuple[Route, ...]:
         """What web binds."""
@@ -129,13 +193,14 @@ class Jobs:
                 "/v1/jobs",
                 self.page,
                 "Jobs, newest first",
-                description="With `all=true` and a filter a page may have fewer jobs than `limit`, or none, "
-                "and still a `next_cursor`.",
+                description="Of most families those of your workspace; of private ones, such as contacts, "
+                "your own. With `all=true` or a filter a page may have fewer jobs than `limit`, or none, and "
+                "still a `next_cursor`.",
                 parameters=(
                     Parameter("family", "Jobs of this family alone.", lists.one_of(self._parts.families)),
                     Parameter("state", "Jobs in this state alone.", State),
                     *lists.PAGE,
-                    lists.ALL,
+                    ALL,
                 ),
                 answers=(Answer(JobPage),),
                 errors=("bad_parameter",),
@@ -145,7 +210,7 @@ class Jobs:
                 "/v1/jobs/{id}",
                 self.one,
                 "One job",
-                parameters=(JOB_ID, lists.ALL),
+                parameters=(JOB_ID, ALL),
                 answers=(Answer(JobBody),),
                 errors=("bad_parameter", "job_not_found"),
             ),
@@ -156,65 +221,106 @@ class Jobs:
                 "Cancel a job",
                 SUBMITTERS,
                 description="What is done stays done. Records that are pending, or wait on an issue, are "
-                "discarded; that is final. A job that was cancelled before is answered as it is.",
-                parameters=(JOB_ID, lists.ALL),
+                "discarded; that is final. A job that was cancelled before is answered as it is. One of a "
+                "staged family (contacts) takes the role editor; it may have failed, but nobody may be at "
+                "work on it.",
+                parameters=(JOB_ID, ALL),
                 answers=(Answer(JobBody),),
-                errors=("bad_parameter", "job_not_found", "job_ended"),
+                errors=("bad_parameter", "job_not_found", "job_ended", "job_active"),
             ),
             Route(
                 "POST",
                 "/v1/jobs/{id}/reprocess",
                 self.reprocess,
                 "Process a job's records again",
-                REVIEWERS,
+                READERS,
                 description="Of a job that ended or waits for a person: the records with an open issue, or, "
                 "with `records=all`, these and those that are done. A record that is done once more makes a "
                 "new version of its object, which is delivered again, unless a later intake gave the object: "
                 "then that stays. Superseded and discarded records stay so, and issues that a correction "
-                "alone can resolve stay open.",
+                "alone can resolve stay open. Of a staged family (contacts), also by who may only upload: "
+                "all rows that are not given up are checked again, and become objects if none fails.",
                 parameters=(
                     JOB_ID,
                     Parameter("records", "Which records; `issues` unless given.", Literal["issues", "all"]),
-                    lists.ALL,
+                    ALL,
                 ),
                 answers=(Answer(JobBody),),
-                errors=("bad_parameter", "job_not_found", "job_active", "job_cancelled"),
+                errors=("bad_parameter", "job_not_found", "job_active", "job_cancelled", "job_ended"),
+            ),
+            Route(
+                "POST",
+                "/v1/jobs/{id}/undo",
+                self.undo,
+                "Take a completed job back",
+                EDITORS,
+                description="Of a staged family (contacts). The objects that the job made are removed, "
+                "unless they were changed since, and upstream is told; `staging` has how many. A job that "
+                "was taken back before is answered as it is.",
+                parameters=(JOB_ID, ALL),
+                answers=(Answer(JobBody),),
+                errors=("bad_parameter", "job_not_found", "job_not_completed", "turn_taken"),
             ),
         )
 
     async def page(self, ask: Request) -> Reply:
         """GET /v1/jobs."""
-        workspace, below, limit = scope(ask), lists.below(ask.query), limit_of(ask.query)
-        family = lists.choice(ask.query, "family", self._parts.families)
+        known = self._parts.families
+        sight, below, limit = sight_of(ask, known), lists.below(ask.query), limit_of(ask.query)
+        family = lists.choice(ask.query, "family", known)
         state = lists.choice(ask.query, "state", STATES)
-        families = [family] if family else list(self._parts.families) if state else []
-        states = [JobState(state)] if state else []
-        found, last = await self._store.read_with(
-            lambda tx: jobs.listed(tx, workspace, families, states, below, limit)
-        )
-        return Reply(JobPage([body_of(job) for job in found], lists.cursor(last) if last else None))
+        wanted = Wanted([family] if family else None, [JobState(state)] if state else None)
+
+        def read(tx: ReadTx) -> tuple[list[JobBody], int | None]:
+            found, last = jobs.listed(tx, sight, list(known), wanted, below, limit)
+            return [body_of(job, None, staged_of(tx, self._parts, job)) for job in found], last
+
+        found, last = await self._store.read_with(read)
+        return Reply(JobPage(found, lists.cursor(last) if last else None))
 
     async def one(self, ask: Request) -> Reply:
         """GET /v1/jobs/{id}."""
-        job = await job_of(self._store, ask)
-        facts = await self._store.read_with(lambda tx: files.facts_of(tx, job.id))
-        return Reply(body_of(job, None if facts is None else job_file(facts)))
+        return await self._answer(await job_of(self._parts, ask))
+
+    async def _answer(self, job: Job) -> Reply:
+        def read(tx: ReadTx) -> JobBody:
+            now = jobs.by_id(tx, job.id, None) or job
+            facts = files.facts_of(tx, job.id)
+            file = None if facts is None else job_file(facts)
+            return body_of(now, file, staged_of(tx, self._parts, job))
+
+        return Reply(await self._store.read_with(read))
 
     async def cancel(self, ask: Request) -> Reply:
         """POST /v1/jobs/{id}/cancel."""
-        job = await job_of(self._store, ask)
-        by = act(ask, self._store.clock.now_ms()).within(job.workspace)
-        return await self._changed(ask, job, await self._store.write(CancelJob(job.id, job.public_id, by)))
+        job = await job_of(self._parts, ask)
+        staged = staging_of(self._parts, job) is not None
+        if staged:
+            check_role(ask, EDITORS)
+        unit = CancelJob(job.id, job.public_id, self._act(ask, job), staged)
+        return await self._changed(job, await self._store.write(unit))
 
     async def reprocess(self, ask: Request) -> Reply:
         """POST /v1/jobs/{id}/reprocess."""
-        job = await job_of(self._store, ask)
+        job = await job_of(self._parts, ask)
         which = _WHICH[lists.choice(ask.query, "records", _WHICH) or "issues"]
-        by = act(ask, self._store.clock.now_ms()).within(job.workspace)
-        blocked = await self._store.write(ReprocessJob(job.id, job.public_id, which, by))
-        return await self._changed(ask, job, blocked)
+        if staging_of(self._parts, job) is not None:
+            await self._rows.go_on(ask, job)
+            return await self._answer(job)
+        check_role(ask, REVIEWERS)
+        unit = ReprocessJob(job.id, job.public_id, which, self._act(ask, job))
+        return await self._changed(job, await self._store.write(unit))
 
-    async def _changed(self, ask: Request, job: Job, blocked: Blocked | None) -> Reply:
+    async def undo(self, ask: Request) -> Reply:
+        """POST /v1/jobs/{id}/undo."""
+        job = await job_of(self._parts, ask)
+        await self._rows.undo(ask, job)
+        return await self._answer(job)
+
+    def _act(self, ask: Request, job: Job) -> Act:
+        return act(ask, self._store.clock.now_ms()).within(job.workspace)
+
+    async def _changed(self, job: Job, blocked: Blocked | None) -> Reply:
         """Takes a change that has begun to its end, tells who has to know, and answers the job."""
         if blocked is not None:
             raise IngestError(blocked.code)
@@ -222,4 +328,4 @@ class Jobs:
         await changes.carry_out(self._store, self._parts.families, job.id)
         self._parts.progress.changed(job.id)
         self._parts.ring(job.id)
-        return await self.one(ask)
+        return await self._answer(job)

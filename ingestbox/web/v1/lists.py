@@ -69,6 +69,15 @@ def id_of(text: str) -> int | None:
     return int(text) if right else None
 
 
+def chosen(query: Mapping[str, str], name: str) -> int | None:
+    """A parameter that is an id, or None without it. Raises IngestError `bad_parameter`."""
+    given = query.get(name)
+    found = None if given is None else id_of(given)
+    if given is not None and found is None:
+        raise IngestError("bad_parameter", f"{name} must be an id.")
+    return found
+
+
 def everywhere(caller: Caller, query: Mapping[str, str]) -> bool:
     """Whether the caller asks for every workspace with `all=true`, and may: who operates the box does."""
     given = query.get("all", "false")

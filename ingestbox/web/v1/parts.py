@@ -14,12 +14,17 @@ from ingestbox.web.v1.progress import Progress
 from ingestbox.web.v1.reports import Report, Status
 
 
+async def _later(erasure_id: int, seconds: float) -> None:
+    """A box that does not run carries nothing out; it does so at its next start."""
+
+
 @dataclass(frozen=True, slots=True)
 class Parts:
     """The parts of a box that `/v1` shows and changes; with and without a running box.
 
     `ring(job_id)` tells the workers of a job, `progress` those who watch it; `snapshot` (of a workspace, or
-    of all: None) and `examine` make the reports that the command line shows too.
+    of all: None) and `examine` make the reports that the command line shows too. `erase(erasure_id, seconds)`
+    carries out an erasure that is stored, and returns when it is at rest, or after so long.
     """
 
     store: Store
@@ -31,3 +36,4 @@ class Parts:
     snapshot: Callable[[str | None], Awaitable[Status]]
     examine: Callable[[], Awaitable[Report]]
     progress: Progress
+    erase: Callable[[int, float], Awaitable[None]] = _later

@@ -12,13 +12,13 @@ from ingestbox.errors import IngestError
 from ingestbox.family import Answer, Parameter, Reply, Route, limit_of
 from ingestbox.model import Job
 from ingestbox.store import ReadTx, records
-from ingestbox.store.records import Became
+from ingestbox.store.records import Became, Wanted
 from ingestbox.web.binding import Request
 from ingestbox.web.v1 import lists
 from ingestbox.web.v1.jobs import Counts, body_of
 from ingestbox.web.v1.parts import Parts
 from ingestbox.web.v1.repair import Found, Repair
-from ingestbox.web.v1.sight import JOB_ID, REVIEWERS, job_of, scope
+from ingestbox.web.v1.sight import ALL, JOB_ID, READERS, REVIEWERS, job_of, reading_of, sight_of
 
 State = Literal["pending", "done", "superseded", "issue", "discarded"]
 STATES: tuple[str, ...] = get_args(State)
@@ -45,6 +45,7 @@ class RecordIssue(msgspec.Struct, frozen=True):
     resolved_at: str | None
     resolution: str | None
     resolved_by: str | None
+    comment: Annotated[str | None, Meta(description="What was said of it.")]
 
 
 class RecordLine(msgspec.Struct, frozen=True):
@@ -96,6 +97,7 @@ class Records:
     """The records of the jobs in sight."""
 
     def __init__(self, parts: Parts) -> None:
+        self._parts = parts
         self._store = parts.store
         self._repair = Repair(parts)
 
@@ -107,15 +109,17 @@ class Records:
                 "/v1/jobs/{id}/records",
                 self.of_job,
                 "A job's records with their outcomes",
-                REVIEWERS,
+                READERS,
                 description="In the order in which they were received. With a `state` that few records have "
-                "a page may have fewer than `limit`, or none, and still a `next_cursor`.",
+                "a page may have fewer than `limit`, or none, and still a `next_cursor`. Who may only upload "
+                "sees those of their own jobs.",
                 parameters=(
                     JOB_ID,
                     Parameter("state", "Records in this state alone.", State),
+                    Parameter("issue", "Records of this issue alone (its id)."),
                     Parameter("payload", "With each record's content.", bool),
                     *lists.PAGE,
-                    lists.ALL,
+                    ALL,
                 ),
                 answers=(Answer(RecordPage),),
                 errors=("bad_parameter", "job_not_found"),
@@ -125,9 +129,9 @@ class Records:
                 "/v1/records/{id}",
                 self.one,
                 "One record",
-                REVIEWERS,
+                READERS,
                 description="Its content is compared with its checksum. The ETag names content and state.",
-                parameters=(RECORD_ID, lists.ALL),
+                parameters=(RECORD_ID, ALL),
                 answers=(Answer(RecordBody, headers=ETAG),),
                 errors=("bad_parameter", "not_found", "damaged"),
             ),
@@ -142,10 +146,12 @@ class Records:
                 description="The body is a JSON Merge Patch (RFC 7396) on the record's content. The "
                 "corrected record is checked as on its way in: 422 with every fault, and nothing is stored. "
                 "Otherwise its issues are resolved, and it is processed once more. Its place among later "
-                "records of the same object stays what it was.",
+                "records of the same object stays what it was. A row of a staged family (contacts) can be "
+                "corrected while its job waits for a person, or has failed, whatever its own state is, but "
+                "`done`; it is checked against the others when its job is reprocessed.",
                 body=dict[str, Any],
                 example={"summary": "The delivery was late"},
-                parameters=(RECORD_ID, IF_MATCH, lists.ALL),
+                parameters=(RECORD_ID, IF_MATCH, ALL),
                 answers=(Answer(RecordBody, headers=ETAG),),
                 errors=(
                     "bad_parameter",
@@ -155,6 +161,7 @@ class Records:
                     "record_not_waiting",
                     "record_changed",
                     "job_cancelled",
+                    "job_not_waiting",
                     "precondition_failed",
                     "damaged",
                 ),
@@ -163,13 +170,17 @@ class Records:
 
     async def of_job(self, ask: Request) -> Reply:
         """GET /v1/jobs/{id}/records."""
-        job = await job_of(self._store, ask)
-        state = lists.choice(ask.query, "state", STATES)
+        job = await job_of(self._parts, ask, reading_of(ask, self._parts.families))
+        wanted = Wanted(
+            lists.choice(ask.query, "state", STATES),
+            lists.chosen(ask.query, "issue"),
+            staged=self._repair.staged(job),
+        )
         after, limit = lists.position(ask.query, 0), limit_of(ask.query)
         with_payload = lists.flag(ask.query, "payload")
 
         def read(tx: ReadTx) -> tuple[list[RecordLine], int | None]:
-            found = records.listed(tx, job.id, state, after, limit)
+            found = records.listed(tx, job.id, wanted, after, limit)
             issues = records.issues_of(tx, [row[0] for row in found.rows], MOST_ISSUES)
             lines: list[RecordLine] = []
             size = 0
@@ -193,14 +204,14 @@ class Records:
     async def one(self, ask: Request) -> Reply:
         """GET /v1/records/{id}."""
         rid = lists.number(ask.path["id"], "record")
-        return await self._answer(await self._repair.find(rid, scope(ask)))
+        return await self._answer(await self._repair.find(rid, reading_of(ask, self._parts.families)))
 
     async def patch(self, ask: Request) -> Reply:
         """PATCH /v1/records/{id}."""
         rid = lists.number(ask.path["id"], "record")
-        workspace = scope(ask)
-        await self._repair.edit(ask, await self._repair.find(rid, workspace), ask.body)
-        return await self._answer(await self._repair.find(rid, workspace))
+        sight = sight_of(ask, self._parts.families)
+        await self._repair.edit(ask, await self._repair.find(rid, sight), ask.body)
+        return await self._answer(await self._repair.find(rid, sight))
 
     async def _answer(self, found: Found) -> Reply:
         record, job = found.record, found.job
@@ -234,7 +245,7 @@ def _body(job: Job, found: Found, issues: list[RecordIssue], became: Became | No
 
 
 def _issue(row: tuple[Any, ...]) -> RecordIssue:
-    issue_id, _, code, message, field, created_ms, resolved_ms, resolution, resolved_by = row
+    issue_id, _, code, message, field, created_ms, resolved_ms, resolution, resolved_by, comment = row
     return RecordIssue(
         id=str(issue_id),
         code=code,
@@ -244,4 +255,5 @@ def _issue(row: tuple[Any, ...]) -> RecordIssue:
         resolved_at=iso(resolved_ms),
         resolution=resolution,
         resolved_by=resolved_by,
+        comment=comment,
     )

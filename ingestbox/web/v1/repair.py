@@ -17,10 +17,13 @@ from ingestbox.store import ReadTx, jobs, records
 from ingestbox.store.issues import Issue
 from ingestbox.store.records import Record
 from ingestbox.store.review import Action, Blocked, EditRecord, ResolveIssues
+from ingestbox.store.sight import Sight
 from ingestbox.web.binding import Request
 from ingestbox.web.v1 import mergepatch
 from ingestbox.web.v1.audit import act
 from ingestbox.web.v1.parts import Parts
+from ingestbox.web.v1.rows import Rows, check_editor, check_patch
+from ingestbox.web.v1.sight import staging_of
 
 SLICE = 50
 """Issues that one write decides about: it keeps the writer under 20 ms."""
@@ -32,6 +35,8 @@ again, so it is no place for whole records."""
 
 THREAD_BYTES = 262_144
 """A correction of so much is made in a thread: 15 MB that nest deep take a second."""
+
+_FINAL = frozenset({RecordState.DONE, RecordState.SUPERSEDED})
 
 _TAG = re.compile(r'(?:W/)?"[^"]*"')
 
@@ -55,12 +60,13 @@ class Repair:
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
         self._store = parts.store
+        self._rows = Rows(parts)
 
-    async def find(self, rid: int, workspace: str | None) -> Found:
+    async def find(self, rid: int, sight: Sight | None) -> Found:
         """The record, if its job is in sight. Raises IngestError `not_found`."""
 
         def read(tx: ReadTx) -> Found | None:
-            job = jobs.by_id(tx, records.place(rid)[0], workspace)
+            job = jobs.by_id(tx, records.place(rid)[0], sight)
             record = records.one(tx, rid) if job is not None else None
             return None if job is None or record is None else Found(record, job)
 
@@ -69,16 +75,20 @@ class Repair:
             raise IngestError("not_found", f"There is no record {rid}.")
         return found
 
-    async def edit(self, ask: Request, found: Found, patch: bytes) -> None:
-        """Applies a merge patch to the record, and has it processed again.
+    async def edit(self, ask: Request, found: Found, patch: bytes, etag: str | None = None) -> None:
+        """Applies a merge patch to the record, and has it processed again; a row of a staged job waits until
+        that goes on. If-Match has to be the record's ETag, or the one given.
 
-        Raises IngestError: precondition_failed, record_not_waiting, record_changed, job_cancelled, damaged,
-        malformed_json, validation_failed with every fault of the corrected record, payload_too_large for one
-        that no request could have brought.
+        Raises IngestError: precondition_failed, record_not_waiting, record_changed, job_cancelled,
+        job_not_waiting, forbidden, damaged, malformed_json, validation_failed with every fault of the
+        corrected record, payload_too_large for one that no request could have brought.
         """
         record, job = found.record, found.job
-        check_match(ask.headers, found)
-        if record.state != RecordState.ISSUE:
+        staged = self.staged(job)
+        if staged:
+            check_editor(ask)
+        check_match(ask.headers, etag or found.etag)
+        if record.state in _FINAL if staged else record.state != RecordState.ISSUE:
             raise IngestError("record_not_waiting", f"The record is {record.state}: it waits on no issue.")
         if not record.sound:
             raise IngestError("damaged", f"The stored record {record.id} does not match its checksum.")
@@ -87,6 +97,9 @@ class Repair:
             made = _corrected(*given)
         else:
             made = await asyncio.to_thread(_corrected, *given)
+        if staged:
+            await self._rows.edit(ask, job, record, made.key, made.payload, (made.before, made.after))
+            return
         by = act(ask, self._store.clock.now_ms()).within(job.workspace)
         outcome = await self._store.write(
             EditRecord(record.id, record.mark, made.key, made.payload, made.before, made.after, by)
@@ -100,8 +113,14 @@ class Repair:
     async def decide(self, chosen: Sequence[Issue], action: Action, ask: Request) -> list[str | None]:
         """Decides slice by slice; for each the code of what stood in the way, or None."""
         codes: dict[int, str | None] = {}
-        for workspace in dict.fromkeys(each.workspace for each in chosen):
-            here = [each for each in chosen if each.workspace == workspace]
+        single = []
+        for each in chosen:
+            if each.grouped:
+                codes[each.id] = await self._decide_rows(each, action, ask)
+            else:
+                single.append(each)
+        for workspace in dict.fromkeys(each.workspace for each in single):
+            here = [each for each in single if each.workspace == workspace]
             by = act(ask, self._store.clock.now_ms()).within(workspace)
             for start in range(0, len(here), SLICE):
                 run = here[start : start + SLICE]
@@ -114,6 +133,22 @@ class Repair:
                     if action == "retry":
                         self._parts.ring(job_id)
         return [codes[each.id] for each in chosen]
+
+    async def _decide_rows(self, issue: Issue, action: Action, ask: Request) -> str | None:
+        """The same about an issue of a staged job: all of its rows, or that the job goes on."""
+        job = await self._store.read_with(lambda tx: jobs.by_id(tx, issue.job_id, None))
+        if job is None:
+            return "job_not_found"
+        try:
+            if action == "discard":
+                await self._rows.discard(ask, job, issue)
+            else:
+                await self._rows.go_on(ask, job)
+        except IngestError as error:
+            if error.status >= 500:
+                raise
+            return error.code
+        return None
 
     def check_fit(self, found: Found) -> None:
         """Raises IngestError unless the record can be processed as it is: damaged, validation_failed."""
@@ -128,6 +163,10 @@ class Repair:
                 faults=faults,
             )
 
+    def staged(self, job: Job) -> bool:
+        """Whether the job's rows wait for each other."""
+        return staging_of(self._parts, job) is not None
+
     def _family(self, job: Job) -> Family:
         family = self._parts.families.get(job.family)
         if family is None:
@@ -135,13 +174,13 @@ class Repair:
         return family
 
 
-def check_match(headers: Mapping[str, str], found: Found) -> None:
+def check_match(headers: Mapping[str, str], etag: str) -> None:
     """Raises IngestError `precondition_failed` unless If-Match is absent or names what was read.
 
     A weak tag never matches (RFC 9110, 13.1.1).
     """
     given = headers.get("if-match")
-    if given is not None and given.strip() != "*" and found.etag not in _TAG.findall(given):
+    if given is not None and given.strip() != "*" and etag not in _TAG.findall(given):
         raise IngestError("precondition_failed")
 
 
@@ -161,6 +200,8 @@ def _corrected(family: Family, payload: bytes, patch: bytes, limit: int) -> _Cor
     merged = mergepatch.merge(payload, patch)
     if len(merged) > limit:
         raise IngestError("payload_too_large", f"The corrected record is over the limit of {limit} bytes.")
+    if family.staging is not None:
+        check_patch(patch)
     checked = family.check(merged)
     if checked.faults:
         raise IngestError(

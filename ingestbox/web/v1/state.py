@@ -27,8 +27,9 @@ class State:
                 self.stats,
                 "What the box holds and does",
                 ADMIN,
-                description="In numbers: of your workspace, or with `all=true` of every one. Alarms, lanes "
-                "and the store are the whole box's. All are exact, and cost no scan.",
+                description="In numbers: of your workspace, whoever made what is counted, or with `all=true` "
+                "of every one. Alarms, lanes and the store are the whole box's. All are exact, and cost no "
+                "scan.",
                 parameters=(lists.ALL,),
                 answers=(Answer(Status, description="The numbers, now."),),
                 errors=("bad_parameter",),

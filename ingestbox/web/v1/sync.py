@@ -91,6 +91,7 @@ class _Line(_Head):
     at: str
     hash: str
     job_id: Annotated[str, Meta(max_length=200)] | None = None
+    owner: Annotated[str, Meta(max_length=1_000)] | None = None
     record: msgspec.Raw = msgspec.Raw(b"")
     result: msgspec.Raw = msgspec.Raw(b"")
 
@@ -230,6 +231,7 @@ class _Receiver:
             columns=_columns(family, line, record, result) if line.op == "put" else {},
             record=record,
             result=result,
+            owner=line.owner or "",
         )
 
     async def _apply(self, placed: _Placed, lines: Sequence[SyncLine], rejected: list[Rejection]) -> Reply:

@@ -6,7 +6,7 @@ import re
 from typing import Annotated, Any, Literal
 
 import msgspec
-from msgspec import Meta
+from msgspec import UNSET, Meta, UnsetType
 
 from ingestbox.family import Parameter
 from ingestbox.model import delivery_digest
@@ -36,8 +36,13 @@ class DeliveryLine(msgspec.Struct, frozen=True):
         Meta(description="`sha256:` and the digest, in hex, of `record`, a newline and `result` as sent."),
     ]
     job_id: str | None
-    record: Annotated[dict[str, Any], Meta(description="As that box received it.")]
-    result: Annotated[dict[str, Any], Meta(description="What that box made of it.")]
+    owner: Annotated[str | None, Meta(description="Whose it is at that box; it grants nothing here.")]
+    record: Annotated[
+        dict[str, Any] | UnsetType, Meta(description="As that box received it. A `delete` has none.")
+    ] = UNSET
+    result: Annotated[
+        dict[str, Any] | UnsetType, Meta(description="What that box made of it. A `delete` has none.")
+    ] = UNSET
 
 
 class SyncAnswer(msgspec.Struct, frozen=True):
@@ -102,6 +107,6 @@ _RESULT = b'{"sentiment":"negative","score":-0.6,"trend":"stable","fields":[]}'
 EXAMPLE = (
     b'{"box":"b7a778904a20a36bb","epoch":"e1f0c2d4a6","seq":1042,"op":"put","version":3,"workspace":"default",'
     b'"family":"feedback","kind":"ticket","id":"T-17","job_id":"0192f0c1-7d5e-7a3b-9f10-2f5c1f0b7a44",'
-    b'"at":"2026-11-21T09:30:00.000Z","hash":"%s","record":%s,"result":%s}\n'
+    b'"owner":"key:1","at":"2026-11-21T09:30:00.000Z","hash":"%s","record":%s,"result":%s}\n'
     % (delivery_digest(_RECORD, _RESULT).encode(), _RECORD, _RESULT)
 ).decode()

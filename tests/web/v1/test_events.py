@@ -196,7 +196,7 @@ def test_a_client_that_takes_nothing_is_given_up(tmp_path: Path, monkeypatch: py
         await store.write(AcceptBatch(Draft("j", "default", "t", 1), batch, None, lambda *_: b""))
         progress = Progress()
         caller = Caller("t", "default", frozenset())
-        parts = SimpleNamespace(store=store, progress=progress, guard=None)
+        parts = SimpleNamespace(store=store, progress=progress, guard=None, families={})
         ask = SimpleNamespace(caller=caller)
         ask.path, ask.query = {"id": "j"}, {}
         reply = await v1_events.Events(cast("Parts", parts)).stream(cast("Request", ask))

@@ -1,0 +1,185 @@
+"""`GET /contacts`: what imports made, and what other boxes sent (contract: contacts, Endpoints).
+
+The contacts of an import that is not at its end, or that is being undone, are hidden: nobody sees half of it.
+Those that it only updates are older, and stay in sight.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+from msgspec import UNSET, UnsetType
+
+from ingestbox.clock import iso
+from ingestbox.errors import IngestError
+from ingestbox.families.contacts import pages
+from ingestbox.families.contacts.fields import key_of
+from ingestbox.families.contacts.merge import newest
+from ingestbox.families.contacts.process import ContactResult
+from ingestbox.families.contacts.shapes import Contact, ContactList
+from ingestbox.families.contacts.sight import ALL, scope, scoped, sight_of
+from ingestbox.family import Answer, Ask, Parameter, Reply, Route
+from ingestbox.store import ReadTx
+from ingestbox.store.sight import Sight
+
+Row = tuple[Any, ...]
+
+_encode = msgspec.json.Encoder().encode
+
+
+@dataclass(frozen=True, slots=True)
+class Whose:
+    """Contacts in the order of their ids: of one owner, or (None) of a workspace's other boxes.
+
+    From the id `hidden_from` on all of them are hidden: while an import consolidates, nobody else makes any
+    of the same owner.
+    """
+
+    workspace: str
+    owner: str | None
+    hidden_from: int | None = None
+
+
+@dataclass(slots=True)
+class Shelf:
+    """The contacts in sight: how many, and whose, each with an id that none of them lies above."""
+
+    total: int = 0
+    sources: list[tuple[int, Whose]] = field(default_factory=list)
+
+
+def shelf_of(tx: ReadTx, sight: Sight) -> Shelf:
+    """What there is, in sight and not hidden."""
+    shelf = Shelf()
+    elsewhere: set[str] = set()
+    hidden = _hidden(tx, sight)
+    for workspace, remote, owner, contacts, top in tx.all(scoped("owners", sight), scope(sight)):
+        shelf.total += contacts
+        if remote:
+            elsewhere.add(workspace)
+            continue
+        count, start = hidden.get((workspace, owner), (0, None))
+        shelf.total -= count
+        if top is not None:
+            shelf.sources.append((top if start is None else start - 1, Whose(workspace, owner, start)))
+    for workspace in sorted(elsewhere):
+        top = tx.all("contacts.newest_elsewhere", {"workspace": workspace})[0][0]
+        if top is not None:
+            shelf.sources.append((top, Whose(workspace, None)))
+    return shelf
+
+
+def _hidden(tx: ReadTx, sight: Sight) -> dict[tuple[str, str], tuple[int, int | None]]:
+    """By workspace and owner: how many are hidden, and the id from which on all are."""
+    found: dict[tuple[str, str], tuple[int, int | None]] = {}
+    for job_id, workspace, owner, phase in tx.all("contacts.hiding"):
+        if sight.workspace not in (None, workspace) or sight.subject not in (None, owner):
+            continue
+        first = first_made(tx, job_id)
+        if first is None:
+            continue
+        count, start = found.get((workspace, owner), (0, None))
+        size: int = tx.all("contacts.import_size", {"job_id": job_id, "least": first})[0][0]
+        found[workspace, owner] = (count + size, first if phase == "consolidating" else start)
+    return found
+
+
+def first_made(tx: ReadTx, job_id: int) -> int | None:
+    """The first contact that an import made. What it updated is older than anything it made, so that a
+    search by halves finds the border. None: it made nothing, so far or any more."""
+    last: int | None = tx.all("contacts.import_last", {"job_id": job_id})[0][0]
+    found: int | None = None
+    least, beyond, probe = 0, (last or 0) + 1, 0  # most imports update nothing: the first probe says so
+    while least < beyond:
+        row = tx.one("contacts.import_from", {"job_id": job_id, "least": probe})
+        if row is not None and not row[1]:
+            least = row[0] + 1
+        else:
+            found, beyond = (found if row is None else row[0]), probe
+        probe = (least + beyond) // 2
+    return found
+
+
+def rows_of(tx: ReadTx, sources: list[tuple[int, Whose]], below: int, limit: int) -> list[Row]:
+    """Up to `limit` contacts of these, newest first, under the id `below`."""
+
+    def fetch(whose: Whose, under: int, most: int) -> list[Row]:
+        params = {"workspace": whose.workspace, "owner": whose.owner, "below": under, "limit": most}
+        return tx.all("contacts.elsewhere" if whose.owner is None else "contacts.owned", params)
+
+    return newest([(min(top, below - 1), whose) for top, whose in sources], fetch, limit)
+
+
+def contact_body(row: Row) -> Contact:
+    """A contact, from a row of `owned` and the like. Of a damaged one only that it is there is shown."""
+    contact_id, record_id, origin, _, owner = row[:5]
+    cells = cells_of(row)
+    shown = msgspec.structs.asdict(cells) if cells is not None else {}
+    return Contact(
+        contact_id=contact_id,
+        staging_id=record_id or None,
+        contacts_user_id=owner.decode("utf-8", "replace"),
+        contact_email=shown.get("email"),
+        contact_first_name=shown.get("first_name"),
+        contact_last_name=shown.get("last_name"),
+        contact_company=shown.get("company"),
+        contact_created_at=iso(row[9]) or "",
+        box=origin or UNSET,
+        damaged=UNSET if cells is not None else True,
+    )
+
+
+def cells_of(row: Row) -> ContactResult | None:
+    """The contact's cells, or None when they do not match their checksum."""
+    try:
+        cells = ContactResult(*(each.decode() for each in row[5:9]))
+    except UnicodeDecodeError:
+        return None
+    return cells if zlib.crc32(_encode(cells)) == row[10] else None
+
+
+async def contacts(ask: Ask) -> Reply:
+    """GET /contacts: newest first, or those with one address."""
+    sight, part = sight_of(ask), pages.part_of(ask.query)
+    email = ask.query.get("email")
+    if email is not None:
+        return await _with_email(ask, sight, email)
+
+    def read(tx: ReadTx) -> ContactList:  # all of it in the reader's thread: ten thousand take a moment
+        shelf = shelf_of(tx, sight)
+        rows = rows_of(tx, shelf.sources, part.below, part.limit + 1)
+        last: str | UnsetType = pages.cursor(rows[part.limit - 1][0]) if len(rows) > part.limit else UNSET
+        return ContactList([contact_body(row) for row in rows[: part.limit]], shelf.total, last)
+
+    return Reply(await ask.box.read_with(read))
+
+
+async def _with_email(ask: Ask, sight: Sight, email: str) -> Reply:
+    params: Mapping[str, object] = {**scope(sight), "key": key_of(email)}
+    rows = await ask.box.read_with(lambda tx: tx.all(scoped("with_email", sight), params))
+    if not rows:
+        raise IngestError("not_found", f"Contact with email '{email[:320]}' not found")
+    rows.sort(key=lambda row: -int(row[0]))
+    return Reply(ContactList([contact_body(row) for row in rows[: pages.WHOLE]], len(rows)))
+
+
+ROUTES: tuple[Route, ...] = (
+    Route(
+        "GET",
+        "/contacts",
+        contacts,
+        "Your contacts, newest first",
+        description="What an import makes appears all at once, when it is at its end.",
+        parameters=(
+            Parameter("email", "Only those with this address, whatever its case; 404 if there is none."),
+            *pages.PARAMETERS,
+            ALL,
+        ),
+        answers=(Answer(ContactList, description="The contacts."),),
+        errors=("bad_parameter", "forbidden", "not_found"),
+    ),
+)

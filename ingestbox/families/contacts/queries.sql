@@ -1,0 +1,317 @@
+-- name: put_contact
+-- The object's version was decided before (objects.put). `job` is the import's id, 0 from another box.
+INSERT INTO contacts (workspace, origin, owner, object_id, version, record_id, import_id, email, email_key,
+                      first_name, last_name, company, created_ms, updated_ms, crc)
+VALUES (:workspace, :origin, :owner, :object_id, :version, :record_id, :job, :email, :email_key, :first_name,
+        :last_name, :company, :at_ms, :at_ms, :contact_crc)
+ON CONFLICT (workspace, origin, object_id) DO UPDATE
+SET version = excluded.version, owner = excluded.owner, record_id = excluded.record_id,
+    import_id = excluded.import_id, email = excluded.email, email_key = excluded.email_key,
+    first_name = excluded.first_name, last_name = excluded.last_name, company = excluded.company,
+    updated_ms = excluded.updated_ms, crc = excluded.crc;
+
+-- name: remove_contact
+-- What is removed is gone; its tombstone is in `objects`.
+DELETE FROM contacts WHERE workspace = :workspace AND origin = :origin AND object_id = :object_id;
+
+-- name: existing_contact
+-- Both indexes are walked in the order of their keys.
+SELECT k.record_id, k.key, c.object_id
+FROM staged_keys AS k
+CROSS JOIN contacts AS c
+  ON c.workspace = :workspace AND c.owner = :owner AND c.email_key = k.key AND c.origin = ''
+WHERE k.job_id = :job_id AND k.key > :after AND k.key <= :upto AND c.record_id <> k.record_id
+ORDER BY k.key, k.record_id;
+
+-- name: taken_contact
+-- `keys` is a JSON list.
+SELECT c.email_key, c.object_id
+FROM json_each(:keys) AS given
+CROSS JOIN contacts AS c
+  ON c.workspace = :workspace AND c.owner = :owner AND c.email_key = given.value AND c.origin = '';
+
+-- name: job
+-- Workspace and owner, then as the lists below.
+SELECT s.workspace, s.owner,
+       j.id, j.submitted_ms, j.created_by, j.name, f.stored, j.state, s.phase, j.total, COALESCE(f.loaded, j.total),
+       s.open_issues, j.started_ms, j.completed_ms, j.error, s.undone_ms
+FROM staged_jobs AS s CROSS JOIN jobs AS j ON j.id = s.job_id LEFT JOIN files AS f ON f.job_id = s.job_id
+WHERE s.job_id = :job_id AND s.family = 'contacts' AND s.phase <> 'cancelled';
+
+-- name: jobs_mine
+-- Newest first; cancelled ones are gone.
+SELECT j.id, j.submitted_ms, j.created_by, j.name, f.stored, j.state, s.phase, j.total, COALESCE(f.loaded, j.total),
+       s.open_issues, j.started_ms, j.completed_ms, j.error, s.undone_ms
+FROM staged_jobs AS s CROSS JOIN jobs AS j ON j.id = s.job_id LEFT JOIN files AS f ON f.job_id = s.job_id
+WHERE s.workspace = :workspace AND s.family = 'contacts' AND s.owner = :owner AND s.phase <> 'cancelled'
+  AND s.job_id < :below
+ORDER BY s.job_id DESC
+LIMIT :limit;
+
+-- name: jobs_here
+SELECT j.id, j.submitted_ms, j.created_by, j.name, f.stored, j.state, s.phase, j.total, COALESCE(f.loaded, j.total),
+       s.open_issues, j.started_ms, j.completed_ms, j.error, s.undone_ms
+FROM staged_jobs AS s CROSS JOIN jobs AS j ON j.id = s.job_id LEFT JOIN files AS f ON f.job_id = s.job_id
+WHERE s.workspace = :workspace AND s.family = 'contacts' AND s.phase <> 'cancelled' AND s.job_id < :below
+ORDER BY s.job_id DESC
+LIMIT :limit;
+
+-- name: jobs_everywhere
+SELECT j.id, j.submitted_ms, j.created_by, j.name, f.stored, j.state, s.phase, j.total, COALESCE(f.loaded, j.total),
+       s.open_issues, j.started_ms, j.completed_ms, j.error, s.undone_ms
+FROM staged_jobs AS s CROSS JOIN jobs AS j ON j.id = s.job_id LEFT JOIN files AS f ON f.job_id = s.job_id
+WHERE s.family = 'contacts' AND s.phase <> 'cancelled' AND s.job_id < :below
+ORDER BY s.job_id DESC
+LIMIT :limit;
+
+-- name: jobs_total_mine
+SELECT COUNT(*) FROM staged_jobs
+WHERE workspace = :workspace AND family = 'contacts' AND owner = :owner AND phase <> 'cancelled';
+
+-- name: jobs_total_here
+SELECT COUNT(*) FROM staged_jobs WHERE workspace = :workspace AND family = 'contacts' AND phase <> 'cancelled';
+
+-- name: jobs_total_everywhere
+SELECT COUNT(*) FROM staged_jobs INDEXED BY staged_of_workspace WHERE family = 'contacts' AND phase <> 'cancelled';
+
+-- name: issue_jobs_mine
+-- Jobs with issues: how many, how many are open, and the newest one's id (null: none is below).
+SELECT s.job_id, s.issues_seen, s.open_issues,
+       (SELECT MAX(i.id) FROM issues AS i WHERE i.job_id = s.job_id AND i.id < :below)
+FROM staged_jobs AS s
+WHERE s.workspace = :workspace AND s.family = 'contacts' AND s.owner = :owner AND s.phase <> 'cancelled'
+  AND s.issues_seen > 0;
+
+-- name: issue_jobs_here
+SELECT s.job_id, s.issues_seen, s.open_issues,
+       (SELECT MAX(i.id) FROM issues AS i WHERE i.job_id = s.job_id AND i.id < :below)
+FROM staged_jobs AS s
+WHERE s.workspace = :workspace AND s.family = 'contacts' AND s.phase <> 'cancelled' AND s.issues_seen > 0;
+
+-- name: issue_jobs_everywhere
+SELECT s.job_id, s.issues_seen, s.open_issues,
+       (SELECT MAX(i.id) FROM issues AS i WHERE i.job_id = s.job_id AND i.id < :below)
+FROM staged_jobs AS s INDEXED BY staged_of_workspace
+WHERE s.family = 'contacts' AND s.phase <> 'cancelled' AND s.issues_seen > 0;
+
+-- name: issue_jobs_one
+SELECT s.job_id, s.issues_seen, s.open_issues,
+       (SELECT MAX(i.id) FROM issues AS i WHERE i.job_id = s.job_id AND i.id < :below)
+FROM staged_jobs AS s
+WHERE s.job_id = :job_id;
+
+-- name: issue_ids
+SELECT id FROM issues WHERE job_id = :job_id AND id < :below ORDER BY id DESC LIMIT :limit;
+
+-- name: stored_file
+SELECT stored FROM files WHERE job_id = :job_id;
+
+-- name: issue_place
+SELECT s.workspace, s.owner, s.job_id FROM issues AS i CROSS JOIN staged_jobs AS s ON s.job_id = i.job_id
+WHERE i.id = :id AND s.family = 'contacts' AND s.phase <> 'cancelled';
+
+-- name: issue_scope
+SELECT s.workspace, s.owner FROM issues AS i CROSS JOIN staged_jobs AS s ON s.job_id = i.job_id
+WHERE i.id = :id AND s.family = 'contacts' AND s.phase <> 'cancelled';
+
+-- name: issues
+-- Of a JSON list of ids, in its order. A row that was put right and failed no more belongs to what its issue was
+-- before, not to what it is: those of the newest run do, whose number and count come last. Materialized, or else the
+-- newest run would be looked for anew with each row.
+WITH newest AS MATERIALIZED (
+    SELECT given.key AS place, given.value AS id,
+           (SELECT MAX(l.run) FROM issue_records AS l WHERE l.issue_id = given.value) AS run
+    FROM json_each(:ids) AS given
+)
+SELECT i.id, i.job_id, i.code, i.message, i.resolved_ms, i.resolved_by, i.comment, i.created_ms, i.revision,
+       j.submitted_ms, newest.run,
+       (SELECT COUNT(*) FROM issue_records AS l WHERE l.issue_id = i.id AND l.run = newest.run)
+FROM newest
+CROSS JOIN issues AS i ON i.id = newest.id
+CROSS JOIN jobs AS j ON j.id = i.job_id
+ORDER BY newest.place;
+
+-- name: issue_rows
+-- The casts as in records.pending: of damaged bytes too something has to be told.
+SELECT r.id, CAST(r.key AS BLOB), r.state, CAST(r.payload AS BLOB), r.crc
+FROM issue_records AS l CROSS JOIN records AS r ON r.id = l.record_id
+WHERE l.issue_id = :issue_id AND l.run = :run
+ORDER BY l.record_id
+LIMIT :limit;
+
+-- name: hiding
+-- Imports whose contacts nobody sees: they are not all there yet, or not all gone.
+SELECT job_id, workspace, owner, phase FROM staged_jobs
+WHERE family = 'contacts' AND phase IN ('consolidating', 'undoing');
+
+-- name: import_from
+-- The next contact of an import from an id on, and whether the import made it (or updated an older one).
+SELECT id, object_id = CAST(record_id AS TEXT) FROM contacts
+WHERE import_id = :job_id AND import_id > 0 AND id >= :least
+ORDER BY id
+LIMIT 1;
+
+-- name: import_last
+SELECT MAX(id) FROM contacts WHERE import_id = :job_id AND import_id > 0;
+
+-- name: import_size
+SELECT COUNT(*) FROM contacts WHERE import_id = :job_id AND import_id > 0 AND id >= :least;
+
+-- name: owners_mine
+-- Whose contacts there are, how many of each (hidden ones too), and the newest one's id.
+SELECT t.workspace, t.remote, t.owner, t.contacts,
+       (SELECT MAX(c.id) FROM contacts AS c
+        WHERE c.workspace = t.workspace AND c.owner = t.owner AND c.origin = '')
+FROM contact_tallies AS t
+WHERE t.workspace = :workspace AND t.remote = 0 AND t.owner = :owner AND t.contacts > 0;
+
+-- name: owners_here
+SELECT t.workspace, t.remote, t.owner, t.contacts,
+       (SELECT MAX(c.id) FROM contacts AS c
+        WHERE c.workspace = t.workspace AND c.owner = t.owner AND c.origin = '')
+FROM contact_tallies AS t
+WHERE t.workspace = :workspace AND t.contacts > 0;
+
+-- name: owners_everywhere
+SELECT workspace, remote, owner, contacts,
+       (SELECT MAX(c.id) FROM contacts AS c
+        WHERE c.workspace = contact_tallies.workspace AND c.owner = contact_tallies.owner AND c.origin = '')
+FROM contact_tallies
+WHERE contacts > 0;
+
+-- name: newest_elsewhere
+SELECT MAX(id) FROM contacts WHERE workspace = :workspace AND origin <> '';
+
+-- name: owned
+-- Of one owner, newest first. What an import makes that is not at its end is hidden; what it updates is not.
+SELECT c.id, c.record_id, c.origin, c.import_id, CAST(c.owner AS BLOB), CAST(c.email AS BLOB),
+       CAST(c.first_name AS BLOB), CAST(c.last_name AS BLOB), CAST(c.company AS BLOB), c.created_ms, c.crc
+FROM contacts AS c
+WHERE c.workspace = :workspace AND c.owner = :owner AND c.origin = '' AND c.id < :below
+  AND NOT (
+      EXISTS (
+          SELECT 1 FROM staged_jobs AS s
+          WHERE s.job_id = c.import_id AND s.phase IN ('consolidating', 'undoing')
+      )
+      AND c.object_id = CAST(c.record_id AS TEXT)
+  )
+ORDER BY c.id DESC
+LIMIT :limit;
+
+-- name: elsewhere
+-- Of other boxes.
+SELECT c.id, c.record_id, c.origin, c.import_id, CAST(c.owner AS BLOB), CAST(c.email AS BLOB),
+       CAST(c.first_name AS BLOB), CAST(c.last_name AS BLOB), CAST(c.company AS BLOB), c.created_ms, c.crc
+FROM contacts AS c
+WHERE c.workspace = :workspace AND c.origin <> '' AND c.id < :below
+ORDER BY c.id DESC
+LIMIT :limit;
+
+-- name: with_email_mine
+SELECT c.id, c.record_id, c.origin, c.import_id, CAST(c.owner AS BLOB), CAST(c.email AS BLOB),
+       CAST(c.first_name AS BLOB), CAST(c.last_name AS BLOB), CAST(c.company AS BLOB), c.created_ms, c.crc
+FROM contacts AS c
+WHERE c.workspace = :workspace AND c.owner = :owner AND c.email_key = :key AND c.origin = ''
+  AND NOT (
+      EXISTS (
+          SELECT 1 FROM staged_jobs AS s
+          WHERE s.job_id = c.import_id AND s.phase IN ('consolidating', 'undoing')
+      )
+      AND c.object_id = CAST(c.record_id AS TEXT)
+  );
+
+-- name: with_email_here
+-- Each owner has an address once; other boxes may send it several times.
+SELECT c.id, c.record_id, c.origin, c.import_id, CAST(c.owner AS BLOB), CAST(c.email AS BLOB),
+       CAST(c.first_name AS BLOB), CAST(c.last_name AS BLOB), CAST(c.company AS BLOB), c.created_ms, c.crc
+FROM contact_tallies AS t
+CROSS JOIN contacts AS c
+  ON c.workspace = t.workspace AND c.owner = t.owner AND c.email_key = :key AND c.origin = ''
+WHERE t.workspace = :workspace AND t.remote = 0
+  AND NOT (
+      EXISTS (
+          SELECT 1 FROM staged_jobs AS s
+          WHERE s.job_id = c.import_id AND s.phase IN ('consolidating', 'undoing')
+      )
+      AND c.object_id = CAST(c.record_id AS TEXT)
+  )
+UNION ALL
+SELECT c.id, c.record_id, c.origin, c.import_id, CAST(c.owner AS BLOB), CAST(c.email AS BLOB),
+       CAST(c.first_name AS BLOB), CAST(c.last_name AS BLOB), CAST(c.company AS BLOB), c.created_ms, c.crc
+FROM contacts AS c
+WHERE c.email_key = :key AND c.workspace = :workspace AND c.origin <> '';
+
+-- name: with_email_everywhere
+SELECT c.id, c.record_id, c.origin, c.import_id, CAST(c.owner AS BLOB), CAST(c.email AS BLOB),
+       CAST(c.first_name AS BLOB), CAST(c.last_name AS BLOB), CAST(c.company AS BLOB), c.created_ms, c.crc
+FROM contact_tallies
+CROSS JOIN contacts AS c
+  ON c.workspace = contact_tallies.workspace AND c.owner = contact_tallies.owner AND c.email_key = :key
+ AND c.origin = ''
+WHERE contact_tallies.remote = 0
+  AND NOT (
+      EXISTS (
+          SELECT 1 FROM staged_jobs AS s
+          WHERE s.job_id = c.import_id AND s.phase IN ('consolidating', 'undoing')
+      )
+      AND c.object_id = CAST(c.record_id AS TEXT)
+  )
+UNION ALL
+SELECT c.id, c.record_id, c.origin, c.import_id, CAST(c.owner AS BLOB), CAST(c.email AS BLOB),
+       CAST(c.first_name AS BLOB), CAST(c.last_name AS BLOB), CAST(c.company AS BLOB), c.created_ms, c.crc
+FROM contacts AS c
+WHERE c.email_key = :key AND c.origin <> '';
+
+-- name: taken_back
+-- Which of these imports (a JSON list).
+SELECT s.job_id FROM json_each(:jobs) AS given CROSS JOIN staged_jobs AS s ON s.job_id = given.value
+WHERE s.phase = 'undoing' OR s.phase = 'undone';
+
+-- name: export_form
+-- How the job's file was read, and what its columns became.
+SELECT form, plan, name FROM files AS f CROSS JOIN jobs AS j ON j.id = f.job_id WHERE f.job_id = :job_id;
+
+-- name: export_rows
+-- A stretch of a job's rows; without a limit: the reader stops when it has enough.
+SELECT id, CAST(key AS BLOB), state, CAST(payload AS BLOB), crc FROM records
+WHERE id > :after AND id <= :upto AND (state = 'issue' OR :all)
+ORDER BY id;
+
+-- name: export_faults
+-- What is open of rows from one to another: with what they failed the last time they failed.
+SELECT l.record_id, i.code, i.message
+FROM issue_records AS l CROSS JOIN issues AS i ON i.id = l.issue_id
+WHERE l.record_id >= :first AND l.record_id <= :last AND i.resolved_ms IS NULL
+  AND NOT EXISTS (SELECT 1 FROM issue_records AS other WHERE other.record_id = l.record_id AND other.run > l.run)
+ORDER BY l.record_id, i.id;
+
+-- name: mappings
+-- All of a person's, which are few.
+SELECT signature, mapping FROM contact_mappings WHERE workspace = :workspace AND owner = :owner;
+
+-- name: remember_mapping
+INSERT INTO contact_mappings (workspace, owner, signature, mapping, used_ms)
+VALUES (:workspace, :owner, :signature, :mapping, :now)
+ON CONFLICT (workspace, owner, signature) DO UPDATE
+SET mapping = excluded.mapping, used_ms = max(used_ms, excluded.used_ms);
+
+-- name: forget_mappings
+-- All but those that were used last.
+DELETE FROM contact_mappings
+WHERE workspace = :workspace AND owner = :owner AND signature IN (
+    SELECT signature FROM contact_mappings WHERE workspace = :workspace AND owner = :owner
+    ORDER BY used_ms DESC, signature LIMIT -1 OFFSET :most
+);
+
+-- name: erasable_contact
+-- What an erasure looks through (store/erasing/objects.py: Stored); without a limit: the reader stops by itself.
+SELECT id, workspace, origin, object_id, version, record_id, updated_ms,
+       CAST(json_object('email', email, 'first_name', first_name, 'last_name', last_name, 'company', company)
+            AS BLOB),
+       NULL, NULL, email_key, owner, '', import_id
+FROM contacts
+WHERE id > :after AND id < :below
+ORDER BY id;
+
+-- name: number_contact
+SELECT id FROM contacts WHERE workspace = :workspace AND object_id = :object_id AND origin = '';

@@ -1,0 +1,343 @@
+"""Decisions about many staged rows at once: written slice by slice, each row with an image of what it was, so
+that the whole can be taken back.
+
+An operation is called by the id of its line in the audit trail, which is written before any row is changed:
+what a crash cuts short can be taken back, or finished by doing it again.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import msgspec
+
+from ingestbox.model import RecordState, checksum
+from ingestbox.store import ReadTx, Store, records, staging
+from ingestbox.store.audit import Act
+from ingestbox.store.review import Blocked
+from ingestbox.store.staged import EditRows, RowEdit
+from ingestbox.store.staging import Hold
+from ingestbox.store.writer import Tx, weight_of
+
+SLICE = 64
+"""Rows that one unit changes: it keeps the writer under 20 ms."""
+
+SLICE_BYTES = 262_144
+"""Payload that one unit rewrites at most (one row at least)."""
+
+UNDO_DAYS = 30
+"""How long an operation can be taken back: the images of its rows are people's data, and go in the end."""
+
+EDIT, UNDO = "rule.edit", "rule.undo"
+"""What the trail calls the change of a row by an operation, and its being taken back."""
+
+RESOLUTION = "rule"
+"""How an issue was resolved by one."""
+
+_WAITING, _PENDING, _DISCARDED = (
+    state.value for state in (RecordState.ISSUE, RecordState.PENDING, RecordState.DISCARDED)
+)
+
+
+@dataclass(frozen=True, slots=True)
+class BeginOperation:
+    """A new operation, with its line in the trail; returns its id, which is the line's.
+
+    With `job_id` and `rule_id` it is that of a kept rule, of which a job has one: a second call finds it. Who
+    may take it back is `actor`.
+    """
+
+    act: Act
+    action: str
+    noun: str
+    object_id: str
+    facts: Mapping[str, object]
+    actor: str
+    job_id: int | None = None
+    rule_id: int | None = None
+    weight: int = 3
+
+    def apply(self, tx: Tx) -> int:
+        """Writes line and row."""
+        if self.rule_id is not None:
+            found = tx.one("bulk.of_rule", {"job_id": self.job_id, "rule_id": self.rule_id})
+            if found is not None:
+                return int(found[0])
+        self.act.note(tx, self.action, self.noun, self.object_id, after=self.facts)
+        row = tx.one(
+            "bulk.begin",
+            {
+                "workspace": self.act.workspace,
+                "actor": self.actor,
+                "now": self.act.now_ms,
+                "job_id": self.job_id,
+                "rule_id": self.rule_id,
+            },
+        )
+        assert row is not None  # INSERT … RETURNING gives the row it made
+        return int(row[0])
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """A row as an operation leaves it. `kept` is the row that is kept instead of it, with its checksum: once
+    that one is another, or given up, this one is left alone."""
+
+    issue_id: int
+    edit: RowEdit
+    kept: tuple[int, int] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """An issue all of whose rows were decided about, the last of them in the slice that has it.
+
+    `settled`: what was planned, and went well so far, leaves nothing of it to a person. `facts` are for the
+    trail; None: nothing is written there.
+    """
+
+    issue_id: int
+    settled: bool
+    facts: Mapping[str, object] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What became of a slice: of each row the code of what stood in its way, or None; the issues that were
+    resolved."""
+
+    rows: Sequence[str | None]
+    resolved: frozenset[int]
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeRows:
+    """One slice of an operation. With `hold` a worker has the job, and its claim is what counts; without, the
+    job has to wait for a person.
+
+    Raises LostClaimError.
+    """
+
+    operation: int
+    rows: Sequence[Planned]
+    endings: Sequence[Ending]
+    act: Act
+    resolved_by: str
+    hold: Hold | None = None
+
+    @property
+    def weight(self) -> int:
+        """Of each row itself, its image, its key and its issues; of each issue its own and its line."""
+        size = sum([len(row.edit.payload) for row in self.rows])
+        return 8 * len(self.rows) + 3 * len(self.endings) + 2 * weight_of(size)
+
+    def apply(self, tx: Tx) -> Done:
+        """Changes what can be."""
+        codes: list[str | None] = [None if self._kept(tx, row) else "record_changed" for row in self.rows]
+        fit = [row for row, code in zip(self.rows, codes, strict=True) if code is None]
+        ids = [row.edit.record_id for row in fit]
+        images = {rid: tx.one("records.one", {"id": rid}) for rid in ids}
+        issues = [row.issue_id for row in self.rows] + [ending.issue_id for ending in self.endings]
+        open_before = _open_among(tx, issues, ids)
+        edits = [row.edit for row in fit]
+        outcomes = iter(self._edit(tx, edits))
+        codes = [next(outcomes) if code is None else code for code in codes]
+        for row, code in zip(self.rows, codes, strict=True):
+            if code is None:
+                _keep(tx, self.operation, row.edit, images[row.edit.record_id])
+        stuck = {row.issue_id for row, code in zip(self.rows, codes, strict=True) if code is not None}
+        for ending in self.endings:
+            self._end(tx, ending, settled=ending.settled and ending.issue_id not in stuck)
+        resolved = open_before - _open_among(tx, issues, ids)
+        for issue_id in resolved:
+            tx.run("bulk.keep_issue", {"operation": self.operation, "issue_id": issue_id})
+        return Done(codes, frozenset(resolved))
+
+    def _kept(self, tx: Tx, row: Planned) -> bool:
+        if row.kept is None:
+            return True
+        found = tx.one("records.mark", {"id": row.kept[0]})
+        return found is not None and found[0] in (_WAITING, _PENDING) and found[1] == row.kept[1]
+
+    def _edit(self, tx: Tx, edits: Sequence[RowEdit]) -> list[str | None]:
+        if self.hold is not None:
+            return rewrite(tx, self.hold, edits)
+        outcomes = EditRows(edits, self.act, EDIT).apply(tx)
+        return [each.code if isinstance(each, Blocked) else None for each in outcomes]
+
+    def _end(self, tx: Tx, ending: Ending, *, settled: bool) -> None:
+        if settled:
+            now = self.act.now_ms
+            staging.resolve(tx, ending.issue_id, RESOLUTION, self.resolved_by, None, now)
+        if ending.facts is not None:
+            facts = {**ending.facts, "operation": str(self.operation)}
+            self.act.note(tx, "issue.rule", "issue", ending.issue_id, after=facts)
+
+
+def rewrite(tx: Tx, hold: Hold, edits: Sequence[RowEdit]) -> list[str | None]:
+    """Changes rows of a job that a worker holds; of each the code of what stood in its way, or None. Raises
+    LostClaimError."""
+    change: Counter[str] = Counter()
+    codes: list[str | None] = []
+    for edit in edits:
+        row = tx.one("records.one", {"id": edit.record_id})
+        if row is None:
+            codes.append("record_changed")
+            continue
+        rid, key, state, _, old_crc, issue = row
+        if edit.mark is not None and edit.mark != records.mark(state, old_crc, issue):
+            codes.append("record_changed")
+            continue
+        change[state] -= 1
+        change[edit.state] += 1
+        crc = checksum(edit.key.encode(), edit.payload)
+        given = {"id": rid, "key": edit.key, "payload": edit.payload, "crc": crc, "state": edit.state}
+        tx.run("staged.rewrite", given)
+        tx.run("staging.remove_key", {"job_id": hold.job.id, "key": records.text(key), "record_id": rid})
+        tx.run("staged.edited", {"record_id": rid})
+        codes.append(None)
+    hold.count(tx, processed=-change[_PENDING], issues=change[_WAITING], discarded=change[_DISCARDED])
+    return codes
+
+
+def _keep(tx: Tx, operation: int, edit: RowEdit, image: tuple[object, ...] | None) -> None:
+    """The row as it was, and what marks it now."""
+    assert image is not None  # it was changed, so it is there
+    row = tx.one("records.mark", {"id": edit.record_id})
+    assert row is not None
+    _, key, state, payload, *_ = image
+    tx.run(
+        "bulk.keep",
+        {
+            "operation": operation,
+            "record_id": edit.record_id,
+            "key": records.text(key) if isinstance(key, bytes) else key,
+            "payload": payload,
+            "state": state,
+            "discarded": int(edit.state == _DISCARDED),
+            "mark": records.mark(*row),
+        },
+    )
+
+
+def _open_among(tx: Tx, issues: Sequence[int], rows: Sequence[int]) -> set[int]:
+    """Which of these issues, and of those of these rows, are open."""
+    lists = {"issues": msgspec.json.encode(issues).decode(), "rows": msgspec.json.encode(rows).decode()}
+    return {row[0] for row in tx.all("bulk.open_among", lists)}
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """Whose it is."""
+
+    workspace: str
+    actor: str
+
+
+def operation_of(tx: ReadTx, operation: int) -> Operation | None:
+    """The operation, while it can be taken back."""
+    row = tx.one("bulk.one", {"id": operation})
+    return None if row is None else Operation(*row)
+
+
+@dataclass(frozen=True, slots=True)
+class BeginUndo:
+    """The line in the trail of an undo, once."""
+
+    operation: int
+    act: Act
+    weight: int = 2
+
+    def apply(self, tx: Tx) -> None:
+        """Writes it, unless one is there."""
+        if tx.run("bulk.begin_undo", {"id": self.operation, "now": self.act.now_ms}):
+            self.act.note(tx, "audit.undo", "audit", self.operation)
+
+
+@dataclass(frozen=True, slots=True)
+class Undone:
+    """What a slice of an undo came to: the record to go on after (None: at the end), the jobs of the rows
+    that went back, and of the others how many for which reason."""
+
+    last: int | None
+    jobs: frozenset[int]
+    kept: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class UndoRows:
+    """The next rows of an operation go back to what they were, if they are still as it left them and their
+    job waits for a person."""
+
+    operation: int
+    after: int
+    act: Act
+    weight: int = 10 * SLICE
+
+    def apply(self, tx: Tx) -> Undone:
+        """Looks at up to SLICE of them."""
+        place = {"operation": self.operation, "after": self.after, "limit": SLICE}
+        operation = str(self.operation)
+        edits: list[RowEdit] = []
+        size = 0
+        for rid, key, payload, state, mark in tx.all("bulk.to_undo", place):
+            if edits and size + len(payload) > SLICE_BYTES:
+                break
+            size += len(payload)
+            edits.append(RowEdit(rid, mark, records.text(key), payload, state, {}, {"operation": operation}))
+        if not edits:
+            return Undone(None, frozenset(), {})
+        kept: Counter[str] = Counter()
+        jobs: set[int] = set()
+        for edit, outcome in zip(edits, EditRows(edits, self.act, UNDO).apply(tx), strict=True):
+            if isinstance(outcome, Blocked):
+                kept[outcome.code] += 1
+                continue
+            row = {"operation": self.operation, "record_id": edit.record_id}
+            tx.run("bulk.restored", row)
+            tx.run("bulk.reopen_issues", row)
+            jobs.add(records.place(edit.record_id)[0])
+        return Undone(edits[-1].record_id, frozenset(jobs), kept)
+
+
+@dataclass(frozen=True, slots=True)
+class ForgetOperation:
+    """A slice of forgetting the oldest operation from before a time; whether there may be more to forget."""
+
+    before_ms: int
+    weight: int = 500
+
+    def apply(self, tx: Tx) -> bool:
+        """Removes up to 250 images; the operation with the last of them."""
+        row = tx.one("bulk.oldest", {"before": self.before_ms})
+        if row is None:
+            return False
+        slice_ = {"operation": row[0], "limit": 250}
+        if not (tx.run("bulk.forget_changes", slice_) or tx.run("bulk.forget_issues", slice_)):
+            tx.run("bulk.forget", slice_)
+        return True
+
+
+async def undo(store: Store, operation: int, act: Act) -> tuple[int, Mapping[str, int], frozenset[int]]:
+    """Takes an operation back as far as that goes: how many rows of it are as they were, how many are not and
+    why, and the jobs of those that went back now. A repeat changes nothing more."""
+    await store.write(BeginUndo(operation, act))
+    kept: Counter[str] = Counter()
+    jobs: set[int] = set()
+    after: int | None = 0
+    while after is not None:
+        undone = await store.write(UndoRows(operation, after, act))
+        kept.update(undone.kept)
+        jobs |= undone.jobs
+        after = undone.last
+    rows = await store.read("bulk.count_restored", {"operation": operation})
+    return int(rows[0][0]), kept, frozenset(jobs)
+
+
+async def forget_old(store: Store, days: int = UNDO_DAYS) -> None:
+    """Forgets what was decided `days` ago or earlier: it cannot be taken back any more."""
+    before = store.clock.now_ms() - days * 86_400_000
+    while await store.write(ForgetOperation(before)):
+        pass

@@ -1,0 +1,239 @@
+"""Objects of families: a person's own is removed, upstream by a tombstone; one that names them is put again
+without the address, as a new version."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ingestbox.family import Family
+from ingestbox.model import INDEX_BITS, Job, Put, delivery_digest, index_of
+from ingestbox.store import jobs, records, removal
+from ingestbox.store.erasing.slices import Change, Pace, Position, Slice, Wanted
+from ingestbox.store.identity import BoxIdentity
+from ingestbox.store.readers import ReadTx
+from ingestbox.store.removal import ROWS_AN_OBJECT, Scope
+from ingestbox.store.work import PROJECTION_ROWS, DeliveryLines, searched_weight
+from ingestbox.store.writer import Tx, weight_of
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A row of a family's `erasable_<kind>`. `result` is JSON, and so is `record`, which only what came from
+    another box brings along. `person` is the address whose object it is, if it is one's; `crc` is null for
+    what is not stored as it is here."""
+
+    id: int
+    workspace: str
+    origin: str
+    object_id: str
+    version: int
+    record_id: int
+    at_ms: int
+    result: bytes
+    record: bytes | None
+    crc: int | None
+    person: str | None
+    owner: str
+    job_public: str
+    job: int
+
+    @property
+    def sound(self) -> bool:
+        """Whether it is as it was stored."""
+        return self.crc is None or zlib.crc32(self.result + (self.record or b"")) == self.crc
+
+    @property
+    def place(self) -> dict[str, str]:
+        """Where its head is, but for family and kind."""
+        return {"origin": self.origin, "workspace": self.workspace, "object_id": self.object_id}
+
+
+@dataclass(frozen=True, slots=True)
+class Remove:
+    """An object goes. One of this box leaves a tombstone that upstream is told of; one of another box leaves
+    one here."""
+
+    scope: Scope
+    origin: str
+    object_id: str
+    now_ms: int
+    weight: int = ROWS_AN_OBJECT + 1
+
+    def apply(self, tx: Tx) -> bool:
+        """Always true: one that is gone is what was wanted."""
+        scope, where = self.scope, {"workspace": self.scope.workspace, "object_id": self.object_id}
+        if not self.origin:
+            removal.remove(tx, scope, [self.object_id], self.now_ms)
+        # Also what has no head that could tell of it.
+        tx.run(f"{scope.family}.remove_{scope.kind}", {**where, "origin": self.origin})
+        if self.origin:
+            head = {"family": scope.family, "kind": scope.kind, "origin": self.origin}
+            tx.run("erasures.bury", {**where, **head})
+        return True
+
+
+@dataclass(frozen=True, slots=True)
+class PutAgain:
+    """An object is put with other texts. With a `line` it is a new version, which upstream is told of.
+
+    `params` are those of the family's `put_<kind>`.
+    """
+
+    family: str
+    kind: str
+    params: Mapping[str, Any]
+    line: tuple[Job, bytes] | None
+    identity: BoxIdentity
+    now_ms: int
+
+    @property
+    def weight(self) -> int:
+        """As in a settled chunk."""
+        size = len(self.params["result"]) + (len(self.line[1]) if self.line else 0)
+        return PROJECTION_ROWS + 3 + weight_of(size) + searched_weight([size])
+
+    def apply(self, tx: Tx) -> bool:
+        """Whether it was still at its version."""
+        params = dict(self.params)
+        head = {name: params[name] for name in ("origin", "workspace", "object_id")}
+        head.update(family=self.family, kind=self.kind)
+        if self.line is None:
+            row = tx.one("erasures.head", head)
+            if row is not None and params["origin"] == "" and row[0] != params["version"]:
+                return False
+        else:
+            row = tx.one("erasures.next_version", {**head, "version": params["version"]})
+            if row is None:
+                return False
+            params["version"] = int(row[0])
+            self._deliver(tx, *self.line, params)
+        tx.run(f"{self.family}.put_{self.kind}", params)
+        return True
+
+    def _deliver(self, tx: Tx, job: Job, record: bytes, params: Mapping[str, Any]) -> None:
+        taken = tx.one("box.take_seqs", {"n": 1})
+        assert taken is not None  # the box's row is made with the store
+        seq, version, result = int(taken[0]), int(params["version"]), params["result"]
+        put = Put(self.kind, params["object_id"], result, {}, delivery_digest(record, result))
+        index = index_of(params["record_id"])
+        line = DeliveryLines(self.identity, job, self.now_ms).put(seq, version, index, put, record)
+        tx.run(
+            "deliveries.insert",
+            {
+                "seq": seq,
+                "epoch": self.identity.epoch,
+                "op": "put",
+                "workspace": params["workspace"],
+                "family": self.family,
+                "kind": self.kind,
+                "object_id": params["object_id"],
+                "version": version,
+                "record_id": params["record_id"],
+                "now": self.now_ms,
+                "line": line,
+                "crc": zlib.crc32(line),
+            },
+        )
+        tx.run("lanes.count_enqueued", {"n": 1})
+
+
+def stored(tx: ReadTx, family: str, kind: str, object_id: str, workspace: str) -> Stored | None:
+    """This box's own object with an id."""
+    row = tx.one(f"{family}.number_{kind}", {"workspace": workspace, "object_id": object_id})
+    if row is None:
+        return None
+    span = {"after": row[0] - 1, "below": row[0] + 1}
+    rows = tx.all(f"{family}.erasable_{kind}", span)
+    return Stored(*rows[0]) if rows else None
+
+
+def again(
+    tx: ReadTx, wanted: Wanted, family: Family, kind: str, each: Stored, record: bytes | None = None
+) -> Change:
+    """What takes the address out of an object: put again, or removed if nothing can be made of it.
+
+    `record` is that of an own object before the address went, if it is at hand and sound.
+    """
+    given = each.record if each.record is not None else record
+    if given is None:  # of a contact from another box nothing but the result is kept
+        given = b"{}" if each.origin else records.payload(tx, each.record_id)
+    scope = Scope(each.workspace, family.name, kind, each.owner or None, each.job_public or None)
+    gone = Remove(scope, each.origin, each.object_id, wanted.now_ms)
+    if given is None or not each.sound:
+        return gone
+    try:
+        after, result = family.redact(kind, given, each.result, wanted.spelt)
+        columns = family.project(kind, after, result)
+    except (ValueError, TypeError, KeyError, RecursionError):  # made by an older version, or by a stranger
+        return gone
+    job = None if each.origin else _job(tx, each.record_id >> INDEX_BITS)
+    head = tx.one("erasures.head", {**each.place, "family": family.name, "kind": kind})
+    told = job is not None and head is not None and head[0] == each.version
+    kept = None if each.record is None else after
+    params = {
+        **columns,
+        **each.place,
+        "owner": each.owner,
+        "job": each.job,
+        "job_id": each.job_public,
+        "version": each.version,
+        "record_id": each.record_id,
+        "at_ms": each.at_ms,
+        "result": result,
+        "record": kept,
+        "crc": zlib.crc32(result + (kept or b"")),
+    }
+    line = (job, after) if told and job is not None else None
+    return PutAgain(family.name, kind, params, line, wanted.identity, wanted.now_ms)
+
+
+def _job(tx: ReadTx, job_id: int) -> Job | None:
+    row = tx.one("erasures.job", {"id": job_id})
+    return None if row is None else jobs.from_row(row)
+
+
+class Objects:
+    """All objects of one kind, by their own table."""
+
+    def __init__(self, family: Family, kind: str) -> None:
+        self.name = f"objects {family.name} {kind}"
+        self._family = family
+        self._kind = kind
+        self._counted = f"{kind}s"
+
+    def look(self, tx: ReadTx, wanted: Wanted, after: Position) -> Slice:
+        """The next slice after a position."""
+        found, pace = Slice(), Pace()
+        span = {"after": after[0] if after else 0, "below": (1 << 63) - 1}
+        for row in tx.each(f"{self._family.name}.erasable_{self._kind}", span):
+            each = Stored(*row)
+            size = len(each.result) + len(each.record or b"")
+            change = self._change(tx, wanted, each) if wanted.covers(each.workspace) else None
+            if change is not None:
+                found.add(change, **{self._counted: 1})
+                if isinstance(change, Remove) and wanted.spelt.is_in(each.object_id):
+                    found.count(kept=1)
+            if pace.full(size, found):
+                found.position = (each.id,)
+                break
+        return found
+
+    def _change(self, tx: ReadTx, wanted: Wanted, each: Stored) -> Change | None:
+        spelt = wanted.spelt
+        if not each.origin and each.record_id >= wanted.beyond:
+            return None  # made of what came later
+        if spelt.is_all_of(each.person) or spelt.is_in(each.object_id):
+            scope = Scope(
+                each.workspace, self._family.name, self._kind, each.owner or None, each.job_public or None
+            )
+            return Remove(scope, each.origin, each.object_id, wanted.now_ms)
+        if spelt.in_json(each.result) is None and (each.record is None or spelt.in_json(each.record) is None):
+            return None
+        if not each.origin:
+            record = records.payload(tx, each.record_id)
+            if record is not None and spelt.in_json(record) is not None:
+                return None  # it is put again with its record
+        return again(tx, wanted, self._family, self._kind, each)

@@ -1,0 +1,205 @@
+"""What people decide about the rows of staged jobs: correcting one, giving up those of an issue, going on.
+
+Rows change while their job waits for a person, or has failed, and at no other time; nothing is processed
+before somebody says that the job is to go on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+
+import msgspec
+
+from ingestbox.errors import Fault, IngestError
+from ingestbox.model import Job
+from ingestbox.store import ReadTx, issues, records
+from ingestbox.store.issues import Issue
+from ingestbox.store.records import Record
+from ingestbox.store.review import Blocked
+from ingestbox.store.staged import EDITS, EditIssue, EditRows, GoOn, IssueChange, RowEdit
+from ingestbox.store.undoing import BeginUndo, UndoSlice
+from ingestbox.web.binding import Request
+from ingestbox.web.v1 import fields, mergepatch
+from ingestbox.web.v1.audit import act
+from ingestbox.web.v1.parts import Parts
+from ingestbox.web.v1.sight import EDITORS, check_role, staging_of
+
+OWN = "_"
+"""Members of a row that begin so are the box's: where the row stood, and what was decided about it."""
+
+PLACE, NOTE = "_row", "_note"
+
+DAMAGED = msgspec.json.encode({NOTE: "What was stored of this row was damaged"})
+"""What is left of a damaged row once it is given up: with a new checksum it would pass for sound."""
+
+
+TURN_SECONDS = 5
+"""When to come back while another job of the same person makes its objects."""
+
+
+class Rows:
+    """Changes rows of staged jobs in sight."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        self._store = parts.store
+
+    async def only(self, issue: Issue) -> int | None:
+        """The id of the one row that waits on the issue; None if there is none, or another."""
+        found: list[int] = []
+        after: int | None = 0
+        while after is not None and len(found) < 2:
+            ids, after = await self._store.read_with(
+                partial(issues.waiting, issue_id=issue.id, after=after, limit=2)
+            )
+            found += ids
+        return found[0] if len(found) == 1 else None
+
+    async def edit(
+        self, ask: Request, job: Job, record: Record, key: str, payload: bytes, sides: _Sides
+    ) -> None:
+        """Stores a corrected row, which is pending until its job goes on; `sides` are before and after.
+
+        Raises IngestError: job_not_waiting, record_not_waiting, record_changed or, with If-Match,
+        precondition_failed.
+        """
+        before, after = sides
+        edit = RowEdit(
+            record_id=record.id,
+            mark=record.mark,
+            key=key,
+            payload=kept(record, key, payload),
+            state="pending",
+            before={**before, "state": record.state},
+            after={**after, "state": "pending"},
+        )
+        (outcome,) = await self._write(ask, job, [edit])
+        if outcome is not None:
+            raced = outcome.code == "record_changed" and "if-match" in ask.headers
+            raise IngestError("precondition_failed" if raced else outcome.code)
+
+    async def discard(self, ask: Request, job: Job, issue: Issue) -> None:
+        """Gives up all rows that wait on the issue, and closes it; what others change meanwhile stays.
+
+        A call that is cut short has given up some; a repeat goes on. Raises IngestError: forbidden,
+        job_not_waiting.
+        """
+        check_editor(ask)
+        after: int | None = 0
+        while after is not None:
+            read = partial(_waiting, issue=issue.id, after=after)
+            found, after = await self._store.read_with(read)
+            outcomes = await self._write(ask, job, [_given_up(each, issue) for each in found])
+            if any(outcome is not None and outcome.code == "job_not_waiting" for outcome in outcomes):
+                raise IngestError("job_not_waiting")
+        await self._close(ask, job, issue)
+
+    async def _close(self, ask: Request, job: Job, issue: Issue) -> None:
+        """Resolves an issue some of whose rows are corrected instead of given up: if they are wrong still, it
+        is open again when the job has gone on."""
+        staging = staging_of(self._parts, job)
+        now = await self._store.read_with(lambda tx: issues.one(tx, issue.id, None))
+        if staging is None or now is None or now.resolved_ms is not None:
+            return
+        by = act(ask, self._store.clock.now_ms()).within(job.workspace)
+        outcome = await self._store.write(EditIssue(issue.id, staging, IssueChange(resolved=True), by))
+        if outcome is not None:
+            raise IngestError(outcome.code, outcome.detail)
+        self._parts.progress.changed(job.id)
+
+    async def go_on(self, ask: Request, job: Job) -> None:
+        """Has the job's rows checked again. Raises IngestError: job_cancelled, job_active, job_ended."""
+        by = act(ask, self._store.clock.now_ms()).within(job.workspace)
+        outcome = await self._store.write(GoOn(job.id, job.public_id, by))
+        if outcome is not None:
+            raise IngestError(outcome.code, outcome.detail)
+        self._parts.progress.changed(job.id)
+        self._parts.ring(job.id)
+
+    async def undo(self, ask: Request, job: Job) -> None:
+        """Takes back what a completed job made. Raises IngestError: job_not_completed, turn_taken."""
+        staging = staging_of(self._parts, job)
+        if staging is None:
+            raise IngestError("job_not_completed", f"Jobs of the family {job.family} cannot be taken back.")
+        by = act(ask, self._store.clock.now_ms()).within(job.workspace)
+        outcome = await self._store.write(BeginUndo(job.id, job.public_id, by))
+        if outcome is not None:
+            later = TURN_SECONDS if outcome.code == "turn_taken" else None
+            raise IngestError(outcome.code, outcome.detail, retry_after=later)
+        self._parts.progress.changed(job.id)
+        while await self._store.write(UndoSlice(job.id, staging.kind, self._store.clock.now_ms())) is None:
+            pass
+        self._parts.progress.changed(job.id)
+        for (waiting,) in await self._store.read("undoing.waiting", {"job_id": job.id}):
+            self._parts.ring(waiting)
+
+    async def _write(self, ask: Request, job: Job, edits: Sequence[RowEdit]) -> list[Blocked | None]:
+        if not edits:
+            return []
+        by = act(ask, self._store.clock.now_ms()).within(job.workspace)
+        outcomes = await self._store.write(EditRows(edits, by))
+        self._parts.progress.changed(job.id)
+        return outcomes
+
+
+_Sides = tuple[dict[str, object], dict[str, object]]
+
+SLICE_BYTES = 1_048_576
+"""Of rows that one write rewrites, about the most (one row at least)."""
+
+
+def check_editor(ask: Request) -> None:
+    """Raises IngestError `forbidden` unless the caller is an editor."""
+    check_role(ask, EDITORS)
+
+
+def check_patch(patch: bytes) -> None:
+    """Raises IngestError `validation_failed` for a patch on what is the box's own."""
+    names = [name for name in mergepatch.members_of(patch) if name.startswith(OWN)]
+    if names:
+        raise fields.refused(
+            [Fault("unknown", f"{name[:40]!r} is the box's own", field=name[:40]) for name in names]
+        )
+
+
+def kept(record: Record, key: str, payload: bytes) -> bytes:
+    """The corrected row without what was decided about the row as it was: a note always, and of one that has
+    another key all but where it stood."""
+    members = mergepatch.members_of(payload)
+    gone = [
+        name
+        for name in members
+        if name == NOTE or (name.startswith(OWN) and name != PLACE and key != record.key)
+    ]
+    if not gone:
+        return payload
+    return msgspec.json.encode({name: value for name, value in members.items() if name not in gone})
+
+
+def _waiting(tx: ReadTx, issue: int, after: int) -> tuple[list[Record], int | None]:
+    """The next rows that wait on the issue, with their content, and the id to go on after: as many as one
+    write takes."""
+    ids, last = issues.waiting(tx, issue, after, EDITS)
+    found: list[Record] = []
+    size = 0
+    for rid in ids:
+        if size > SLICE_BYTES:
+            return found, found[-1].id
+        record = records.one(tx, rid)
+        if record is not None:
+            found.append(record)
+            size += len(record.payload)
+    return found, last
+
+
+def _given_up(record: Record, issue: Issue) -> RowEdit:
+    return RowEdit(
+        record_id=record.id,
+        mark=record.mark,
+        key=record.key if record.sound else "",
+        payload=record.payload if record.sound else DAMAGED,
+        state="discarded",
+        before={"state": record.state},
+        after={"state": "discarded", "issue": str(issue.id)},
+    )
