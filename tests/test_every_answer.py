@@ -61,6 +61,13 @@ class Scene:
             "DELETE /jobs/{id}": given_up,
         }
         self.staged_issue = self.list(f"/issues/job/{self.staged}", "issues")[0]["issue_id"]
+        ruled = self.staged_import("ruled.csv", "no good,A,B,C\n")
+        issue = self.list(f"/issues/job/{ruled}", "issues")[0]["issue_id"]
+        self.decided = self.made("/v1/issues/bulk", "audit_id", ids=[str(issue)], rule={"discard": "all"})
+        self.rules = [
+            self.made("/v1/rules", name=f"r{n}", family="contacts", code="damaged", rule={"discard": "all"})
+            for n in range(2)
+        ]
         # By issue, so that the one and the other call take different ones.
         self.issue, other = self.list("/v1/issues?family=feedback", "issues")
         self.waiting = other["record"]
@@ -74,8 +81,8 @@ class Scene:
         found: list[dict[str, Any]] = self.client.get(path).raise_for_status().json()[name]
         return found
 
-    def made(self, path: str, **body: object) -> str:
-        found: str = self.client.post(path, json=body).raise_for_status().json()["id"]
+    def made(self, path: str, member: str = "id", **body: object) -> str:
+        found: str = self.client.post(path, json=body).raise_for_status().json()[member]
         return found
 
     def import_of(self, text: str) -> str:
@@ -114,12 +121,14 @@ class Scene:
             "/issues/job/": str(self.staged),
             "/jobs/": str(self.moved.get(name_of(bound), self.staged)),
             "/staging/": str(record_id(self.staged, 0)),
+            "/v1/audit/": self.decided,
             "/v1/deliveries/": "1",
             "/v1/erasures/": "1",
             "/v1/issues/": self.issue["id"],
             "/v1/jobs/": self.ended if bound.route.method == "POST" else self.job,
             "/v1/keys/": self.keys[ending],
             "/v1/records/": self.waiting,
+            "/v1/rules/": self.rules[ending],
             "/v1/users/": self.users[ending],
         }
         return re.sub(r"\{[^}]*\}", lambda found: values[path[: found.start()]], path)

@@ -165,7 +165,9 @@ def test_a_family_processes_chunks_by_a_function_that_can_be_found(family: Famil
     module, _, name = family.process.partition(":")
     assert module.startswith(f"ingestbox.families.{family.name}.")
     process = getattr(importlib.import_module(module), name)
-    assert list(get_type_hints(process).values()) == [Chunk, Steps, list[Outcome]]
+    takes, steps, gives = get_type_hints(process).values()
+    assert (takes, gives) == (Chunk, list[Outcome])
+    assert steps in (Steps, object)  # a family that needs none does not load them
     assert process(Chunk(family.name, [])) == []
 
 

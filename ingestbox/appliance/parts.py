@@ -169,7 +169,7 @@ async def build(
         users=users,
     )
 
-    def changed(job_id: int) -> None:
+    def rewritten(job_id: int) -> None:  # by an erasure: whoever worked on it may have lost it
         progress.changed(job_id)
         bell.ring(job_id)
 
@@ -177,7 +177,7 @@ async def build(
         forwarder.reread()
         forwarder.wake()
 
-    walk = Walk(store, shelf, known, Hooks(changed=changed, reworded=reworded))
+    walk = Walk(store, shelf, known, Hooks(changed=rewritten, reworded=reworded))
     erasing = Erasing(store, walk, clock)
     watch = tidy.ClockWatch(clock)
     housekeeping = Housekeeping(

@@ -11,7 +11,7 @@ from ingestbox.errors import IngestError
 from ingestbox.family import Family
 from ingestbox.ops.erasing import Erasing
 from ingestbox.ops.reindexing import Reindexing
-from ingestbox.store import Store, bulk, changes, tidy, undoing
+from ingestbox.store import Store, bulkundo, changes, tidy, undoing
 from ingestbox.store.noted import Noted
 from ingestbox.store.shelf import Shelf
 
@@ -93,7 +93,7 @@ class Housekeeping:
         if self._watch.steady:
             await tidy.purge_idempotency(self._store, self._hours)
             await tidy.retire_files(self._store, self._file_days)
-            await bulk.forget_old(self._store)
+            await bulkundo.forget_old(self._store)
         await tidy.forget_keys(self._store)
         swept = await tidy.sweep_files(self._store, self._shelf)
         if swept:

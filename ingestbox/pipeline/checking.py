@@ -4,6 +4,7 @@ exists. Only when nothing of it waits for a person its rows become objects; see 
 from __future__ import annotations
 
 import asyncio
+import functools
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -68,6 +69,14 @@ class _Group:
 
     key: str
     firsts: dict[bytes, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where to go on among the rows with some keys: with the key at this index, after this record."""
+
+    key: int
+    after: int
 
 
 @dataclass(slots=True)
@@ -242,7 +251,7 @@ class Checking:
         after = ""
         while True:
             upto, keys = await self._store.read_with(self._window("staging.repeated", claim.job, after))
-            await self._compare_keys(rule, claim, run, [row[0] for row in keys])
+            await self._compare_keys(rule, claim, run, [str(row[0]) for row in keys])
             if upto == LAST:
                 return
             after = upto
@@ -260,27 +269,20 @@ class Checking:
 
         return read
 
-    async def _compare_keys(self, rule: Staging, claim: Claim, run: int, keys: Sequence[object]) -> None:
+    async def _compare_keys(self, rule: Staging, claim: Claim, run: int, keys: Sequence[str]) -> None:
         group: _Group | None = None
-        place: tuple[object, int] = ("", 0)
-        asked = {"job_id": claim.job.id, "keys": msgspec.json.encode(keys).decode(), "limit": SLICE}
-        while keys:
-
-            def read(tx: ReadTx, place: tuple[object, int] = place) -> list[StagedRow]:
-                params = {**asked, "after_key": place[0], "after": place[1]}
-                return [staging.row_of(row) for row in tx.all("staging.having_keys", params)]
-
-            rows = await self._store.read_with(read)
+        place = _Place(0, 0)
+        while place.key < len(keys):
+            rows, place = await self._store.read_with(
+                functools.partial(_having, job_id=claim.job.id, keys=keys, place=place)
+            )
             found = _Found()
             for part in _parts(rows):
                 for row, likeness in await self._likenesses(rule, claim, part, found):
                     if group is None or group.key != row.key:
                         group = _Group(row.key)
-                    _place(rule, group, row, likeness, found)
+                    _compared(rule, group, row, likeness, found)
             await self._write(claim, run, found)
-            if len(rows) < SLICE:
-                return
-            place = (rows[-1].key, rows[-1].id)
 
     async def _likenesses(
         self, rule: Staging, claim: Claim, rows: Sequence[StagedRow], found: _Found
@@ -343,7 +345,22 @@ class Checking:
             after = await self._store.write(ResolveSettled(self._hold(claim), run, after))
 
 
-def _place(rule: Staging, group: _Group, row: StagedRow, likeness: bytes, found: _Found) -> None:
+def _having(
+    tx: ReadTx, *, job_id: int, keys: Sequence[str], place: _Place
+) -> tuple[list[StagedRow], _Place]:
+    """The next rows with these keys, key by key, and where to go on. Each key is a seek in the index: that
+    way neither many keys nor many rows with one key are gone through twice."""
+    rows: list[StagedRow] = []
+    for index in range(place.key, len(keys)):
+        after = place.after if index == place.key else 0
+        wanted = {"job_id": job_id, "key": keys[index], "after": after, "limit": SLICE - len(rows)}
+        rows += map(staging.row_of, tx.all("staging.having_key", wanted))
+        if len(rows) >= SLICE:
+            return rows, _Place(index, rows[-1].id)
+    return rows, _Place(len(keys), 0)
+
+
+def _compared(rule: Staging, group: _Group, row: StagedRow, likeness: bytes, found: _Found) -> None:
     """A row among those that have its key."""
     first = group.firsts.get(likeness)
     if first is not None:

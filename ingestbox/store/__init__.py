@@ -123,7 +123,7 @@ class Store:
         return [row[0] for row in rows if row[0] != "ok"]
 
     async def fold(self) -> bool:
-        """Empties the write-ahead log into the database, as far as no reader is in the way; whether it did."""
+        """Empties the write-ahead log into the database, if no reader is in the way; whether it did."""
         return await self._writer.fold()
 
     def bytes_on_disk(self) -> int:

@@ -1,4 +1,7 @@
-"""The audit trail: who changed what, when, from what to what; written with the change, never altered."""
+"""The audit trail: who changed what, when, from what to what; written with the change, never altered.
+
+But for one thing: an erasure puts a mark in the place of an address in what was before and after.
+"""
 
 from __future__ import annotations
 

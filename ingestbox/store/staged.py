@@ -34,6 +34,9 @@ ROWS_AN_EDIT = 12
 EDITS = 100
 """Rows that one unit changes at most, so that it keeps the writer under 20 ms; fewer of large ones."""
 
+SHOWN_CHARACTERS = 200
+"""What the audit trail keeps of each text: it is never altered again, so it is no place for whole ones."""
+
 UPDATE = "_update"
 """The member of a row that names the object it is to update."""
 
@@ -206,8 +209,8 @@ class EditIssue:
             self.action,
             "issue",
             self.issue_id,
-            before={name: before[name] for name in changed},
-            after={name: wanted[name] for name in changed},
+            before={name: _short(before[name]) for name in changed},
+            after={name: _short(wanted[name]) for name in changed},
         )
         return None
 
@@ -280,6 +283,12 @@ class EditIssue:
             after={"update": update, "state": state},
         )
         return edit_row(tx, edit, self.act)
+
+
+def _short(value: Any) -> Any:
+    if isinstance(value, str) and len(value) > SHOWN_CHARACTERS:
+        return value[:SHOWN_CHARACTERS] + "…"
+    return value
 
 
 @dataclass(frozen=True, slots=True)

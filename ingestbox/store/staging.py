@@ -173,7 +173,7 @@ class BeginCheck:
 
 @dataclass(frozen=True, slots=True)
 class SettleRows:
-    """What a check found of some rows: which fail, which are right by themselves and have which key, which are
+    """What a check found of some rows: which fail, which are right by themselves (with their keys), which are
     given up as copies.
 
     `checked` were looked at because somebody changed them; that is settled now. Raises LostClaimError.

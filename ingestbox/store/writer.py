@@ -213,8 +213,8 @@ class Writer:
         return await future
 
     async def fold(self) -> bool:
-        """Moves all of the WAL into the database, between two transactions, and empties the file; False when a
-        reader that is still at old pages, or a failed store, prevents it."""
+        """Moves all of the WAL into the database, between two transactions, and empties the file; False when
+        a reader that is still at old pages, or a failed store, prevents it."""
         return self._connection is not None and await self._connection.call(_fold)
 
     async def _run(self) -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from ingestbox.model import record_id
 from ingestbox.rules import Rule
-from ingestbox.store import bulk, ruling
+from ingestbox.store import bulk, bulkundo, planning
 from ingestbox.store.bulk import BeginOperation, ChangeRows, Done, Ending, Planned
 from ingestbox.store.ruling import Ruling, Verdict
 from ingestbox.store.staged import RowEdit
@@ -87,7 +87,7 @@ def test_a_call_changes_so_many_rows_and_the_next_ones_go_on(tmp_path: Path) -> 
 def test_the_best_of_many_is_kept_whatever_part_a_call_takes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ruling, "READ_ROWS", 3)
+    monkeypatch.setattr(planning, "READ_ROWS", 3)
 
     async def body(desk: Desk) -> None:
         job_id, _ = await desk.imported(copies(10))
@@ -161,7 +161,7 @@ def test_a_job_that_was_checked_meanwhile_and_waits_again_is_no_other_one(tmp_pa
         hand = Hand(desk)
         assert [each.code for each in (await hand.apply(KEEP)).values()] == ["issue_resolved"]
         assert not hand.slices
-        restored, kept, _ = await bulk.undo(desk.store, first.operation, ACT)
+        restored, kept, _ = await bulkundo.undo(desk.store, first.operation, ACT)
         assert (restored, kept) == (0, {"job_not_waiting": 3})
 
     at_desk(tmp_path, body)
@@ -195,7 +195,7 @@ def test_a_slice_is_no_more_than_the_writer_takes_at_once() -> None:
     rows = [Planned(1, edit) for _ in range(bulk.SLICE)]
     endings = [Ending(1, True)] * bulk.SLICE
     assert ChangeRows(1, rows, endings, ACT, "x").weight <= GROUP_WEIGHT
-    assert bulk.UndoRows(1, 0, ACT).weight <= GROUP_WEIGHT
+    assert bulkundo.UndoRows(1, 0, ACT).weight <= GROUP_WEIGHT
 
 
 def test_large_rows_go_in_smaller_slices(tmp_path: Path) -> None:
@@ -204,7 +204,7 @@ def test_large_rows_go_in_smaller_slices(tmp_path: Path) -> None:
         hand = Hand(desk)
         await hand.apply(DISCARD)
         assert [len(unit.rows) for unit in hand.slices] == [4, 4, 4]
-        restored, kept, _ = await bulk.undo(desk.store, hand.operation, ACT)
+        restored, kept, _ = await bulkundo.undo(desk.store, hand.operation, ACT)
         assert (restored, kept) == (12, Counter())
 
     at_desk(tmp_path, body)
@@ -220,12 +220,12 @@ def test_what_is_old_is_forgotten_and_nothing_else(tmp_path: Path) -> None:
         age = f"UPDATE bulk_operations SET at_ms = {now} - {{}} * {DAY_MS} WHERE id = {{}}"
         await desk.store.write(Run(age.format(31, old.operation)))
         await desk.store.write(Run(age.format(29, new.operation)))
-        await bulk.forget_old(desk.store)
+        await bulkundo.forget_old(desk.store)
         assert await desk.rows("SELECT id FROM bulk_operations") == [(new.operation,)]
         assert await desk.rows("SELECT DISTINCT operation FROM bulk_changes") == [(new.operation,)]
         assert await desk.rows("SELECT DISTINCT operation FROM bulk_issues") == [(new.operation,)]
-        assert (await bulk.undo(desk.store, old.operation, ACT))[:2] == (0, {})
-        assert (await bulk.undo(desk.store, new.operation, ACT))[:2] == (10, {})
+        assert (await bulkundo.undo(desk.store, old.operation, ACT))[:2] == (0, {})
+        assert (await bulkundo.undo(desk.store, new.operation, ACT))[:2] == (10, {})
         assert (await desk.states(job_id)).count("issue") == 10
         await desk.check_counts(job_id)
 
@@ -247,11 +247,53 @@ def test_an_undo_opens_the_issue_again_and_is_told_by_who_did_it(tmp_path: Path)
         job_id, _ = await desk.imported(copies(3))
         hand = Hand(desk)
         await hand.apply(KEEP)
-        await bulk.undo(desk.store, hand.operation, replace(ACT, actor="bea"))
+        await bulkundo.undo(desk.store, hand.operation, replace(ACT, actor="bea"))
         assert await desk.states(job_id) == ["issue"] * 3
         assert [open_ for _, _, open_, _ in await desk.issues(job_id)] == [True]
         await desk.check_counts(job_id)
         lines = await desk.rows("SELECT actor, COUNT(*) FROM audit WHERE action = 'rule.undo' GROUP BY 1")
         assert lines == [("bea", 3)]
+
+    at_desk(tmp_path, body)
+
+
+def test_a_row_that_fails_for_another_reason_by_now_is_none_of_the_issues_rows(tmp_path: Path) -> None:
+    async def body(desk: Desk) -> None:
+        job_id, _ = await desk.imported(copies(3))
+        await desk.edit(job_id, 0, email="no address")
+        await desk.go_on(job_id)
+        assert await desk.issues(job_id) == [
+            ("duplicate_email", "a@x.org", True, [0, 1, 2]),
+            ("invalid_email", "no address", True, [0]),
+        ]
+        hand = Hand(desk)
+        await hand.begin()
+        rule = Ruling(desk.store, {"contacts": desk.family}, DISCARD, write=hand.write)
+        (verdict,) = (await rule.apply([1], 100)).values()
+        assert (verdict.discarded, verdict.resolved) == (2, True)
+        assert await desk.states(job_id) == ["issue", "discarded", "discarded"]
+
+    at_desk(tmp_path, body)
+
+
+def test_a_copy_that_is_kept_may_fail_by_the_next_check(tmp_path: Path) -> None:
+    """Its address is there already: the first reason that a row fails for is the only one told."""
+
+    async def body(desk: Desk) -> None:
+        await desk.imported([line(0, email="a@x.org")])
+        job_id, _ = await desk.imported(copies(3, first=1))
+        hand = Hand(desk)
+        await hand.apply(KEEP)
+        assert await desk.states(job_id) == ["pending", "discarded", "discarded"]
+        assert (await desk.go_on(job_id)).state == "review"
+        assert await desk.states(job_id) == ["issue", "discarded", "discarded"]
+        found = await desk.issues(job_id)
+        assert [(code, open_) for code, _, open_, _ in found] == [
+            ("duplicate_email", False),
+            ("existing_email", True),
+        ]
+        restored, kept, _ = await bulkundo.undo(desk.store, hand.operation, ACT)
+        assert (restored, kept) == (2, {"record_changed": 1})
+        await desk.check_counts(job_id)
 
     at_desk(tmp_path, body)

@@ -35,13 +35,20 @@ _encode = msgspec.json.Encoder().encode
 class Whose:
     """Contacts in the order of their ids: of one owner, or (None) of a workspace's other boxes.
 
-    From the id `hidden_from` on all of them are hidden: while an import consolidates, nobody else makes any
-    of the same owner.
+    Between the ids of `gap`, both included, all of them are hidden: what an import makes lies side by side,
+    since nobody else makes contacts of the same owner meanwhile.
     """
 
     workspace: str
     owner: str | None
-    hidden_from: int | None = None
+    gap: tuple[int, int] | None = None
+
+    def stretches(self, under: int) -> list[tuple[int, int]]:
+        """What is to be read under an id, going down: above which id, and below which."""
+        if self.gap is None:
+            return [(0, under)]
+        first, last = self.gap
+        return [(last, under), (0, first)] if under > last + 1 else [(0, min(under, first))]
 
 
 @dataclass(slots=True)
@@ -62,10 +69,10 @@ def shelf_of(tx: ReadTx, sight: Sight) -> Shelf:
         if remote:
             elsewhere.add(workspace)
             continue
-        count, start = hidden.get((workspace, owner), (0, None))
+        count, gap = hidden.get((workspace, owner), (0, None))
         shelf.total -= count
         if top is not None:
-            shelf.sources.append((top if start is None else start - 1, Whose(workspace, owner, start)))
+            shelf.sources.append((top, Whose(workspace, owner, gap)))
     for workspace in sorted(elsewhere):
         top = tx.all("contacts.newest_elsewhere", {"workspace": workspace})[0][0]
         if top is not None:
@@ -73,18 +80,22 @@ def shelf_of(tx: ReadTx, sight: Sight) -> Shelf:
     return shelf
 
 
-def _hidden(tx: ReadTx, sight: Sight) -> dict[tuple[str, str], tuple[int, int | None]]:
-    """By workspace and owner: how many are hidden, and the id from which on all are."""
-    found: dict[tuple[str, str], tuple[int, int | None]] = {}
+def _hidden(tx: ReadTx, sight: Sight) -> dict[tuple[str, str], tuple[int, tuple[int, int] | None]]:
+    """By workspace and owner: how many are hidden, and the ids between which all are. One import of an owner
+    is consolidated or undone at a time."""
+    found: dict[tuple[str, str], tuple[int, tuple[int, int] | None]] = {}
     for job_id, workspace, owner, phase in tx.all("contacts.hiding"):
         if sight.workspace not in (None, workspace) or sight.subject not in (None, owner):
             continue
         first = first_made(tx, job_id)
         if first is None:
             continue
-        count, start = found.get((workspace, owner), (0, None))
+        last: int = tx.all("contacts.import_last", {"job_id": job_id})[0][0]
+        span = {"workspace": workspace, "owner": owner, "first": first, "last": last}
         size: int = tx.all("contacts.import_size", {"job_id": job_id, "least": first})[0][0]
-        found[workspace, owner] = (count + size, first if phase == "consolidating" else start)
+        # What was updated since by a later import is in sight, between what is taken back, and is looked for.
+        alone = phase == "consolidating" or tx.all("contacts.owned_between", span)[0][0] == size
+        found[workspace, owner] = (size, (first, last) if alone else None)
     return found
 
 
@@ -108,8 +119,12 @@ def rows_of(tx: ReadTx, sources: list[tuple[int, Whose]], below: int, limit: int
     """Up to `limit` contacts of these, newest first, under the id `below`."""
 
     def fetch(whose: Whose, under: int, most: int) -> list[Row]:
-        params = {"workspace": whose.workspace, "owner": whose.owner, "below": under, "limit": most}
-        return tx.all("contacts.elsewhere" if whose.owner is None else "contacts.owned", params)
+        query = "contacts.elsewhere" if whose.owner is None else "contacts.owned"
+        found: list[Row] = []
+        for above, beneath in whose.stretches(under):
+            params = {"workspace": whose.workspace, "owner": whose.owner, "above": above, "below": beneath}
+            found += tx.all(query, {**params, "limit": most - len(found)})
+        return found
 
     return newest([(min(top, below - 1), whose) for top, whose in sources], fetch, limit)
 

@@ -27,7 +27,7 @@ _results = msgspec.json.Decoder(ContactResult)
 _encode = msgspec.json.Encoder().encode
 
 
-def process(chunk: Chunk, steps: Any = None) -> list[Outcome]:
+def process(chunk: Chunk, steps: object = None) -> list[Outcome]:
     """A put for each row: of a contact of its own, or of the one that it is to update. No step of `enrich` is
     needed."""
     return [Outcome(item.index, _put(chunk.job, item)) for item in chunk.items]

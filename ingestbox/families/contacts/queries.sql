@@ -118,18 +118,18 @@ WHERE i.id = :id AND s.family = 'contacts' AND s.phase <> 'cancelled';
 -- Of a JSON list of ids, in its order. A row that was put right and failed no more belongs to what its issue was
 -- before, not to what it is: those of the newest run do, whose number and count come last. Materialized, or else the
 -- newest run would be looked for anew with each row.
-WITH newest AS MATERIALIZED (
+WITH found AS MATERIALIZED (
     SELECT given.key AS place, given.value AS id,
            (SELECT MAX(l.run) FROM issue_records AS l WHERE l.issue_id = given.value) AS run
     FROM json_each(:ids) AS given
 )
 SELECT i.id, i.job_id, i.code, i.message, i.resolved_ms, i.resolved_by, i.comment, i.created_ms, i.revision,
-       j.submitted_ms, newest.run,
-       (SELECT COUNT(*) FROM issue_records AS l WHERE l.issue_id = i.id AND l.run = newest.run)
-FROM newest
-CROSS JOIN issues AS i ON i.id = newest.id
+       j.submitted_ms, found.run,
+       (SELECT COUNT(*) FROM issue_records AS l WHERE l.issue_id = i.id AND l.run = found.run)
+FROM found
+CROSS JOIN issues AS i ON i.id = found.id
 CROSS JOIN jobs AS j ON j.id = i.job_id
-ORDER BY newest.place;
+ORDER BY found.place;
 
 -- name: issue_rows
 -- The casts as in records.pending: of damaged bytes too something has to be told.
@@ -156,6 +156,10 @@ SELECT MAX(id) FROM contacts WHERE import_id = :job_id AND import_id > 0;
 
 -- name: import_size
 SELECT COUNT(*) FROM contacts WHERE import_id = :job_id AND import_id > 0 AND id >= :least;
+
+-- name: owned_between
+SELECT COUNT(*) FROM contacts
+WHERE workspace = :workspace AND owner = :owner AND origin = '' AND id >= :first AND id <= :last;
 
 -- name: owners_mine
 -- Whose contacts there are, how many of each (hidden ones too), and the newest one's id.
@@ -187,7 +191,7 @@ SELECT MAX(id) FROM contacts WHERE workspace = :workspace AND origin <> '';
 SELECT c.id, c.record_id, c.origin, c.import_id, CAST(c.owner AS BLOB), CAST(c.email AS BLOB),
        CAST(c.first_name AS BLOB), CAST(c.last_name AS BLOB), CAST(c.company AS BLOB), c.created_ms, c.crc
 FROM contacts AS c
-WHERE c.workspace = :workspace AND c.owner = :owner AND c.origin = '' AND c.id < :below
+WHERE c.workspace = :workspace AND c.owner = :owner AND c.origin = '' AND c.id > :above AND c.id < :below
   AND NOT (
       EXISTS (
           SELECT 1 FROM staged_jobs AS s
@@ -203,7 +207,7 @@ LIMIT :limit;
 SELECT c.id, c.record_id, c.origin, c.import_id, CAST(c.owner AS BLOB), CAST(c.email AS BLOB),
        CAST(c.first_name AS BLOB), CAST(c.last_name AS BLOB), CAST(c.company AS BLOB), c.created_ms, c.crc
 FROM contacts AS c
-WHERE c.workspace = :workspace AND c.origin <> '' AND c.id < :below
+WHERE c.workspace = :workspace AND c.origin <> '' AND c.id > :above AND c.id < :below
 ORDER BY c.id DESC
 LIMIT :limit;
 

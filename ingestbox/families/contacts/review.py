@@ -24,7 +24,7 @@ from ingestbox.store.staged import UPDATE_EXISTING, EditIssue, IssueChange
 _Text = Annotated[str | UnsetType | None, Meta(description="Left out or null it stays.")]
 
 
-class IssueBody(msgspec.Struct, frozen=True):
+class ContactsIssueChange(msgspec.Struct, frozen=True):
     """What a person says of an issue."""
 
     issue_resolved: Annotated[
@@ -110,7 +110,7 @@ ROUTES: tuple[Route, ...] = (
         description="While its import needs review, or has failed. What is resolved here and wrong still is "
         "open again once the import was reprocessed. `resolution: update_existing` says that the row of an "
         "EXISTING_EMAIL updates the contact that has its address; taken back with `issue_resolved: false`.",
-        body=IssueBody,
+        body=ContactsIssueChange,
         example={"issue_resolved": True, "issue_resolution_comment": "Corrected the address"},
         parameters=(ISSUE_ID, IF_MATCH, ALL),
         answers=(Answer(ContactsIssue, description="The issue.", headers={"ETag": ETAG}),),

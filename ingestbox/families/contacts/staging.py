@@ -35,9 +35,6 @@ NOTE = "_note"
 LOST = "What was stored of this row was damaged"
 """What is remarked when a damaged row is given up."""
 
-SHOWN_CHARACTERS = 200
-"""What the audit trail keeps of each member: it is no place for whole records."""
-
 ETAG = {"ETag": "Names content and status of the row, for If-Match."}
 ROW_ID = Parameter("id", "The row's `staging_id`.", int, "path")
 
@@ -138,7 +135,7 @@ def _text(cell: object) -> str:
 
 
 def _short(text: str) -> str:
-    return text if len(text) <= SHOWN_CHARACTERS else text[:SHOWN_CHARACTERS] + "…"
+    return text if len(text) <= staged.SHOWN_CHARACTERS else text[: staged.SHOWN_CHARACTERS] + "…"
 
 
 async def one(ask: Ask) -> Reply:

@@ -65,13 +65,13 @@ class ContactsForm(msgspec.Struct):
     mapping: Annotated[str, Meta(description="As the parameter.")] = ""
 
 
-class UploadForm(ContactsForm):
+class ImportForm(ContactsForm):
     """A form with one file. What can be said of it may come as fields of the form too; the query wins."""
 
     baseline: Annotated[str, Meta(description="As the parameter.")] = ""
 
 
-class UploadAnswer(msgspec.Struct, frozen=True):
+class ImportAnswer(msgspec.Struct, frozen=True):
     """The file is on disk, as a job."""
 
     job_id: Annotated[int, Meta(ge=1)]
@@ -132,7 +132,7 @@ async def upload(ask: Ask) -> Reply:
 
     def answer(public_id: str, job_id: int, sheet: Sheet) -> object:
         taken.append(sheet)
-        return UploadAnswer(
+        return ImportAnswer(
             job_id=job_id,
             message=f"File '{file.name}' uploaded successfully and queued for processing",
             filename=file.name,
@@ -261,10 +261,10 @@ ROUTES: tuple[Route, ...] = (
         "are then checked; once none of them is an issue, all become contacts together. Encoding, delimiter "
         "and columns are found out, unless they are said. A file is taken once, by content and by name, "
         "until its import is cancelled or undone.",
-        body=UploadForm,
+        body=ImportForm,
         parameters=(*PARAMETERS, BASELINE),
         example={"file": _EXAMPLE},
-        answers=(Answer(UploadAnswer, 201, "The file is on disk; its job follows."),),
+        answers=(Answer(ImportAnswer, 201, "The file is on disk; its job follows."),),
         errors=(*_FILE_ERRORS, "missing_headers", "already_imported"),
         idempotent=True,
     ),

@@ -36,8 +36,7 @@ def already_imported(name: str) -> IngestError:
 
 def _too_large(limit: int, size: int | None) -> str:
     most = f"{limit // MIB}MB"
-    if size is None:
-        told = f"more than {most}"
-    else:  # a byte too many is not shown as the very limit
-        told = f"{max(round(size / MIB, 2), limit / MIB + 0.01):.2f}MB"
+    # A byte too many is not shown as the very limit.
+    least = limit / MIB + 0.01
+    told = f"more than {most}" if size is None else f"{max(size / MIB, least):.2f}MB"
     return f"File size ({told}) exceeds maximum allowed size ({most})"

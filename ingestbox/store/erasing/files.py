@@ -21,6 +21,9 @@ BLOCK = 262_144
 OVERLAP = 512
 """Characters of the block before that are looked at once more: an address has 254 at most."""
 
+MARGIN = 20
+"""Characters around an address that tell whether it is whole."""
+
 AT_ONCE = 20
 
 
@@ -57,7 +60,7 @@ def has(paths: list[Path], form: str, spelt: Spellings) -> bool:
     for path in paths:
         own = "utf-8" if path.suffix == ".rows" else encoding
         try:
-            if any(spelt.is_in(text) for text in _texts(path, own)):
+            if any(_is_in(spelt, piece) for piece in _texts(path, own)):
                 return True
         except FileNotFoundError:
             continue
@@ -66,7 +69,15 @@ def has(paths: list[Path], form: str, spelt: Spellings) -> bool:
     return False
 
 
-def _texts(path: Path, encoding: str) -> Iterator[str]:
+def _is_in(spelt: Spellings, piece: tuple[str, bool, bool]) -> bool:
+    """Whether it is in a piece whole: what is cut by an end of it is whole in the one before or after."""
+    text, first, last = piece
+    return any(
+        (first or start >= MARGIN) and (last or end <= len(text) - MARGIN) for start, end in spelt.spans(text)
+    )
+
+
+def _texts(path: Path, encoding: str) -> Iterator[tuple[str, bool, bool]]:
     if path.suffix != ".xlsx":
         with path.open("rb") as file:
             yield from _pieces(file, encoding)
@@ -77,12 +88,15 @@ def _texts(path: Path, encoding: str) -> Iterator[str]:
                 yield from _pieces(part, "utf-8")
 
 
-def _pieces(file: IO[bytes], encoding: str) -> Iterator[str]:
-    """The text in pieces that overlap; others get their turn in between."""
+def _pieces(file: IO[bytes], encoding: str) -> Iterator[tuple[str, bool, bool]]:
+    """The text in pieces that overlap, and whether each is the first and the last one; others get their turn
+    in between."""
     decoder = codecs.getincrementaldecoder(encoding)("replace")
-    before = ""
-    while block := file.read(BLOCK):
-        text = before + decoder.decode(block)
-        yield text
-        before = text[-OVERLAP:]
+    before, first = "", True
+    block = file.read(BLOCK)
+    while block:
+        following = file.read(BLOCK)
+        text = before + decoder.decode(block, final=not following)
+        yield text, first, not following
+        before, first, block = text[-OVERLAP:], False, following
         time.sleep(0)

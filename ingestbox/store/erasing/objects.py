@@ -79,12 +79,14 @@ class Remove:
 class PutAgain:
     """An object is put with other texts. With a `line` it is a new version, which upstream is told of.
 
-    `params` are those of the family's `put_<kind>`.
+    `params` are those of the family's `put_<kind>`; `head` is the version that the object's head had, if it
+    has one: another one was put by somebody else.
     """
 
     family: str
     kind: str
     params: Mapping[str, Any]
+    head: int | None
     line: tuple[Job, bytes] | None
     identity: BoxIdentity
     now_ms: int
@@ -96,18 +98,15 @@ class PutAgain:
         return PROJECTION_ROWS + 3 + weight_of(size) + searched_weight([size])
 
     def apply(self, tx: Tx) -> bool:
-        """Whether it was still at its version."""
+        """Whether it was still at that version."""
         params = dict(self.params)
         head = {name: params[name] for name in ("origin", "workspace", "object_id")}
         head.update(family=self.family, kind=self.kind)
-        if self.line is None:
-            row = tx.one("erasures.head", head)
-            if row is not None and params["origin"] == "" and row[0] != params["version"]:
-                return False
-        else:
-            row = tx.one("erasures.next_version", {**head, "version": params["version"]})
-            if row is None:
-                return False
+        if _version(tx.one("erasures.head", head)) != self.head:
+            return False
+        if self.line is not None:
+            row = tx.one("erasures.next_version", {**head, "version": self.head})
+            assert row is not None  # it was just seen
             params["version"] = int(row[0])
             self._deliver(tx, *self.line, params)
         tx.run(f"{self.family}.put_{self.kind}", params)
@@ -171,7 +170,7 @@ def again(
         return gone
     job = None if each.origin else _job(tx, each.record_id >> INDEX_BITS)
     head = tx.one("erasures.head", {**each.place, "family": family.name, "kind": kind})
-    told = job is not None and head is not None and head[0] == each.version
+    told = job is not None and _version(head) == each.version
     kept = None if each.record is None else after
     params = {
         **columns,
@@ -187,7 +186,11 @@ def again(
         "crc": zlib.crc32(result + (kept or b"")),
     }
     line = (job, after) if told and job is not None else None
-    return PutAgain(family.name, kind, params, line, wanted.identity, wanted.now_ms)
+    return PutAgain(family.name, kind, params, _version(head), line, wanted.identity, wanted.now_ms)
+
+
+def _version(head: tuple[Any, ...] | None) -> int | None:
+    return None if head is None else int(head[0])
 
 
 def _job(tx: ReadTx, job_id: int) -> Job | None:

@@ -36,14 +36,10 @@ ORDER BY id
 LIMIT :limit;
 
 -- name: rows_of_issue
--- The rows that failed together last, in their order, with what marks them, and whether they wait on another issue as
--- well; without a limit: the reader stops when it has enough.
+-- The rows that failed together last, in their order, with what marks them; without a limit: the reader stops when
+-- it has enough.
 SELECT r.id, CAST(r.key AS BLOB), r.state, CAST(r.payload AS BLOB), r.crc,
-       COALESCE((SELECT MAX(m.issue_id) FROM issue_records AS m WHERE m.record_id = r.id), 0),
-       EXISTS (
-           SELECT 1 FROM issue_records AS o CROSS JOIN issues AS i ON i.id = o.issue_id
-           WHERE o.record_id = r.id AND o.issue_id <> :issue_id AND o.run >= :run AND i.resolved_ms IS NULL
-       )
+       COALESCE((SELECT MAX(m.issue_id) FROM issue_records AS m WHERE m.record_id = r.id), 0)
 FROM issue_records AS l CROSS JOIN records AS r ON r.id = l.record_id
 WHERE l.issue_id = :issue_id AND l.record_id > :after AND l.run = :run
 ORDER BY l.record_id;

@@ -110,14 +110,13 @@ GROUP BY k.key
 HAVING COUNT(*) > 1
 ORDER BY k.key;
 
--- name: having_keys
--- Rows that wait still and have one of these keys (a JSON list), in the order of key and row, after a place.
+-- name: having_key
+-- Rows that wait still and have this key, in order.
 SELECT r.id, CAST(r.key AS BLOB), r.state, CAST(r.payload AS BLOB), r.crc
-FROM json_each(:keys) AS given
-CROSS JOIN staged_keys AS k ON k.job_id = :job_id AND k.key = given.value
-CROSS JOIN records AS r ON r.id = k.record_id
-WHERE (k.key, k.record_id) > (:after_key, :after) AND (r.state = 'pending' OR r.state = 'issue')
-ORDER BY k.key, k.record_id
+FROM staged_keys AS k CROSS JOIN records AS r ON r.id = k.record_id
+WHERE k.job_id = :job_id AND k.key = :key AND k.record_id > :after
+  AND (r.state = 'pending' OR r.state = 'issue')
+ORDER BY k.record_id
 LIMIT :limit;
 
 -- name: fails

@@ -54,8 +54,9 @@ class Audit:
                 self.page,
                 "Who changed what",
                 frozenset({Role.ADMIN}),
-                description="Append-only: a line is written in the transaction of the change itself. Filters "
-                "narrow each other.",
+                description="Append-only: a line is written in the transaction of the change itself, and is "
+                "never altered, but that an erasure puts `[erased]` in the place of an address in what was "
+                "before and after. Filters narrow each other.",
                 parameters=(*lists.PAGE, lists.ALL, *FILTERS),
                 answers=(Answer(AuditPage),),
                 errors=("bad_parameter",),

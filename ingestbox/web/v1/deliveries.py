@@ -46,7 +46,7 @@ class DeliveryPage(msgspec.Struct, frozen=True):
 class DeliveryWhole(DeliveryBody, frozen=True):
     """One delivery with what is sent."""
 
-    line: Annotated[Any, Meta(description="The line as every lane sends it.")]
+    line: Annotated[Any, Meta(description="The line as every lane sends it: a `skip` if it was erased.")]
 
 
 class Deliveries:

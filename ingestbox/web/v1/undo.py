@@ -9,7 +9,7 @@ from msgspec import Meta
 
 from ingestbox.errors import IngestError
 from ingestbox.family import Answer, Parameter, Reply, Route
-from ingestbox.store import bulk
+from ingestbox.store import bulkundo
 from ingestbox.web.binding import Request
 from ingestbox.web.v1 import lists
 from ingestbox.web.v1.audit import act
@@ -46,8 +46,9 @@ class Undo:
                 EDITORS,
                 description="Each row that is still as the decision left it goes back to what it was, and "
                 "its issue is open again; one that was changed since stays, as does one whose job does not "
-                "wait for a person any more. Repeating it changes nothing more. Yours, or, for "
-                f"administrators with `all=true`, anybody's; for {bulk.UNDO_DAYS} days.",
+                "wait for a person any more. Repeating it changes nothing more, or goes on where a call was "
+                "cut short. Yours, or, for administrators with `all=true`, anybody's; for "
+                f"{bulkundo.UNDO_DAYS} days.",
                 parameters=(Parameter("id", "The `audit_id` of the decision.", place="path"), ALL),
                 answers=(Answer(UndoneBody),),
                 errors=("bad_parameter", "not_found"),
@@ -58,12 +59,12 @@ class Undo:
         """POST /v1/audit/{id}/undo."""
         audit_id = lists.number(ask.path["id"], "line of the trail")
         sight = sight_of(ask, self._parts.families)
-        found = await self._store.read_with(lambda tx: bulk.operation_of(tx, audit_id))
+        found = await self._store.read_with(lambda tx: bulkundo.operation_of(tx, audit_id))
         own = found is not None and sight.subject in (None, found.actor)
         if found is None or not own or sight.workspace not in (None, found.workspace):
             raise IngestError("not_found", f"There is nothing that could be taken back by {audit_id}.")
         by = act(ask, self._store.clock.now_ms()).within(found.workspace)
-        restored, kept, jobs = await bulk.undo(self._store, audit_id, by)
+        restored, kept, jobs = await bulkundo.undo(self._store, audit_id, by)
         for job_id in jobs:
             self._parts.progress.changed(job_id)
         return Reply(UndoneBody(str(audit_id), restored, sum(kept.values()), dict(kept)))

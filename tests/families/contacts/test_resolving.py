@@ -125,13 +125,20 @@ def test_what_cannot_be_is_named_and_changes_nothing(
 
 def test_the_trail_has_each_change_once(anna: Person) -> None:
     _, issue_id = one_issue(anna)
+    long = {"issue_description": "x" * 500}
     for _ in range(3):
-        anna.put_issue(issue_id, issue_resolved=True, issue_resolution_comment="Called them")
+        anna.put_issue(issue_id, issue_resolved=True, issue_resolution_comment="Called them", **long)
     (told,) = trail(anna.box, "issue", issue_id)
     assert told["actor"] == f"local:{anna.subject}"
     assert told["action"] == "issue.edit"
     assert told["request_id"]
-    assert told["before"] == {"comment": None, "resolved_ms": None, "resolved_by": None, "resolution": None}
+    assert {name for name, was in told["before"].items() if was is None} == {
+        "comment",
+        "resolved_ms",
+        "resolved_by",
+        "resolution",
+    }
+    assert told["after"]["message"] == "x" * 200 + "…"
     assert told["after"]["comment"] == "Called them"
     assert told["after"]["resolved_by"] == f"local:{anna.subject}"
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -13,6 +15,7 @@ from ingestbox.families.contacts.columns import signature
 from ingestbox.families.contacts.fields import FIELDS
 from ingestbox.families.contacts.table import How, Wishes, plan, rows
 from ingestbox.family import Intake, Plan
+from ingestbox.pipeline import tables
 from ingestbox.tabular import Row
 
 HEADER = ["email", "first_name", "last_name", "company"]
@@ -162,3 +165,36 @@ def test_a_mapping_that_cannot_be_followed_is_refused() -> None:
         made, _ = planned(HEADER, Wishes({"nope": "email"}, shown=shown))
         assert made.refusal is not None
         assert (made.refusal.code, made.refusal.field) == ("bad_parameter", "mapping")
+
+
+def test_rows_of_a_file_keep_their_reasons_as_they_are(tmp_path: Path) -> None:
+    """Rows with one address share an issue, whatever their lines; and none of them replaces another."""
+    path = tmp_path / "people.csv"
+    lines = [",".join(HEADER), "x,A,B,C", "x,A,B,C", "a@b.de,A,B,C", "a@b.de,A,B,C", "1,2,3,4,5,6,7"]
+    path.write_text("\n".join(lines))
+    found = "ingestbox.families.contacts.table:"
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    size = path.stat().st_size
+    question = tables.Question(str(path), "p.csv", size, digest, str(tmp_path / "copy"), f"{found}plan")
+    finding = msgspec.msgpack.decode(tables.survey(msgspec.msgpack.encode(question)), type=tables.Finding)
+    sheet = finding.sheet
+    assert sheet is not None
+    wish = tables.More(
+        path=str(path),
+        size=sheet.rows_size,
+        blocks=sheet.blocks,
+        form=sheet.form,
+        position=sheet.position,
+        how=sheet.how,
+        rows=f"{found}rows",
+        stem="",
+        most=100,
+        staged=True,
+    )
+    made = msgspec.msgpack.decode(tables.rows(msgspec.msgpack.encode(wish)), type=tables.Rows).records
+    bad = "Invalid email: An email address must have an @-sign."
+    line = "line 6: The row has 7 cells, and the header 4."
+    assert [each.fault.message if each.fault else None for each in made] == [bad, bad, None, None, line]
+    assert not any(each.superseded for each in made)
+    for each in made:
+        assert check(each.payload).faults == (() if each.fault is None else (each.fault,))

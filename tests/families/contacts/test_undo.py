@@ -203,6 +203,8 @@ def test_a_central_box_removes_them_too(tmp_path: Path) -> None:
             until(lambda: known() == {"p4@example.com"}, "they are gone there")
             undone(anna, other)
             until(lambda: known() == set(), "the last one is gone there")
+            counts = "SELECT enqueued, delivered FROM lanes"
+            until(lambda: stored(edge, counts) == [(8, 8)], "the lane counts what it was given")
             gone = stored(central, "SELECT COUNT(*) FROM objects WHERE deleted = 1 AND origin <> ''")
             assert gone == [(4,)]
 

@@ -10,6 +10,7 @@ import pytest
 
 from ingestbox.model import Role
 from tests.harness import BoxProcess
+from tests.table import described, faults
 from tests.web.v1.imports import open_issues, person, records, row, still, upload
 from tests.web.v1.support import Json, counts, get, held, partial, post, refused
 
@@ -228,6 +229,28 @@ def test_a_job_that_goes_on_is_left_alone(box: BoxProcess, ann: httpx2.Client) -
 )
 def test_a_rule_that_makes_no_sense_is_refused(ann: httpx2.Client, body: Json) -> None:
     refused(ann.post(BULK, json=body), 422, "validation_failed")
+
+
+@pytest.mark.parametrize(
+    ("body", "good"),
+    [
+        ({"rule": DISCARD}, True),
+        ({"rule": ACME, "dry_run": True, "reprocess": True}, True),
+        ({"rule": {"clean": ["trim"], "fields": ["email"]}}, True),
+        ({"action": "discard"}, True),
+        ({"action": "discard", "reprocess": True}, False),
+        ({"action": "discard", "rule": DISCARD}, False),
+        ({}, False),
+        ({"rule": {}}, False),
+        ({"rule": {**DISCARD, **KEEP}}, False),
+        ({"rule": {"clean": ["trim"]}}, False),
+        ({"rule": {**DISCARD, "fields": ["email"]}}, False),
+    ],
+)
+def test_the_document_says_what_a_rule_is(body: Json, *, good: bool) -> None:
+    _, document = described()
+    media = document["paths"][BULK]["post"]["requestBody"]["content"]["application/json"]
+    assert (faults({"filter": {}, **body}, media["schema"], document) == []) is good
 
 
 def test_nobody_decides_about_what_is_anothers(box: BoxProcess, ann: httpx2.Client) -> None:

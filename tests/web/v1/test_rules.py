@@ -241,3 +241,18 @@ def test_all_existing_ones_are_given_up(ann: httpx2.Client) -> None:
     only = upload(ann, "third", [row("a@x.com", company="Newer")])
     assert counts(only) == (0, 0, 0, 1)
     assert contacts(ann)["a@x.com"] == "Acme"
+
+
+def test_a_row_with_another_address_is_no_copy_of_who_has_its_old_one(ann: httpx2.Client) -> None:
+    for name, code, value in (("a", "existing_email", "n@x.com"), ("b", "invalid_email", "a@x.com")):
+        rule = {"set": {"field": "email", "value": value, "only_blank": False}}
+        keep(ann, name=name, family="contacts", code=code, rule=rule)
+    upload(ann, "first", [row("a@x.com")])
+    job = upload(ann, "second", [row("a@x.com", company="One"), row("bad", company="Two")])
+    # In the second round the second row gets the address that the first one has by now.
+    told = [
+        each["message"].rpartition(" ")[2] for each in issues(ann, job) if each["code"] != "invalid_email"
+    ]
+    assert sorted(told) == ["a@x.com", "n@x.com"]
+    assert set(open_issues(ann, job["id"])) == {"duplicate_email"}
+    assert (job["state"], counts(job)) == ("review", (0, 0, 2, 0))
