@@ -127,6 +127,7 @@ def command(
     A call that was interrupted is repeated as it was: each batch has an Idempotency-Key made from its
     content and its number, so that what was taken is not taken twice (for 48 hours, as the box is set); so
     has each file of rows, which is sent whole, and taken whole or not at all.
+
     Contacts (--family contacts) belong to whom the token speaks for, and are followed to their end: either
     all rows became contacts, or what stands in the way is shown, with what to do about it. A file of them is
     taken once, by content and by name, until its import is cancelled or undone.

@@ -196,6 +196,9 @@ def test_without_a_token_they_belong_to_the_command_line(imports: BoxProcess, tm
     with imports.client(Role.ADMIN) as admin:
         found = admin.get("/contacts?all=true&email=j%C3%B6rg@example.com").json()["contacts"]
     assert "local:cli" in {each["contacts_user_id"] for each in found}
+    waits = file(tmp_path, "local2.csv", "x;A;B;C\n")
+    ran = ingestbox("send", "--family", "contacts", waits, "--data", imports.data, cwd=tmp_path)
+    assert ran.code == 1 and "token create --user cli --role editor" in ran.out
 
 
 def test_who_may_not_upload_is_told_what_to_do(imports: BoxProcess, tmp_path: Path) -> None:

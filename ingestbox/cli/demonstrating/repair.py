@@ -22,7 +22,6 @@ PATIENCE_SECONDS = 60.0
 
 RESTS = frozenset({"NEEDS_REVIEW", "COMPLETED", "FAILED"})
 HEADS = ("rows", "issue", "description")
-FIELDS = ("contact_email", "contact_first_name", "contact_last_name", "contact_company")
 
 
 class Repair:
@@ -65,8 +64,9 @@ class Repair:
         rows = []
         for key in sample.shown:
             (contact,) = (await self._central.get(f"{sample.look}{key}&all=true"))["contacts"]
-            rows.append([contact[name] for name in FIELDS])
-        self._screen.table([name.removeprefix("contact_") for name in FIELDS], rows)
+            name = f"{contact['contact_first_name']} {contact['contact_last_name']}"
+            rows.append((contact["contact_email"], name, contact["contact_company"]))
+        self._screen.table(("email", "name", "company"), rows)
 
     async def _repair(self, found: list[dict[str, Any]]) -> None:
         every = {row["row_number"]: row["staging_id"] for issue in found for row in issue["affected_rows"]}

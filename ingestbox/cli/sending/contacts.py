@@ -10,6 +10,7 @@ import click
 import msgspec
 
 from ingestbox.cli.output import print_json
+from ingestbox.cli.reach import SUBJECT
 from ingestbox.cli.sending.asking import Asker
 from ingestbox.cli.sending.files import SUFFIXES, form_of, is_table
 from ingestbox.cli.sending.imports import Importer, Imports
@@ -54,6 +55,8 @@ def send(
 ) -> int:
     """Sends the files one by one, and says what has become of them; the exit code. Raises ClickException."""
     imports = Imports()
+    if box.url is None and box.token is None:
+        imports.sender = f"this box's user {SUBJECT} (ingestbox token create --user {SUBJECT} --role editor)"
 
     async def go() -> tuple[float, str]:
         loop = asyncio.get_running_loop()

@@ -126,8 +126,9 @@ class Import(msgspec.Struct):
 
 @dataclass(slots=True)
 class Imports:
-    """What a call has come to, and what it says at the end."""
+    """What a call has come to, and what it says at the end; `sender` is who may go on with what waits."""
 
+    sender: str = "the user who sent it"
     taken: list[Import] = field(default_factory=list)
     refused: list[Refused] = field(default_factory=list)
 
@@ -151,7 +152,7 @@ class Imports:
         for refused in self.refused:
             yield f"Refused file: {refused.place}: {refused.message}", True
         for each in self.taken:
-            yield from ((line, False) for line in _told(each, url))
+            yield from ((line, False) for line in _told(each, url, self.sender))
 
 
 class Importer:
@@ -215,7 +216,7 @@ class Importer:
             cursor = f"&cursor={page.next_cursor}"
 
 
-def _told(each: Import, url: str) -> Iterator[str]:
+def _told(each: Import, url: str, sender: str) -> Iterator[str]:
     """What has become of one file, and what to do about it."""
     name, earlier = cell(each.file), ", from an earlier call" if each.repeated else ""
     rows = _count(each.rows, "row")
@@ -233,7 +234,7 @@ def _told(each: Import, url: str) -> Iterator[str]:
         more = each.open_issues - len(each.issues)
         if more > 0:
             yield f"  and {more:,} more: GET {url}/issues/job/{each.job_id}"
-        yield from _next(each, url)
+        yield from _next(each, url, sender)
     else:
         yield f"{name}: {each.state}: {(each.error or 'see its job').rstrip('.')}. ingestbox jobs {each.id}"
 
@@ -260,9 +261,9 @@ def _places(issue: Issue) -> str:
     return " ".join(f"/staging/{row.staging_id}" for row in issue.affected_rows[:SHOWN_ROWS])
 
 
-def _next(each: Import, url: str) -> Iterator[str]:
+def _next(each: Import, url: str, sender: str) -> Iterator[str]:
     """How a person goes on from here."""
-    yield "  What to do next, as the user who sent it, with the role editor:"
+    yield f"  What to do next, as {sender}, with the role editor:"
     calls = [
         ("correct a row", "PUT", "/staging/ID", '{"staging_company": "…", "staging_status": "READY"}'),
         ("give a row up", "PUT", "/staging/ID", '{"staging_status": "DISCARD"}'),

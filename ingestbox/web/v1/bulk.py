@@ -144,7 +144,6 @@ class BulkIssues:
                 example={"filter": {"code": "text_required"}, "action": "discard", "dry_run": True},
                 parameters=(
                     Parameter("dry_run", "As in the body.", bool),
-                    Parameter("reprocess", "As in the body.", bool),
                     ALL,
                 ),
                 answers=(Answer(BulkBody),),
@@ -293,11 +292,8 @@ def _wanted(ask: Request) -> Bulk:
     wrong = [] if wanted.rule is UNSET else rules.faults(wanted.rule)
     if wrong:
         raise fields.refused([Fault("invalid", sentence, field="rule") for sentence in wrong])
-    wanted = msgspec.structs.replace(
-        wanted,
-        dry_run=wanted.dry_run or lists.flag(ask.query, "dry_run"),
-        reprocess=wanted.reprocess or lists.flag(ask.query, "reprocess"),
-    )
+    dry_run = lists.flag(ask.query, "dry_run")
+    wanted = msgspec.structs.replace(wanted, dry_run=wanted.dry_run or dry_run)
     if wanted.reprocess and wanted.rule is UNSET:
         raise fields.refused([Fault("invalid", "reprocess goes with rule", field="reprocess")])
     return wanted
