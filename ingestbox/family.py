@@ -88,8 +88,8 @@ NO_ROWS = "The file has a header, but no rows."
 class Reply(msgspec.Struct, frozen=True):
     """An answer: `body` is encoded as JSON, unless it is bytes that already are.
 
-    A body that is an iterator (`AsyncIterator[bytes]`) is sent while it comes into being, as the Content-Type of
-    `headers` says. If it raises, or the client goes away, or the box stops, the answer is cut off.
+    A body that is an iterator (`AsyncIterator[bytes]`) is sent while it comes into being, as the Content-Type
+    of `headers` says. If it raises, or the client goes away, or the box stops, the answer is cut off.
     """
 
     body: object
@@ -137,8 +137,8 @@ class Box(Protocol):
         """Looks through the file of the request, and stores it with its job durably; the rest is as in
         `accept`.
 
-        `answer(public_id, internal_id, sheet)` builds the body of the answer, whose `status` is given. Raises IngestError also for a file
-        that is no table of this family: file_empty, file_unreadable, too_many_rows, what its plan refuses;
+        `answer(public_id, internal_id, sheet)` builds the body of the answer, whose `status` is given. Raises
+        IngestError also for a file that is no table of this family: file_empty, file_unreadable, too_many_rows, what its plan refuses;
         request_in_progress while another request with the same key is at its file; and for a staged family
         already_imported, when a live job of the caller has the same content or name. With `baseline` rows of
         a staged family whose key exists already are passed over, instead of being issues.
@@ -397,8 +397,8 @@ def _as_it_is(error: IngestError) -> IngestError:
 class Staging(msgspec.Struct, frozen=True):
     """How a family's rows wait until all of a job's are right or given up, and become objects together.
 
-    `check` names a function `(list[Item]) -> list[Checked]` as `module:function`, run in a child: what of each
-    row is wrong by itself. `kind` is the kind of object a row becomes. `repeated` and `existing` are the
+    `check` names a function `(list[Item]) -> list[Checked]` as `module:function`, run in a child: what of
+    each row is wrong by itself. `kind` is the kind of object a row becomes. `repeated` and `existing` are the
     faults (code, message) of rows whose key another row of the job has, and of those whose key an object of
     the owner has. `same` names a function `(list[bytes]) -> list[bytes]` that gives what rows are compared
     by: of rows that are alike in it one is kept. `fields` are the members that a row may have whichever
@@ -442,10 +442,10 @@ class Family(msgspec.Struct, frozen=True):
     of objects the family puts; `queries` is its file of named SQL. `check` looks at one record, as JSON, that
     a person has corrected, and finds what decoding would find. `error_type` is the type of what `error_body`
     gives. `table` is how it takes files, if it does; `search` how its objects are found by their text.
-    `staging` is how its rows wait for each other, if they do. What is `private` is seen by who made it, and by
-    administrators who ask for all; otherwise by the whole workspace. `reworded` puts an error into the
-    family's own words and status, before `error_body` shapes it. `chunk_factor` times `[work] chunk_records`
-    are processed together, of records that take little. `redact` takes an address out of an object, from kind,
+    `staging` is how its rows wait for each other, if they do. What is `private` is seen by who made it, and
+    by administrators who ask for all; otherwise by the whole workspace. `reworded` puts an error into the
+    family's own words and status, before `error_body` shapes it. `chunk_factor` times the records that `[work]
+    chunk_records` says are processed together, of such as take little. `redact` takes an address out of an object, from kind,
     record and result (both JSON); unless given, a mark takes its place in every string.
 
     What is erased when a person asks for it is found by the queries `erasable_<kind>`, `number_<kind>` and

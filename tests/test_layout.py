@@ -27,7 +27,9 @@ from ingestbox.store import load_queries
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "ingestbox"
 
-LEAVES = frozenset({"clock", "config", "errors", "family", "ids", "logs", "metrics", "model", "rules", "strictjson"})
+LEAVES = frozenset(
+    {"clock", "config", "errors", "family", "ids", "logs", "metrics", "model", "rules", "strictjson"}
+)
 LAYERS: tuple[frozenset[str], ...] = (
     LEAVES,
     frozenset({"enrich", "samples", "tabular"}),

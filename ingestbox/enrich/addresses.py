@@ -30,6 +30,7 @@ _FILES: Final = r"(?:csv|tsv|txt|xlsx|json|xml|pdf|eml|log)(?![^\W_]|[.-]+[^\W_]
 _AFTER: Final = rf"(?![^\W_]|[{_MARKS}])(?!\.(?!{_FILES})[^\W_])(?!-+[^\W_])"
 
 _UNSEEN: Final = re.compile("[\u00ad\u200b-\u200f\u2060-\u2064\ufeff]")
+_WORD: Final = re.compile(r"\S+")
 _STRING: Final = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
 _ODD: Final = re.compile(
     rb"\\u(?:00[2-7ad]|017f|200[b-f]|206|212a|feff)|\xc2\xad|\xc5\xbf|\xe2\x80[\x8b-\x8f]|\xe2\x81[\xa0-\xa4]"
@@ -68,8 +69,13 @@ class Spellings:
             return self._found(text.lower())
         if not self._found(_plain(text)):
             return []
-        folded, places = _folded(text)
-        return [(places[start], places[end]) for start, end in self._found(folded)]
+        spans: list[tuple[int, int]] = []
+        for word in _WORD.finditer(text):  # finding the places takes long, and an address has no blanks
+            if self._found(_plain(word[0])):
+                folded, places = _folded(word[0])
+                first = word.start()
+                spans += [(first + places[start], first + places[end]) for start, end in self._found(folded)]
+        return spans
 
     def _found(self, folded: str) -> list[tuple[int, int]]:
         # What is before is looked at afterwards: a pattern that begins with letters is found much faster.

@@ -23,7 +23,8 @@ ENDED = frozenset({JobState.COMPLETED, JobState.FAILED})
 
 @dataclass(frozen=True, slots=True)
 class Blocked:
-    """Nothing was changed, for this reason (a code of the catalogue; `detail` if its own sentence is not enough)."""
+    """Nothing was changed, for this reason: a code of the catalogue, with a `detail` if its own sentence is
+    not enough."""
 
     code: str
     detail: str | None = None

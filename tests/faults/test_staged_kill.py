@@ -4,6 +4,7 @@ nobody ever sees half an import."""
 from __future__ import annotations
 
 import contextlib
+import functools
 from random import Random
 
 import httpx2
@@ -41,20 +42,19 @@ def test_an_import_survives_kills_at_every_stage(own_box: BoxProcess) -> None:
             assert answer.status_code == 201, answer.text
             jobs.append(answer.json()["job_id"])
             phase = PHASES[turn % len(PHASES)]
-            until(lambda wanted=phase: _reached(own_box, jobs[-1], wanted), f"{phase} is reached")
+            until(functools.partial(_reached, own_box, jobs[-1], phase), f"{phase} is reached")
             for _ in range(random.randrange(6)):
                 seen(client)
         own_box.kill()
         own_box.start()
     with own_box.client(Role.UPLOADER) as client:
         for job_id in jobs:
-            until(lambda each=job_id: seen(client) >= 0 and done(client, each), f"job {job_id} is completed")
+            until(functools.partial(done, client, job_id), f"job {job_id} is completed")
         assert seen(client) == ROWS * ROUNDS
     own_box.stop()
     for job_id in jobs:
-        states = dict(
-            rows(own_box.data, f"SELECT state, COUNT(*) FROM records WHERE id >> 24 = {job_id} GROUP BY state")
-        )
+        counted = f"SELECT state, COUNT(*) FROM records WHERE id >> 24 = {job_id} GROUP BY state"
+        states = dict(rows(own_box.data, counted))
         assert states == {"done": ROWS, "discarded": ROWS // 10}
     ((puts, objects),) = rows(own_box.data, "SELECT COUNT(*), COUNT(DISTINCT object_id) FROM deliveries")
     assert (puts, objects) == (ROWS * ROUNDS, ROWS * ROUNDS)
@@ -79,6 +79,7 @@ def seen(client: httpx2.Client) -> int:
 
 
 def done(client: httpx2.Client, job_id: int) -> bool:
+    seen(client)
     answer = client.get(f"/jobs/{job_id}")
     assert answer.status_code == 200, answer.text
     status: str = answer.json()["job_status"]

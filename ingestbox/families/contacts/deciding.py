@@ -14,9 +14,7 @@ from ingestbox.store.review import Blocked
 
 EDITORS = frozenset({Role.EDITOR})
 
-IF_MATCH = Parameter(
-    "If-Match", "The ETag as it was read: 412 if it is another one now.", place="header"
-)
+IF_MATCH = Parameter("If-Match", "The ETag as it was read: 412 if it is another one now.", place="header")
 
 _TAG = re.compile(r'(W/)?"([^"]*)"')
 

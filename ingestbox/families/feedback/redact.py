@@ -18,9 +18,11 @@ def redact(kind: str, record: bytes, result: bytes, address: Address) -> tuple[b
     before, after = msgspec.json.decode(record), msgspec.json.decode(clean)
     found: dict[str, Any] = msgspec.json.decode(result)
     if "entities" in found:
-        found["entities"] = [
-            moved for entity in found["entities"] if (moved := _moved(entity, before, after, address))
-        ]
+        shifts = {
+            name: _Shift(before.get(name), after.get(name), address) for name in ("summary", "description")
+        }
+        moved = [_moved(entity, shifts[entity["field"]], address) for entity in found["entities"]]
+        found["entities"] = [entity for entity in moved if entity is not None]
     if "keywords" in found:
         gone = _words(before) - _words(after)
         found["keywords"] = [each for each in found["keywords"] if gone.isdisjoint(written(each))]
@@ -28,22 +30,33 @@ def redact(kind: str, record: bytes, result: bytes, address: Address) -> tuple[b
     return clean, address.in_json(made) or made
 
 
-def _moved(
-    entity: dict[str, Any], before: Mapping[str, Any], after: Mapping[str, Any], address: Address
-) -> dict[str, Any] | None:
+class _Shift:
+    """Where the address stood in a text, and how many characters each place of it became."""
+
+    def __init__(self, text: object, clean: object, address: Address) -> None:
+        self.spans: list[tuple[int, int]] = []
+        self.mark = 0
+        if isinstance(text, str) and isinstance(clean, str) and text != clean:
+            self.spans = address.spans(text)
+            gone = sum(last - first for first, last in self.spans)
+            self.mark = (len(clean) - len(text) + gone) // len(self.spans)
+
+    def touches(self, start: int, end: int) -> bool:
+        """Whether a part of the text is one of the address."""
+        return any(first < end and start < last for first, last in self.spans)
+
+    def before(self, start: int) -> int:
+        """By how much what begins here moves."""
+        return sum(self.mark - (last - first) for first, last in self.spans if last <= start)
+
+
+def _moved(entity: dict[str, Any], shift: _Shift, address: Address) -> dict[str, Any] | None:
     """The entity where it is now; None if it is part of the address."""
-    text, clean = before.get(entity["field"]), after.get(entity["field"])
-    if address.spans(entity["text"]):
-        return None
-    if not isinstance(text, str) or not isinstance(clean, str) or not (spans := address.spans(text)):
-        return entity
     start, end = entity["start"], entity["end"]
-    if any(first < end and start < last for first, last in spans):
+    if shift.touches(start, end) or address.spans(entity["text"]):
         return None
-    gone = sum(last - first for first, last in spans)
-    mark = (len(clean) - len(text) + gone) // len(spans)  # characters that each of them became
-    shift = sum(mark - (last - first) for first, last in spans if last <= start)
-    return {**entity, "start": start + shift, "end": end + shift}
+    by = shift.before(start)
+    return {**entity, "start": start + by, "end": end + by} if by else entity
 
 
 def _words(record: Mapping[str, Any]) -> set[str]:
