@@ -444,8 +444,7 @@ class Family(msgspec.Struct, frozen=True):
     gives. `table` is how it takes files, if it does; `search` how its objects are found by their text.
     `staging` is how its rows wait for each other, if they do. What is `private` is seen by who made it, and
     by administrators who ask for all; otherwise by the whole workspace. `reworded` puts an error into the
-    family's own words and status, before `error_body` shapes it. `chunk_factor` times the records that `[work]
-    chunk_records` says are processed together, of such as take little. `redact` takes an address out of an object, from kind,
+    family's own words and status, before `error_body` shapes it. `redact` takes an address out of an object, from kind,
     record and result (both JSON); unless given, a mark takes its place in every string.
 
     What is erased when a person asks for it is found by the queries `erasable_<kind>`, `number_<kind>` and
@@ -466,7 +465,6 @@ class Family(msgspec.Struct, frozen=True):
     staging: Staging | None = None
     private: bool = False
     reworded: Callable[[IngestError], IngestError] = _as_it_is
-    chunk_factor: int = 1
     redact: Callable[[str, bytes, bytes, Address], tuple[bytes, bytes]] = _redacted
 
 

@@ -155,7 +155,8 @@ async def build(
         progress.changed(job_id)
         forwarder.wake()
 
-    box = StoreBox(store, bell.ring, backlog, metrics.received, files, changed)
+    private = frozenset(name for name, family in known.items() if family.private)
+    box = StoreBox(store, bell.ring, backlog, metrics.received, files, changed, private)
     keys, users = StoredKeys(store), StoredUsers(store)
     hasher = Hasher()
     stack.callback(hasher.close)

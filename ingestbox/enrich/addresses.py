@@ -59,6 +59,8 @@ class Spellings:
         self.key = key_of(email)
         self._local, _, domain = self.key.rpartition("@")
         self._domains = sorted({domain, *_other_forms(domain)})
+        # No character becomes more than three by being folded.
+        self._least = (len(self._local) + 1 + min(map(len, self._domains))) // 3
         names = "|".join(map(re.escape, self._domains))
         self._pattern = re.compile(f"{re.escape(self._local)}{_AT}(?:{names}){_AFTER}")
         self._ascii = [each.encode() for each in self._domains if (self._local + each).isascii()]
@@ -71,7 +73,7 @@ class Spellings:
             return []
         spans: list[tuple[int, int]] = []
         for word in _WORD.finditer(text):  # finding the places takes long, and an address has no blanks
-            if self._found(_plain(word[0])):
+            if word.end() - word.start() >= self._least and self._found(_plain(word[0])):
                 folded, places = _folded(word[0])
                 first = word.start()
                 spans += [(first + places[start], first + places[end]) for start, end in self._found(folded)]

@@ -98,14 +98,22 @@ class Checking:
     """Checks jobs, for the worker that holds them."""
 
     def __init__(
-        self, store: Store, claims: Claims, pool: Pool, settings: Work, moved: Callable[[int], None]
+        self,
+        store: Store,
+        claims: Claims,
+        pool: Pool,
+        settings: Work,
+        moved: Callable[[int], None],
+        ring: Callable[[int], None],
     ) -> None:
-        """`moved(job_id)` hears of each state that a job gets into here."""
+        """`moved(job_id)` hears of each state that a job gets into here, `ring(job_id)` tells the workers of
+        one that waited for another."""
         self._store = store
         self._claims = claims
         self._pool = pool
         self._settings = settings
         self._moved = moved
+        self._ring = ring
 
     async def passes(self, rule: Staging, family: Family, claim: Claim, file: FileState | None) -> bool:
         """Checks a job whose rows are all here; whether they may become objects now, it being this job's
@@ -121,7 +129,7 @@ class Checking:
         run, query = staged.run, f"{family.name}.existing_{rule.kind}"
         if staged.phase not in ("turn", "consolidating"):
             run = await self._store.write(BeginCheck(self._hold(claim)))
-            await self._recheck(rule, claim, run)
+            await self._recheck(rule, claim, run, loaded=staged.phase == "loading")
             await self._compare(rule, claim, run)
             if await self._fails(claim, run):  # a person is needed, and is to see everything at once
                 await self._look_up(rule, query, claim, run, baseline=staged.baseline)
@@ -137,6 +145,7 @@ class Checking:
         await self._settle(claim, run)
         if await self._fails(claim, run):
             await self._store.write(GiveTurnBack(self._hold(claim)))
+            await self.next_turn(claim.job)
             if await self._ruled(family, claim):
                 return await self.passes(rule, family, claim, file)
             return await self._leave(claim, JobState.REVIEW)
@@ -149,10 +158,11 @@ class Checking:
         applying = rules.apply_kept(self._store, known, claim.job, lambda: self._hold(claim))
         return await self._claims.holding(claim, asyncio.create_task(applying))
 
-    async def waiting_for(self, job: Job) -> list[int]:
-        """The jobs that wait for their turn behind this one, oldest first."""
+    async def next_turn(self, job: Job) -> None:
+        """Rings for the oldest job that waits for its turn behind this one; that one does so for the next."""
         scope = {"workspace": job.workspace, "family": job.family, "owner": job.created_by}
-        return [row[0] for row in await self._store.read("staging.next_turns", scope)]
+        for (job_id,) in await self._store.read("staging.next_turn", scope):
+            self._ring(job_id)
 
     def _hold(self, claim: Claim) -> Hold:
         return Hold(claim.job, claim.owner, self._claims.lease_at(), self._store.clock.now_ms())
@@ -187,9 +197,10 @@ class Checking:
             )
             await self._store.write(unit)
 
-    async def _recheck(self, rule: Staging, claim: Claim, run: int) -> None:
-        """Rows that people changed, or that failed by themselves before."""
-        start = 0
+    async def _recheck(self, rule: Staging, claim: Claim, run: int, *, loaded: bool) -> None:
+        """Rows that people changed, or that failed by themselves before; the latter were checked a moment ago
+        in a job that was just `loaded`."""
+        start, query = 0, "staging.edited" if loaded else "staging.to_recheck"
         while True:
             wanted = {
                 **records_of(claim.job.id, start),
@@ -198,22 +209,23 @@ class Checking:
                 "limit": SLICE,
             }
 
-            def read(tx: ReadTx, wanted: dict[str, object] = wanted) -> list[StagedRow]:
-                return staging.rows(tx, [row[0] for row in tx.all("staging.to_recheck", wanted)])
+            def read(tx: ReadTx, wanted: dict[str, object] = wanted) -> tuple[list[int], list[StagedRow]]:
+                ids = [row[0] for row in tx.all(query, wanted)]
+                return ids, staging.rows(tx, ids)
 
-            rows = await self._store.read_with(read)
-            found = _Found(checked=[row.id for row in rows])
+            ids, rows = await self._store.read_with(read)
+            found = _Found(checked=ids)
             for part in _parts(row for row in rows if row.state in ("pending", "issue")):
                 await self._check(rule, claim, part, found)
             await self._write(claim, run, found)
-            if len(rows) < SLICE:
+            if len(ids) < SLICE:
                 return
-            start = index_of(rows[-1].id) + 1
+            start = index_of(ids[-1]) + 1
 
     async def _check(self, rule: Staging, claim: Claim, rows: Sequence[StagedRow], found: _Found) -> None:
         for row in rows:
             if not row.sound:
-                found.fail(row.id, row.key, _DAMAGED)
+                found.fail(row.id, "", _DAMAGED)
         sound = [row for row in rows if row.sound]
         answers = await self._ask(_CHECK, rule.check, claim, sound)
         for row, answer in zip(sound, answers, strict=True):
@@ -226,9 +238,10 @@ class Checking:
                 found.keys.append((row.id, checked.key))
 
     async def _ask(
-        self, function: str, of_family: str, claim: Claim, rows: Sequence[StagedRow]
+        self, function: str, of_family: str, claim: Claim, rows: Sequence[StagedRow], *, again: bool = False
     ) -> list[bytes | None]:
-        """A child's answer for each row, as a list of one in msgpack; None for a row that ends it."""
+        """A child's answer for each row, as a list of one in msgpack; None for a row that ends it, alone and
+        `again`: once can be bad luck."""
         if not rows:
             return []
         items = [Item(index_of(row.id), row.key, row.payload) for row in rows]
@@ -237,6 +250,8 @@ class Checking:
         try:
             answer = await self._claims.holding(claim, asking)
         except (ChildDied, FunctionFailed) as death:
+            if len(rows) == 1 and not again and isinstance(death, ChildDied):
+                return await self._ask(function, of_family, claim, rows, again=True)
             if len(rows) == 1:
                 log.warning("A row ended its worker: %s.", death, extra={"job_id": claim.job.public_id})
                 return [None]
@@ -289,7 +304,7 @@ class Checking:
     ) -> list[tuple[StagedRow, bytes]]:
         for row in rows:
             if not row.sound:
-                found.fail(row.id, row.key, _DAMAGED)
+                found.fail(row.id, "", _DAMAGED)
         sound = [row for row in rows if row.sound]
         answers = await self._ask(_SAME, rule.same, claim, sound)
         alike = []
@@ -327,7 +342,7 @@ class Checking:
             if row.state not in ("pending", "issue") or row.id in failed:
                 continue
             if not row.sound:
-                found.fail(row.id, row.key, _DAMAGED)
+                found.fail(row.id, "", _DAMAGED)
             elif baseline:
                 found.copies.append(Copy(row.id, row.key, _noted(row.payload, "Exists already")))
             elif _decisions.decode(row.payload).update != known[row.id]:
@@ -337,17 +352,21 @@ class Checking:
 
     async def _settle(self, claim: Claim, run: int) -> None:
         """Rows and issues that nothing is wrong with in this run are free."""
-        start: int | None = 0
-        while start is not None:
-            start = await self._store.write(ReleaseRows(self._hold(claim), run, start))
+        job_id = claim.job.id
+        for start in range(0, claim.job.total, WINDOW):
+            right = functools.partial(staging.right_again, job_id=job_id, run=run, start=start)
+            rows = await self._store.read_with(right)
+            for at in range(0, len(rows), SLICE):
+                await self._store.write(ReleaseRows(self._hold(claim), rows[at : at + SLICE]))
         after: int | None = 0
         while after is not None:
-            after = await self._store.write(ResolveSettled(self._hold(claim), run, after))
+            over = functools.partial(staging.settled_issues, job_id=job_id, run=run, after=after)
+            issues, after = await self._store.read_with(over)
+            for at in range(0, len(issues), SLICE):
+                await self._store.write(ResolveSettled(self._hold(claim), issues[at : at + SLICE]))
 
 
-def _having(
-    tx: ReadTx, *, job_id: int, keys: Sequence[str], place: _Place
-) -> tuple[list[StagedRow], _Place]:
+def _having(tx: ReadTx, *, job_id: int, keys: Sequence[str], place: _Place) -> tuple[list[StagedRow], _Place]:
     """The next rows with these keys, key by key, and where to go on. Each key is a seek in the index: that
     way neither many keys nor many rows with one key are gone through twice."""
     rows: list[StagedRow] = []

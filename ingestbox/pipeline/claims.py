@@ -66,12 +66,11 @@ class Progress:
 
 @dataclass(slots=True)
 class Claim:
-    """A job that a worker holds, and how far it is; `chunk_records` is the most of a chunk."""
+    """A job that a worker holds, and how far it is."""
 
     job: Job
     owner: str
     progress: Progress
-    chunk_records: int
     pace: Pace = field(default_factory=Pace)
 
 

@@ -15,8 +15,9 @@ from ingestbox.pipeline.claims import Claim, Claims
 from ingestbox.pipeline.loader import Loader, superseded_in, warnings_of
 from ingestbox.pipeline.pool import ChildDied, FunctionFailed
 from ingestbox.pipeline.tables import Rows
-from ingestbox.store import Store, files
+from ingestbox.store import Store, files, staging
 from ingestbox.store.files import FileState, GiveUpFile, LoadSlice
+from ingestbox.store.staging import SLICE, Hold, SettleRows
 
 log = logging.getLogger(__name__)
 
@@ -76,10 +77,23 @@ class Filling:
                 staged=staged,
             )
         )
+        if staged:
+            await self._fail_others(claim, file.loaded, made)
         claim.pace.went_well(len(made.records))
         issues = sum(1 for record in made.records if record.fault)
         claim.progress = replace(claim.progress, issues=claim.progress.issues + issues)
         self._moved(claim.job.id)
+
+    async def _fail_others(self, claim: Claim, first: int, made: Rows) -> None:
+        """Writes the issues that did not fit into the slice's own unit. A crash before that leaves these rows
+        to the check."""
+        failing = staging.failing_in(claim.job.id, first, made.records)
+        for start in range(SLICE, len(failing), SLICE):
+            part = failing[start : start + SLICE]
+            now = self._store.clock.now_ms()
+            hold = Hold(claim.job, claim.owner, self._claims.lease_at(), now)
+            checked = [each.record_id for each in part]
+            await self._store.write(SettleRows(hold, 1, part, checked=checked))
 
     async def _repeated(
         self, family: Family, claim: Claim, file: FileState, made: Rows, under_way: Mapping[str, int]

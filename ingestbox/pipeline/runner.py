@@ -61,8 +61,7 @@ class Runner:
         self._most_ahead = ahead
         self._held = Claims(store, settings)
         self._filling = Filling(store, self._held, loader, moved)
-        self._checking = Checking(store, self._held, pool, settings, moved)
-        self._ring = ring
+        self._checking = Checking(store, self._held, pool, settings, moved, ring)
         self._incarnation = secrets.token_hex(6)
         self._claims = 0
         self._at_work: set[str] = set()
@@ -101,9 +100,7 @@ class Runner:
         if job is None:
             return False
         self._moved(job_id)
-        known = self._families.get(job.family)
-        most = self._settings.chunk_records * (known.chunk_factor if known is not None else 1)
-        claim = Claim(job, owner, Progress.of(job, most), most)
+        claim = Claim(job, owner, Progress.of(job, self._settings.chunk_records))
         try:
             family = self._family(job)
             if family.staging is None:
@@ -150,8 +147,7 @@ class Runner:
         if not passes:
             return False
         again = await self._work(family, claim)
-        for job_id in await self._checking.waiting_for(claim.job):
-            self._ring(job_id)
+        await self._checking.next_turn(claim.job)
         return again
 
     async def _observe_check(self, before: Job) -> None:
@@ -187,7 +183,7 @@ class Runner:
         """Begins to process as much as may be ahead, loading rows of the job's file where they run out;
         nothing, if the box is to stop meanwhile."""
         # After a death one at a time, until chunks are as large as before.
-        while ahead.has_room(one=claim.progress.chunk_limit < claim.chunk_records):
+        while ahead.has_room(one=claim.progress.chunk_limit < self._settings.chunk_records):
             now = self._store.clock.monotonic()
             cursor, most = ahead.next_index(claim.progress.cursor), claim.progress.chunk_limit
             piece = await self._store.read_with(
@@ -249,7 +245,7 @@ class Runner:
 
     async def _settle(self, claim: Claim, piece: Piece, outcomes: Sequence[Outcome]) -> Settled:
         everything = [*piece.damaged, *outcomes]
-        after = claim.progress.after(everything, piece.next_index, claim.chunk_records)
+        after = claim.progress.after(everything, piece.next_index, self._settings.chunk_records)
         unit = SettleChunk(
             job=claim.job,
             owner=claim.owner,

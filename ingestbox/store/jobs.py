@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import msgspec
@@ -16,6 +18,8 @@ from ingestbox.store.sight import Sight
 
 VISIBLE = tuple(state for state in JobState if state is not JobState.RECEIVING)
 """The states of jobs that are shown."""
+
+_ABOVE = (1 << 63) - 1
 
 _tallies = msgspec.json.Decoder(dict[str, int])
 _warnings = msgspec.json.Decoder(list[Notice])
@@ -36,6 +40,15 @@ def newest(tx: ReadTx, workspace: str, family: str, states: Sequence[JobState], 
     rows = [row for state in states for row in tx.all("jobs.newest", {**params, "state": state})]
     rows.sort(key=operator.itemgetter(0), reverse=True)
     return [from_row(row) for row in rows[:limit]]
+
+
+def newest_of(
+    tx: ReadTx, workspace: str, family: str, made_by: str, states: Sequence[JobState], limit: int
+) -> list[Job]:
+    """The same of those that one person made."""
+    mine = {"workspace": workspace, "family": family, "created_by": made_by, "below": _ABOVE}
+    with closing(tx.each("jobs.of_creator", mine)) as rows:
+        return [from_row(row) for row in islice((row for row in rows if row[7] in states), limit)]
 
 
 def find(tx: ReadTx, public_id: str, sight: Sight | None) -> Job | None:

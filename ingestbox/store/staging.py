@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 from ingestbox.family import Intake
-from ingestbox.model import Job, JobState, checksum, index_of, record_id, records_of
+from ingestbox.model import Job, JobState, checksum, index_of, record_id
 from ingestbox.store.claim import LostClaimError, own
 from ingestbox.store.intake import insert_rows
 from ingestbox.store.readers import ReadTx
@@ -31,6 +31,9 @@ SLICE = 300
 
 WINDOW = 20_000
 """Keys that are looked through in one read."""
+
+MAX_ID = (1 << 63) - 1
+"""No id is larger."""
 
 ROW_WEIGHT = 4
 """What failing a row costs, in rows: its issue, the link, its state."""
@@ -112,14 +115,22 @@ def key_of(key: str, rid: int) -> str:
 
 def insert(tx: Tx, job_id: int, first: int, records: Sequence[Intake], now_ms: int) -> None:
     """Adds rows from index `first` on to a staged job: those that are right with their keys, the others with
-    their issues."""
+    their issues; beyond SLICE of these, they count as changed until their issues follow."""
     insert_rows(tx, job_id, first, records)
     base = record_id(job_id, first)
     right = [
         (job_id, record.key, base + offset) for offset, record in enumerate(records) if record.fault is None
     ]
     tx.many("staging.add_key", sorted(right))  # in order they take half the time
-    failing = [
+    failing = failing_in(job_id, first, records)
+    fail(tx, job_id, 1, failing[:SLICE], now_ms)
+    tx.many("staged.edited", [(each.record_id,) for each in failing[SLICE:]])
+
+
+def failing_in(job_id: int, first: int, records: Sequence[Intake]) -> list[Failing]:
+    """Those of the rows from index `first` on that fail by themselves."""
+    base = record_id(job_id, first)
+    return [
         Failing(
             base + offset,
             record.fault.code,
@@ -130,29 +141,32 @@ def insert(tx: Tx, job_id: int, first: int, records: Sequence[Intake], now_ms: i
         for offset, record in enumerate(records)
         if record.fault is not None
     ]
-    fail(tx, job_id, 1, failing, now_ms)
 
 
 def fail(tx: Tx, job_id: int, run: int, failing: Sequence[Failing], now_ms: int) -> int:
     """Puts rows into their issues, which are open from now on; how many of them did not wait before."""
-    waiting = 0
+    issues: dict[tuple[str, str], int] = {}
+    links = []
     for each in failing:
-        row = tx.one(
-            "staging.issue",
-            {
-                "job_id": job_id,
-                "record_id": each.record_id,
-                "code": each.code,
-                "message": each.message,
-                "field": each.field,
-                "key": each.key,
-                "now": now_ms,
-            },
-        )
-        assert row is not None  # RETURNING gives the row, whether it is new or not
-        tx.run("staging.link", {"record_id": each.record_id, "issue_id": row[0], "run": run})
-        waiting += tx.run("staging.fail", {"id": each.record_id})
-    return waiting
+        name = (each.code, each.key)
+        if name not in issues:
+            row = tx.one(
+                "staging.issue",
+                {
+                    "job_id": job_id,
+                    "record_id": each.record_id,
+                    "code": each.code,
+                    "message": each.message,
+                    "field": each.field,
+                    "key": each.key,
+                    "now": now_ms,
+                },
+            )
+            assert row is not None  # RETURNING gives the row, whether it is new or not
+            issues[name] = row[0]
+        links.append((each.record_id, issues[name], run))
+    tx.many("staging.link", links)
+    return tx.many("staging.fail", [(each.record_id,) for each in failing])
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,42 +233,40 @@ class SettleRows:
 
 @dataclass(frozen=True, slots=True)
 class ReleaseRows:
-    """The next rows from index `start` on that waited and are right now; the index to go on from, or None at
-    the end. Raises LostClaimError."""
+    """Rows that waited and are right now, SLICE of them at most. Raises LostClaimError."""
 
     hold: Hold
-    run: int
-    start: int
-    weight: int = 2 * SLICE
+    rows: Sequence[int]
 
-    def apply(self, tx: Tx) -> int | None:
-        """Makes up to SLICE of them pending."""
-        span = records_of(self.hold.job.id, self.start)
-        rows = tx.all("staging.right_again", {**span, "run": self.run, "limit": SLICE})
-        freed = tx.many("staging.release", rows)
+    @property
+    def weight(self) -> int:
+        """Their states."""
+        return 2 * len(self.rows) + 1
+
+    def apply(self, tx: Tx) -> None:
+        """Makes them pending."""
+        freed = tx.many("staging.release", [(rid,) for rid in self.rows])
         self.hold.count(tx, processed=-freed, issues=-freed)
-        return index_of(rows[-1][0]) + 1 if len(rows) == SLICE else None
 
 
 @dataclass(frozen=True, slots=True)
 class ResolveSettled:
-    """Resolves the next open issues after the id `after` that nothing failed under in this run; the id to go
-    on after, or None at the end. Raises LostClaimError."""
+    """Resolves issues that nothing failed under in the newest run, SLICE of them at most. Raises
+    LostClaimError."""
 
     hold: Hold
-    run: int
-    after: int
-    weight: int = 2 * SLICE
+    issues: Sequence[int]
 
-    def apply(self, tx: Tx) -> int | None:
-        """Looks at up to SLICE issues."""
+    @property
+    def weight(self) -> int:
+        """Their rows, and that of the job, which counts them."""
+        return 2 * len(self.issues) + 1
+
+    def apply(self, tx: Tx) -> None:
+        """Closes those of them that are open."""
         self.hold.count(tx)
-        wanted = {"job_id": self.hold.job.id, "after": self.after, "run": self.run, "limit": SLICE}
-        rows = tx.all("staging.settled_issues", wanted)
-        for issue_id, fails in rows:
-            if not fails:
-                resolve(tx, issue_id, "reprocess", SYSTEM, RESOLVED, self.hold.now_ms)
-        return rows[-1][0] if len(rows) == SLICE else None
+        for issue_id in self.issues:
+            resolve(tx, issue_id, "reprocess", SYSTEM, RESOLVED, self.hold.now_ms)
 
 
 def resolve(tx: Tx, issue_id: int, resolution: str, actor: str, comment: str | None, now_ms: int) -> None:
@@ -343,6 +355,22 @@ def rows(tx: ReadTx, ids: Sequence[int]) -> list[StagedRow]:
     """These rows, in the order of their ids."""
     found = tx.all("staging.rows", {"ids": msgspec.json.encode(ids).decode()})
     return [row_of(row) for row in found]
+
+
+def right_again(tx: ReadTx, job_id: int, run: int, start: int) -> list[int]:
+    """Of the WINDOW rows from index `start` on, those that wait on an issue although they are right."""
+    span = {"first": record_id(job_id, start), "beyond": record_id(job_id, start + WINDOW), "run": run}
+    return [row[0] for row in tx.all("staging.right_again", span)]
+
+
+def settled_issues(tx: ReadTx, job_id: int, run: int, after: int) -> tuple[list[int], int | None]:
+    """Of the WINDOW issues of a job after the id `after`, the open ones that came to nothing in this run; and
+    the id to go on after, or None at the end."""
+    place = {"job_id": job_id, "after": after, "size": WINDOW}
+    last = tx.one("staging.issue_window", place)
+    upto = None if last is None else int(last[0])
+    rows = tx.all("staging.settled_issues", {**place, "run": run, "upto": MAX_ID if upto is None else upto})
+    return [row[0] for row in rows], upto
 
 
 def failing_among(tx: ReadTx, ids: Sequence[int], run: int) -> set[int]:

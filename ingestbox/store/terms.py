@@ -24,6 +24,7 @@ MAX_COMPLETIONS = 200
 LAST = "\U0010ffff"
 """After every character of a word."""
 
+
 @dataclass(frozen=True, slots=True)
 class Term:
     """A word, or words that stand together; `open` is one whose last word may go on."""
@@ -35,6 +36,7 @@ class Term:
 
 Tier = Sequence[Sequence[str]]
 """Expressions that make a tier: all of one of these lists. What is excluded is not among them."""
+
 
 @dataclass(frozen=True, slots=True)
 class Index:

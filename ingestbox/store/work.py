@@ -88,15 +88,16 @@ class SettleChunk:
     def apply(self, tx: Tx) -> Settled:
         """Settles the chunk. Raises LostClaimError and changes nothing."""
         own = {"id": self.job.id, "owner": self.owner, "attempt": self.job.attempt, "now": self.now_ms}
-        late = self._late(tx)
+        outcomes = self.outcomes if self.staging is None else self._as_they_come(tx, self.staging)
+        faults = sum(1 for outcome in outcomes if outcome.fault_code is not None)
         changed = tx.run(
             "jobs.settle",
             {
                 **own,
                 "cursor": self.cursor,
                 "old_cursor": self.old_cursor,
-                "processed": len(self.outcomes),
-                "issues": sum(1 for outcome in self.outcomes if outcome.fault_code is not None) + len(late),
+                "processed": len(outcomes),
+                "issues": faults,
                 "tallies": msgspec.json.encode(self.tallies).decode(),
                 "chunk_limit": self.chunk_limit,
                 "lease_at": self.lease_at,
@@ -104,7 +105,7 @@ class SettleChunk:
         )
         if changed != 1:
             raise LostClaimError(self.job.public_id)
-        deliveries = self._settle_records(tx, late)
+        deliveries = self._settle_records(tx, outcomes)
         if self.finish is None:
             return Settled(deliveries)
         if self.staging is not None:
@@ -113,74 +114,83 @@ class SettleChunk:
         row = tx.one("jobs.finish", {**own, "state": self.finish.state, "error": self.finish.error})
         return Settled(deliveries, reopened=row is not None and row[0] == JobState.QUEUED)
 
-    def _late(self, tx: Tx) -> frozenset[int]:
-        """The indices of staged rows whose key is taken by an object that is not theirs."""
-        if self.staging is None:
-            return frozenset()
+    def _as_they_come(self, tx: Tx, rule: Staging) -> list[Outcome]:
+        """The outcomes of staged rows, by what the owner has now: a row whose key an object has that is not
+        its own fails, and one whose object is gone becomes an object of its own."""
         scope = {"workspace": self.job.workspace, "owner": self.job.created_by}
-        puts = [outcome for outcome in self.outcomes if outcome.put is not None]
-        keys = msgspec.json.encode([self.keys[outcome.index] for outcome in puts]).decode()
-        rows = tx.all(f"{self.job.family}.taken_{self.staging.kind}", {**scope, "keys": keys})
-        taken = dict(rows)
-        return frozenset(
-            outcome.index
-            for outcome in puts
-            if outcome.put is not None
-            and taken.get(self.keys[outcome.index], outcome.put.id) != outcome.put.id
-        )
-
-    def _fail(self, tx: Tx, late: Iterable[int]) -> None:
-        assert self.staging is not None  # or nobody is late
-        staged = staging.of_job(tx, self.job.id)
-        code, message = self.staging.existing
-        failing = [
-            staging.Failing(record_id(self.job.id, index), code, key, f"{message}: {key}", None)
-            for index in sorted(late)
-            for key in (self.keys[index],)
-        ]
-        staging.fail(tx, self.job.id, staged.run if staged else 1, failing, self.now_ms)
-
-    def _settle_records(self, tx: Tx, late: frozenset[int]) -> int:
-        states: list[tuple[str, int]] = []
-        issues: list[tuple[object, ...]] = []
-        winners: list[tuple[int, int, Put]] = []
-        if late:
-            self._fail(tx, late)
-        versions = self._put_objects(tx, late)
+        wanted = [self.keys[outcome.index] for outcome in self.outcomes if outcome.put is not None]
+        keys = msgspec.json.encode(wanted).decode()
+        taken = dict(tx.all(f"{self.job.family}.taken_{rule.kind}", {**scope, "keys": keys}))
+        found: list[Outcome] = []
         for outcome in self.outcomes:
-            if outcome.index in late:
+            if outcome.put is None:
+                found.append(outcome)
                 continue
+            key, own = self.keys[outcome.index], str(record_id(self.job.id, outcome.index))
+            holder = taken.get(key)
+            if holder is None:
+                put = msgspec.structs.replace(outcome.put, id=own)
+                found.append(msgspec.structs.replace(outcome, put=put))
+            elif holder == outcome.put.id:
+                found.append(outcome)
+            else:
+                code, message = rule.existing
+                found.append(Outcome(outcome.index, fault_code=code, fault_message=f"{message}: {key}"))
+        return found
+
+    def _fail(self, tx: Tx, outcomes: Sequence[Outcome]) -> None:
+        """Gives staged rows that came to nothing to the issues of the run that let them through."""
+        failing = []
+        for outcome in outcomes:
+            rid = record_id(self.job.id, outcome.index)
+            key = staging.key_of(self.keys.get(outcome.index, ""), rid)
+            code, message = outcome.fault_code or "", outcome.fault_message or ""
+            failing.append(staging.Failing(rid, code, key, message, outcome.fault_field))
+        staged = staging.of_job(tx, self.job.id)
+        if failing and staged is not None:
+            staging.fail(tx, self.job.id, staged.run, failing, self.now_ms)
+
+    def _settle_records(self, tx: Tx, outcomes: Sequence[Outcome]) -> int:
+        states: list[tuple[str, int]] = []
+        faulty: list[Outcome] = []
+        winners: list[tuple[int, int, Put]] = []
+        versions = self._put_objects(tx, outcomes)
+        for outcome in outcomes:
             rid = record_id(self.job.id, outcome.index)
             if outcome.put is None:
-                states.append((_ISSUE, rid))
-                issues.append(
-                    (
-                        self.job.id,
-                        rid,
-                        outcome.fault_code,
-                        outcome.fault_message,
-                        outcome.fault_field,
-                        self.now_ms,
-                    )
-                )
+                faulty.append(outcome)
             elif (version := versions.get(rid)) is None:
                 states.append((_SUPERSEDED, rid))
             else:
                 states.append((_DONE, rid))
                 winners.append((outcome.index, version, outcome.put))
+        if self.staging is not None:
+            self._fail(tx, faulty)
+        else:
+            self._set_aside(tx, faulty)
         tx.many("records.settle", states)
-        tx.many("issues.insert", issues)
         if winners:
             self._project(tx, winners)
             self._deliver(tx, winners)
         return len(winners)
 
-    def _put_objects(self, tx: Tx, late: frozenset[int]) -> dict[int, int]:
+    def _set_aside(self, tx: Tx, outcomes: Sequence[Outcome]) -> None:
+        """Records that came to nothing wait, each on an issue of its own."""
+        job_id = self.job.id
+        ids = [record_id(job_id, outcome.index) for outcome in outcomes]
+        tx.many("records.settle", [(_ISSUE, rid) for rid in ids])
+        issues = [
+            (job_id, rid, outcome.fault_code, outcome.fault_message, outcome.fault_field, self.now_ms)
+            for rid, outcome in zip(ids, outcomes, strict=True)
+        ]
+        tx.many("issues.insert", issues)
+
+    def _put_objects(self, tx: Tx, outcomes: Sequence[Outcome]) -> dict[int, int]:
         """The versions of the objects that are put, by record; one statement for each kind takes a third of
         the time of one for each object."""
         puts: dict[str, list[tuple[str, int]]] = {}
-        for outcome in self.outcomes:
-            if outcome.put is not None and outcome.index not in late:
+        for outcome in outcomes:
+            if outcome.put is not None:
                 rid = record_id(self.job.id, outcome.index)
                 puts.setdefault(outcome.put.kind, []).append((outcome.put.id, rid))
         query = "objects.put" if self.staging is None else "objects.put_staged"

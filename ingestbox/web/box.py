@@ -75,14 +75,16 @@ class StoreBox:
         received: Callable[[str, int], None] = lambda family, records: None,
         files: Files | None = None,
         moved: Callable[[int], None] = lambda _: None,
+        private: frozenset[str] = frozenset(),
     ) -> None:
         """`received(family, records)` hears of each batch that is on disk and was not before, `moved(job_id)`
-        of each job that a family has changed."""
+        of each job that a family has changed. `private` are the names of private families."""
         self._store = store
         self._received = received
         self._files = files
         self._ring = ring
         self._moved = moved
+        self._private = private
         self._backlog = backlog or Backlog(store, 0)
         self.being_filled: set[str] = set()
         """Public ids of the jobs that requests fill in chunks; the sweep leaves them alone."""
@@ -249,13 +251,18 @@ class StoreBox:
         rows = await self._store.read(
             "jobs.by_public_id", {"public_id": public_id, "family": family, "workspace": caller.workspace}
         )
-        return jobs.from_row(rows[0]) if rows else None
+        found = jobs.from_row(rows[0]) if rows else None
+        hidden = found is not None and family in self._private and found.created_by != caller.subject
+        return None if hidden else found
 
     async def jobs(self, caller: Caller, family: str, states: Sequence[JobState], limit: int) -> list[Job]:
-        """The workspace's newest jobs in these states."""
-        return await self._store.read_with(
-            lambda tx: jobs.newest(tx, caller.workspace, family, states, limit)
-        )
+        """The newest jobs in these states: the workspace's, or, of a private family, the caller's own."""
+        workspace, subject = caller.workspace, caller.subject
+        if family in self._private:
+            return await self._store.read_with(
+                lambda tx: jobs.newest_of(tx, workspace, family, subject, states, limit)
+            )
+        return await self._store.read_with(lambda tx: jobs.newest(tx, workspace, family, states, limit))
 
     async def faults(self, job: Job, limit: int) -> list[Fault]:
         """The job's open issues in the order of its records."""

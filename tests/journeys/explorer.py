@@ -8,13 +8,16 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.harness import BoxProcess, post_tickets, ticket, wait_job
+from tests.harness import BoxProcess, post_tickets, ticket, until, wait_job
 
 FOLDER = Path(__file__).with_name("schemathesis")
 
 KEY = "schemathesis-0123456789abcdef0123456789abcdef"
 ENVIRON = {"INGESTBOX_AUTH_API_KEYS": f"{KEY}:admin"}
 """What a box needs to be explored: a key that no request can revoke."""
+
+IMPORT, ROW, ISSUE = 2, 2 << 24, 2
+"""What contacts call the import that waits, its first row and first issue; schemathesis.toml has these numbers."""
 
 
 def furnish(box: BoxProcess) -> dict[str, str]:
@@ -24,7 +27,27 @@ def furnish(box: BoxProcess) -> dict[str, str]:
         job = post_tickets(client, records, params={"mode": "partial"})["job_id"]
         wait_job(client, job)
         issue = client.get("/v1/issues").raise_for_status().json()["issues"][0]
-    return {"BOX_KEY": KEY, "BOX_JOB": job, "BOX_ISSUE": issue["id"], "BOX_RECORD": issue["record"]}
+    names = {"BOX_KEY": KEY, "BOX_JOB": job, "BOX_ISSUE": issue["id"], "BOX_RECORD": issue["record"]}
+    return names | _import(box)
+
+
+def _import(box: BoxProcess) -> dict[str, str]:
+    """An import of the explorer's own that waits for a person: what others made is not seen."""
+    people = "email,first_name,last_name,company\na@x.org,Ann,,A\nb@x.org,Ben,Low,B\nB@x.org,Ben,Low,C\n"
+    with box.client() as client:
+        client.headers["X-API-Key"] = KEY
+        client.headers.pop("Authorization", None)
+        sent = client.post("/jobs/upload", files={"file": ("people.csv", people.encode())})
+        assert sent.raise_for_status().json()["job_id"] == IMPORT
+
+        def waiting() -> dict[str, str] | None:
+            (job,) = client.get("/v1/jobs?family=contacts").raise_for_status().json()["jobs"]
+            return job if job["state"] == "review" else None
+
+        job = until(waiting, "the import waits")["id"]
+        issue = client.get(f"/v1/issues?job={job}").raise_for_status().json()["issues"][-1]
+    assert (issue["record"], issue["id"]) == (str(ROW), str(ISSUE))
+    return {"BOX_IMPORT": job, "BOX_ROW": issue["record"], "BOX_ROWS_ISSUE": issue["id"]}
 
 
 def explore(box: BoxProcess, report: Path, *options: str) -> str:

@@ -41,7 +41,7 @@ def line(number: int, **cells: str) -> str:
 class Desk:
     """A runner for contacts, and what is asked of it."""
 
-    def __init__(self, store: Store, pool: Pool, shelf: Shelf) -> None:
+    def __init__(self, store: Store, pool: Pool, shelf: Shelf, work: Work | None = None) -> None:
         self.store, self.shelf = store, shelf
         self.loader = Loader(pool, shelf, Work())
         self.rung: list[int] = []
@@ -50,7 +50,7 @@ class Desk:
             store,
             pool,
             {"contacts": self.family},
-            Work(),
+            work or Work(),
             settled=lambda _: None,
             loader=self.loader,
             ring=self.rung.append,
@@ -164,22 +164,22 @@ class Desk:
         return await self.work(job_id)
 
 
-def at_desk(folder: Path, body: Callable[[Desk], Awaitable[None]]) -> None:
+def at_desk(folder: Path, body: Callable[[Desk], Awaitable[None]], work: Work | None = None) -> None:
     """Runs `body` with a desk on a store of its own."""
 
     async def inside(store: Store) -> None:
-        async with _desk(store, folder) as desk:
+        async with _desk(store, folder, work) as desk:
             await body(desk)
 
     with_store(folder, inside)
 
 
 @asynccontextmanager
-async def _desk(store: Store, folder: Path) -> AsyncIterator[Desk]:
+async def _desk(store: Store, folder: Path, work: Work | None) -> AsyncIterator[Desk]:
     pool, shelf = Pool(1), Shelf(folder)
     await pool.start()
     try:
-        yield Desk(store, pool, shelf)
+        yield Desk(store, pool, shelf, work)
     finally:
         await pool.stop(0)
         shelf.close()

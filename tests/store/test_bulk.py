@@ -11,11 +11,11 @@ import msgspec
 import pytest
 
 from ingestbox.model import record_id
-from ingestbox.rules import Rule
+from ingestbox.rules import Rule, SetMember
 from ingestbox.store import bulk, bulkundo, planning
 from ingestbox.store.bulk import BeginOperation, ChangeRows, Done, Ending, Planned
 from ingestbox.store.ruling import Ruling, Verdict
-from ingestbox.store.staged import RowEdit
+from ingestbox.store.staged import RowEdit, State
 from ingestbox.store.writer import GROUP_WEIGHT
 from tests.pipeline.staged import ACT, Desk, at_desk, line
 
@@ -293,7 +293,52 @@ def test_a_copy_that_is_kept_may_fail_by_the_next_check(tmp_path: Path) -> None:
             ("existing_email", True),
         ]
         restored, kept, _ = await bulkundo.undo(desk.store, hand.operation, ACT)
-        assert (restored, kept) == (2, {"record_changed": 1})
+        assert (restored, kept) == (3, {})
+        assert await desk.states(job_id) == ["issue"] * 3
+        assert [open_ for _, _, open_, _ in await desk.issues(job_id)] == [True, True]
+        await desk.check_counts(job_id)
+
+    at_desk(tmp_path, body)
+
+
+def test_what_a_check_makes_of_rows_is_taken_back_with_the_decision(tmp_path: Path) -> None:
+    """A rule gives rows one address: only the check after it finds that they are copies now."""
+
+    async def body(desk: Desk) -> None:
+        job_id, _ = await desk.imported(
+            [line(0, email="wrong"), line(1, email="bad", company=""), line(2), line(3, email="bad")]
+        )
+        before = await desk.rows("SELECT key, state, payload FROM records ORDER BY id")
+        hand = Hand(desk)
+        await hand.apply(Rule(set=SetMember("email", "p2@example.com", only_blank=False)))
+        assert (await desk.go_on(job_id)).state == "review"
+        assert await desk.states(job_id) == ["issue"] * 4
+        restored, kept, _ = await bulkundo.undo(desk.store, hand.operation, ACT)
+        assert (restored, kept) == (3, {})
+        now = await desk.rows("SELECT key, state, payload FROM records ORDER BY id")
+        assert (now[:2], now[3]) == (before[:2], before[3])
+        # Nobody is told of fewer issues than there are: those that the rows had are open again.
+        own = [open_ for code, _, open_, _ in await desk.issues(job_id) if code == "invalid_email"]
+        assert own == [True] * len(own)
+        await desk.check_counts(job_id)
+        assert (await desk.go_on(job_id)).state == "review"
+        assert await desk.rows("SELECT key, state, payload FROM records ORDER BY id") == before
+        await desk.check_counts(job_id)
+
+    at_desk(tmp_path, body)
+
+
+@pytest.mark.parametrize("state", ["discarded", "pending"])
+def test_what_a_person_decides_since_stays(tmp_path: Path, state: State) -> None:
+    async def body(desk: Desk) -> None:
+        job_id, _ = await desk.imported([line(0, company=""), line(1, company="")])
+        rule = DISCARD if state == "pending" else Rule(set=SetMember("company", "C"))
+        hand = Hand(desk)
+        await hand.apply(rule)
+        await desk.edit(job_id, 0, state)
+        restored, kept, _ = await bulkundo.undo(desk.store, hand.operation, ACT)
+        assert (restored, kept) == (1, {"record_changed": 1})
+        assert await desk.states(job_id) == [state, "issue"]
         await desk.check_counts(job_id)
 
     at_desk(tmp_path, body)

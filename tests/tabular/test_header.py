@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 
 import pytest
@@ -35,6 +36,15 @@ def test_names_are_unique_whatever_stands_there(given_names: list[str]) -> None:
     assert len(unique) == len(given_names)
     assert len({name.casefold() for name in unique}) == len(unique)
     assert all(unique)
+
+
+def test_very_many_columns_of_one_name_take_no_longer_than_others() -> None:
+    """Searching from 2 for each of them took most of a minute."""
+    began = time.process_time()
+    unique, twice, _ = header.names(["Email", "email_3"] + ["email"] * 16_382)
+    assert time.process_time() - began < 5
+    assert unique[:5] == ["Email", "email_3", "email_2", "email_4", "email_5"]
+    assert (unique[-1], len(twice)) == ("email_16384", 16_382)
 
 
 @pytest.mark.parametrize(

@@ -23,10 +23,11 @@ from ingestbox.clock import iso
 from ingestbox.errors import IngestError
 from ingestbox.families.contacts.contacts import Row, Whose, cells_of, rows_of, shelf_of
 from ingestbox.families.contacts.fields import FIELDS
-from ingestbox.families.contacts.guard import MARKS, guarded
+from ingestbox.families.contacts.guard import OF_CONTACTS, OF_ROWS, guarded, unguarded
 from ingestbox.families.contacts.issues import STATUS
 from ingestbox.families.contacts.jobs import JOB_ID
 from ingestbox.families.contacts.sight import ALL, job_id_of, job_row, no_job, sight_of
+from ingestbox.families.contacts.table import How
 from ingestbox.family import Answer, Ask, Parameter, Reply, Route
 from ingestbox.model import RecordState, checksum, index_of, record_id
 from ingestbox.store import ReadTx
@@ -42,10 +43,10 @@ MOST_RAW = 1_000
 """Characters of a row that could not be read which are told beside its error."""
 
 CSV = "text/csv; charset=utf-8"
-_OWN_ERRORS, _OWN_CONTACTS = MARKS
 _DISPOSITION, _NAMES = "Content-Disposition", "The file's name (RFC 6266)."
 _DELIMITERS = ",;\t|"
 _rows = msgspec.json.Decoder(dict[str, Any])
+_hows = msgspec.json.Decoder(How)
 
 
 class _Form(msgspec.Struct):
@@ -53,12 +54,6 @@ class _Form(msgspec.Struct):
 
     header: list[str] = []
     delimiter: str = ","
-
-
-class _How(msgspec.Struct):
-    """Which member of a row each column became; an empty one none."""
-
-    names: list[str] = []
 
 
 def disposition(name: str) -> str:
@@ -91,7 +86,7 @@ async def contacts_csv(ask: Ask) -> Reply:
 async def _contacts(ask: Ask, sources: list[tuple[int, Whose]], *, everybody: bool) -> AsyncIterator[bytes]:
     """What there was at the start: ids only grow, so going down nothing newer is met."""
     whose = ("owner", "box") if everybody else ()
-    yield codecs.BOM_UTF8 + text_of([(*FIELDS, *whose, *_OWN_CONTACTS)])
+    yield codecs.BOM_UTF8 + text_of([(*FIELDS, *whose, *OF_CONTACTS)])
     below = max((top for top, _ in sources), default=0) + 1
     met = _Imports()
 
@@ -165,16 +160,15 @@ class _Layout:
 def _layout(form: str, plan: str) -> _Layout:
     """The original columns in their order. Those that an earlier export had added are made anew."""
     read = msgspec.json.decode(form, type=_Form)
-    how = msgspec.json.decode(plan, type=_How)
-    columns = [(name, member) for name, member in zip(read.header, how.names, strict=False) if member]
-    if {name.casefold() for name in read.header}.issuperset(_OWN_ERRORS):
-        columns = [(name, member) for name, member in columns if name.casefold() not in _OWN_ERRORS]
+    how = _hows.decode(plan)
+    header = [unguarded(name) for name in read.header] if how.guarded else read.header
+    columns = [each for each in zip(header, how.names, strict=False) if each[1] not in how.own]
     delimiter = read.delimiter if read.delimiter and read.delimiter in _DELIMITERS else ","
     return _Layout([name for name, _ in columns], [member for _, member in columns], delimiter)
 
 
 async def _errors(ask: Ask, job_id: int, total: int, layout: _Layout, every: bool) -> AsyncIterator[bytes]:
-    yield codecs.BOM_UTF8 + text_of([(*layout.header, *_OWN_ERRORS)], layout.delimiter)
+    yield codecs.BOM_UTF8 + text_of([(*layout.header, *OF_ROWS)], layout.delimiter)
     after, end = record_id(job_id, 0) - 1, record_id(job_id, total - 1)
     while after < end:
         place = after

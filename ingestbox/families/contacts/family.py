@@ -40,5 +40,4 @@ FAMILY = Family(
     staging=STAGING,
     private=True,
     reworded=reworded,
-    chunk_factor=4,
 )

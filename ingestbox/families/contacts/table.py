@@ -23,7 +23,7 @@ from ingestbox.families.contacts.columns import (
     signature,
 )
 from ingestbox.families.contacts.fields import FIELDS, key_of
-from ingestbox.families.contacts.guard import exported, unguarded
+from ingestbox.families.contacts.guard import is_contacts, own_columns, unguarded
 from ingestbox.family import Column, Intake, Plan
 from ingestbox.model import Notice
 from ingestbox.tabular import Row
@@ -51,7 +51,8 @@ class How(msgspec.Struct, frozen=True, omit_defaults=True):
     """The member of a record that each column becomes, in order, and the place of each field's column.
 
     `said` is true when a person said so with this file, `remembered` when it was with an earlier one.
-    `missing` and `others` are told with `Wishes.shown` alone. `guarded` is true of the box's own exports.
+    `missing` and `others` are told with `Wishes.shown` alone. `guarded` is true of the box's own exports; the
+    members of `own` are what it said there of the rows, and are not kept.
     """
 
     names: list[str]
@@ -62,6 +63,7 @@ class How(msgspec.Struct, frozen=True, omit_defaults=True):
     missing: list[str] = []
     others: list[Other] = []
     guarded: bool = False
+    own: list[str] = []
 
 
 _hows = msgspec.json.Decoder(How)
@@ -85,15 +87,19 @@ def plan(header: Sequence[str], preview: Sequence[Sequence[str]], wishes: bytes 
         sentence = missing_sentence(absent, header)
         return Plan(columns=columns, refusal=Fault("missing_headers", sentence, field="file"))
     others = [Other(header[each.place], each.field, round(each.confidence, 2)) for each in found.others]
+    own = own_columns(header, preview)
+    guarded = bool(own) or is_contacts(header)
+    names = _member_names([unguarded(name) for name in header] if guarded else header, found.places)
     how = How(
-        names=_member_names(header, found.places),
+        names=names,
         places=found.places,
         signature=known,
         said=wished.mapping is not None,
         remembered=kept is not None,
         missing=absent if wished.shown else [],
         others=others if wished.shown else [],
-        guarded=exported(header),
+        guarded=guarded,
+        own=[names[place] for place in own if place not in found.places.values()],
     )
     return Plan(how=msgspec.Raw(_encode(how)), columns=columns, notices=_notices(header, found, absent))
 
@@ -104,12 +110,14 @@ def rows(how: bytes, stem: str, found: Sequence[Row]) -> list[Intake]:
     places = [columns.places[field] for field in FIELDS]
     if columns.guarded:
         found = [Row(each.number, each.line, [unguarded(cell) for cell in each.cells]) for each in found]
-    return [_intake(columns.names, places, row) for row in found]
+    return [_intake(columns, places, row) for row in found]
 
 
-def _intake(names: Sequence[str], places: Sequence[int], row: Row) -> Intake:
+def _intake(how: How, places: Sequence[int], row: Row) -> Intake:
     cells = row.cells
-    record: dict[str, object] = dict(zip(names, cells, strict=True))
+    record: dict[str, object] = dict(zip(how.names, cells, strict=True))
+    for name in how.own:
+        del record[name]
     record["_row"] = {"line": row.line, "row": row.number}
     own = [cells[place] for place in places]
     return Intake(key_of(own[0]), _encode(record), fault_of(own))

@@ -217,4 +217,4 @@ SELECT id FROM tickets WHERE workspace = :workspace AND ticket_id = :object_id A
 
 -- name: merge_ticket
 -- A slice of writing the index of full text anew: words of what was replaced or removed are in it until then.
-INSERT INTO ticket_words (ticket_words, rank) VALUES ('merge', -100);
+INSERT INTO ticket_words (ticket_words, rank) VALUES ('merge', -40);

@@ -20,7 +20,6 @@ SLICE_SECONDS = 0.02
 """What one read looks at, at most (one row at least)."""
 
 SLICE_WEIGHT = 250
-CHANGED_BYTES = 98_304
 """What one unit changes, at most (one row at least): it keeps the writer under 20 ms."""
 
 Position = Sequence[str | int]

@@ -24,7 +24,7 @@ Rest = Literal["more", "waiting", "done"]
 STORED, WAITING, WORDS, PAGES, LOG = "stored files", "waiting", "words", "pages", "log"
 """Places that are no tables."""
 
-MERGE_PAGES = 100
+MERGE_PAGES = 40
 """Of full text, written anew in one unit (queries `merge_<kind>`)."""
 
 INDEX_PAGES = 4

@@ -41,11 +41,14 @@ UPDATE staged_jobs SET phase = 'checking' WHERE job_id = :job_id AND phase = 'co
 -- The rows that are left become objects from the first one on.
 UPDATE jobs SET cursor = 0, chunk_limit = 0, deaths = 0 WHERE id = :job_id;
 
--- name: next_turns
--- Jobs that wait for the turn of the same owner, oldest first.
-SELECT job_id FROM staged_jobs
-WHERE workspace = :workspace AND family = :family AND owner = :owner AND phase = 'turn'
-ORDER BY job_id;
+-- name: next_turn
+-- The oldest job that waits for the turn of the same owner and may be worked on now.
+SELECT s.job_id
+FROM staged_jobs AS s CROSS JOIN jobs AS j ON j.id = s.job_id
+WHERE s.workspace = :workspace AND s.family = :family AND s.owner = :owner AND s.phase = 'turn'
+  AND j.state = 'queued' AND j.retry_ms IS NULL
+ORDER BY s.job_id
+LIMIT 1;
 
 -- name: add_key
 INSERT OR IGNORE INTO staged_keys (job_id, key, record_id) VALUES (:job_id, :key, :record_id);
@@ -69,6 +72,12 @@ ON CONFLICT (record_id, issue_id) DO UPDATE SET run = excluded.run;
 
 -- name: fail
 UPDATE records SET state = 'issue' WHERE id = :id AND state = 'pending';
+
+-- name: edited
+-- Rows that people changed, and those of a file whose issues did not follow.
+SELECT record_id FROM staged_edits WHERE record_id >= :first AND record_id < :beyond
+ORDER BY record_id
+LIMIT :limit;
 
 -- name: to_recheck
 -- Rows that people changed, or that failed by themselves before: what others decide is looked for anew in any case.
@@ -144,19 +153,26 @@ SELECT DISTINCT l.record_id
 FROM issue_records AS l CROSS JOIN records AS r ON r.id = l.record_id
 WHERE l.record_id >= :first AND l.record_id < :beyond AND r.state = 'issue'
   AND NOT EXISTS (SELECT 1 FROM issue_records AS other WHERE other.record_id = l.record_id AND other.run = :run)
-ORDER BY l.record_id
-LIMIT :limit;
+ORDER BY l.record_id;
 
 -- name: release
 UPDATE records SET state = 'pending' WHERE id = :id AND state = 'issue';
 
+-- name: issue_window
+-- The issue that so many others of a job lie before.
+SELECT id FROM issues INDEXED BY issues_by_job
+WHERE job_id = :job_id AND id > :after ORDER BY id LIMIT 1 OFFSET :size;
+
 -- name: settled_issues
--- Open issues none of whose rows failed in this run, in the order of their ids.
-SELECT i.id, EXISTS (SELECT 1 FROM issue_records AS l WHERE l.issue_id = i.id AND l.run = :run)
-FROM issues AS i
-WHERE i.job_id = :job_id AND i.id > :after AND i.resolved_ms IS NULL
-ORDER BY i.id
-LIMIT :limit;
+-- Open issues none of whose rows failed in this run. What failed is not given up: with that the index tells of an
+-- issue that holds a million rows at once.
+SELECT i.id
+FROM issues AS i INDEXED BY issues_by_job
+WHERE i.job_id = :job_id AND i.id > :after AND i.id <= :upto AND i.resolved_ms IS NULL
+  AND NOT EXISTS (
+      SELECT 1 FROM issue_records AS l WHERE l.issue_id = i.id AND l.run = :run AND l.given_up = 0
+  )
+ORDER BY i.id;
 
 -- name: resolve
 UPDATE issues

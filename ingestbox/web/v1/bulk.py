@@ -36,8 +36,8 @@ EITHER: dict[str, Any] = {
         {"oneOf": [{"required": ["ids"]}, {"required": ["filter"]}]},
         {
             "oneOf": [
-                {"required": ["action"], "properties": {"reprocess": {"const": False}}},
-                {"required": ["rule"]},
+                {"required": ["action"], "properties": {"rule": False, "reprocess": {"const": False}}},
+                {"required": ["rule"], "properties": {"action": False}},
             ]
         },
     ],

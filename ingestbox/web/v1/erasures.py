@@ -97,7 +97,7 @@ RULES = {
 }
 
 
-class Counts(msgspec.Struct, frozen=True):
+class ErasureCounts(msgspec.Struct, frozen=True):
     """In how much it was found."""
 
     contacts: Annotated[int, Meta(description="Removed, or put again without it.")] = 0
@@ -126,7 +126,7 @@ class ErasureBody(msgspec.Struct, frozen=True):
     ]
     workspace: Annotated[str | None, Meta(description="Whose data it is about; null: everyone's.")]
     dry_run: bool
-    counts: Counts
+    counts: ErasureCounts
     digest: Annotated[str, Meta(description="A keyed hash of the address: the same for the same one.")]
     earlier: Annotated[str | None, Meta(description="The last erasure before it for the same address.")]
     reason: str | None
@@ -278,8 +278,8 @@ def _everywhere(ask: Request) -> bool:
     return lists.everywhere(ask.caller, ask.query) or ask.caller.workspace == EVERYWHERE
 
 
-def _counts(found: Mapping[str, int]) -> Counts:
+def _counts(found: Mapping[str, int]) -> ErasureCounts:
     """Objects of a kind that has no member of its own are others."""
-    own = {name: number for name, number in found.items() if name in Counts.__struct_fields__}
+    own = {name: number for name, number in found.items() if name in ErasureCounts.__struct_fields__}
     others = sum(number for name, number in found.items() if name not in own)
-    return Counts(**{**own, "others": own.get("others", 0) + others})
+    return ErasureCounts(**{**own, "others": own.get("others", 0) + others})

@@ -27,6 +27,9 @@ def one_of(words: Collection[str]) -> Any:
     return Annotated[str, Meta(extra_json_schema={"enum": sorted(words)})]
 
 
+ID = Annotated[str, Meta(pattern="^[1-9][0-9]{0,17}$")]
+"""The type of a parameter that is an id (`id_of`)."""
+
 ALL = Parameter("all", "Every workspace, for administrators of the box.", bool)
 
 

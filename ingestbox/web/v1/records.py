@@ -116,7 +116,7 @@ class Records:
                 parameters=(
                     JOB_ID,
                     Parameter("state", "Records in this state alone.", State),
-                    Parameter("issue", "Records of this issue alone (its id)."),
+                    Parameter("issue", "Records of this issue alone (its id).", lists.ID),
                     Parameter("payload", "With each record's content.", bool),
                     *lists.PAGE,
                     ALL,

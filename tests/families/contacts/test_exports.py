@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ingestbox.families.contacts.exports import disposition, text_of
-from ingestbox.families.contacts.guard import exported, guarded, unguarded
+from ingestbox.families.contacts.guard import guarded, is_contacts, own_columns, unguarded
 from tests.families.contacts.person import Person, is_refused, line, payload
 from tests.harness import PATIENCE, BoxProcess, until
 
@@ -57,11 +57,32 @@ def test_every_cell_comes_back_and_none_is_a_formula(cell: str) -> None:
     assert unguarded(read[0]) == cell.encode("utf-8", "replace").decode()
 
 
-def test_only_our_own_exports_are_put_back() -> None:
-    assert exported(["email", "Status", "ERRORS"])
-    assert exported(["email", "contact_id", "created_at"])
-    assert not exported(["email", "status"])
-    assert not exported(["email", "errors", "contact_id"])
+@pytest.mark.parametrize(
+    ("header", "statuses", "own"),
+    [
+        (["email", "Status", "ERRORS"], ["ISSUE"], (1, 2)),
+        (["errors", "email", "status"], ["done by me", "ISSUE"], (2, 0)),
+        (["email", "status", "errors"], ["", " "], (1, 2)),
+        (["email", "status", "errors"], [], (1, 2)),
+        (["email", "status", "status_2", "errors"], ["ISSUE"], (2, 3)),
+        (["errors", "status", "status_2", "errors_2"], ["ISSUE"], (2, 3)),
+        (["email", "status", "errors"], ["lead", "customer"], ()),
+        (["email", "status"], ["ISSUE"], ()),
+        (["email", "errors", "contact_id"], ["ISSUE"], ()),
+        (["email", "old status", "errors"], ["ISSUE"], ()),
+    ],
+)
+def test_only_our_own_exports_are_put_back(
+    header: list[str], statuses: list[str], own: tuple[int, ...]
+) -> None:
+    place = own[0] if own else 1
+    preview = [["x"] * place + [status] + ["x"] * (len(header) - place - 1) for status in statuses]
+    assert own_columns(header, preview) == own
+
+
+def test_contacts_of_another_system_are_not_our_export_of_contacts() -> None:
+    assert is_contacts(["email", "first_name", "last_name", "company", "owner", "contact_id", "created_at"])
+    assert not is_contacts(["E-Mail", "Vorname", "Name", "Firma", "contact_id", "created_at"])
 
 
 @pytest.mark.parametrize(
@@ -110,6 +131,42 @@ def test_rows_that_wait_are_corrected_and_uploaded_again_without_losing_a_charac
     third = rows_in(ann.client.get(f"/jobs/{again}/errors.csv?rows=all").text, ";")
     assert third[0] == header  # its own columns are not there twice
     assert [row[5] for row in third[1:]] == [guarded(wild) for wild in WILD]
+
+
+@pytest.mark.parametrize("columns", ["status", "Errors", "Status,errors", "+84,status_2"])
+def test_columns_that_are_called_as_ours_are_kept(box: BoxProcess, columns: str) -> None:
+    """A status is what many a customer file has."""
+    ann = Person(box)
+    lines = [line(n, company="") + ",lead" * (columns.count(",") + 1) for n in range(3)]
+    header = f"email,first_name,last_name,company,{columns}"
+    job_id, _ = ann.imported(*lines, header=header)
+    before = [payload(box, job_id, number) for number in (1, 2, 3)]
+    assert all(row[name] == "lead" for row in before for name in columns.split(","))
+    for again in range(2):
+        export = ann.client.get(f"/jobs/{job_id}/errors.csv").content
+        assert rows_in(export.decode())[0] == [
+            *header.replace("+84", "'+84").split(","),
+            "status",
+            "errors",
+        ]
+        ann.client.delete(f"/jobs/{job_id}").raise_for_status()
+        taken = ann.client.post("/jobs/upload", files={"file": (f"{columns}-{again}.csv", export)})
+        job_id = taken.json()["job_id"]
+        ann.settled(job_id)
+        assert [payload(box, job_id, number) for number in (1, 2, 3)] == before
+
+
+def test_what_the_box_said_of_rows_does_not_set_them_apart(box: BoxProcess) -> None:
+    """Identical rows are one row after an export of all of them too."""
+    ann = Person(box)
+    job_id, _ = ann.imported(line(1), line(1), line(2, company=""))
+    export = ann.client.get(f"/jobs/{job_id}/errors.csv?rows=all").content
+    ann.client.delete(f"/jobs/{job_id}").raise_for_status()
+    taken = ann.client.post("/jobs/upload", files={"file": ("all.csv", export)}).json()["job_id"]
+    ann.settled(taken)
+    assert [issue["issue_type"] for issue in ann.issues(taken)] == ["MISSING_REQUIRED_FIELD"]
+    states = [ann.row(taken, number).json()["staging_status"] for number in (1, 2, 3)]
+    assert states == ["READY", "DISCARD", "ISSUE"]
 
 
 def test_all_rows_are_there_when_they_are_asked_for(box: BoxProcess) -> None:

@@ -320,6 +320,19 @@ def test_many_decide_by_the_list(ann: httpx2.Client) -> None:
     assert (now["state"], counts(now), now["staging"]["open_issues"]) == ("review", (2, 0, 0, 3), 0)
 
 
+def test_a_job_goes_on_once_however_many_of_its_issues_are_meant(box: BoxProcess, ann: httpx2.Client) -> None:
+    lines = [row(f"m{number}@example.com", company="") for number in range(60)]
+    job = upload(ann, "once", lines)
+    outcome = post(ann, "/v1/issues/bulk", {"filter": {"job": job["id"]}, "action": "retry"})
+    assert {each["outcome"] for each in outcome["outcomes"]} == {"resolved"}
+    assert outcome["matched"] == 60
+    now = still(ann, job["id"])
+    assert (now["state"], now["staging"]["checks"]) == ("review", job["staging"]["checks"] + 1)
+    with box.client() as boss:
+        lines = get(boss, "/v1/audit", object="job", object_id=job["id"], all="true")["audit"]
+    assert [line["action"] for line in lines] == ["job.reprocess"]
+
+
 def test_an_administrator_decides_for_another_in_the_trail_of_the_job(box: BoxProcess) -> None:
     with person(box, "cora", workspace="east") as cora:
         job = twins(cora, "trail")
