@@ -14,6 +14,7 @@ import pytest
 from ingestbox.errors import CATALOGUE
 from ingestbox.model import Role
 from ingestbox.web.binding import BoundRoute
+from ingestbox.web.policy.cors import EXPOSED
 from ingestbox.web.replies import Problem
 from tests.harness import PATIENCE, BoxProcess, running
 from tests.table import (
@@ -78,6 +79,15 @@ def test_it_is_documented(bound: BoundRoute) -> None:
     assert {name for place, name in described_names if place == "path"} <= placeholders
     for parameter in route.parameters:
         assert parameter.description.rstrip("`").endswith("."), parameter.description
+
+
+@every_route
+def test_a_page_from_elsewhere_may_read_its_headers(bound: BoundRoute) -> None:
+    """A download's name too. What tells a browser how to show a page is for the browser alone."""
+    for answer in bound.route.answers:
+        if answer.media_type == "text/html":
+            continue
+        assert {name.lower() for name in answer.headers} <= {name.lower() for name in EXPOSED}
 
 
 @every_route

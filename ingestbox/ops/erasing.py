@@ -55,32 +55,37 @@ class Erasing:
 
     async def _run(self) -> None:
         while True:
-            pause: float | None = None
+            self._bell.clear()
             try:
-                self._bell.clear()
-                pause = await self._round()
-            except IngestError as error:
-                log.debug("Erasing has to wait: %s", error.code)
-                pause = RETRY_SECONDS
-            except Exception as error:  # noqa: BLE001 - without its stack, for its words may be a record's
-                log.error("An erasure failed; it is tried again.", extra={"error": type(error).__name__})
-                pause = RETRY_SECONDS
+                ids = await self._store.read_with(erasures.under_way)
+            except IngestError:
+                pauses = [RETRY_SECONDS]
+            else:
+                pauses = [await self._take_on(each) for each in ids]
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(pause):
+                async with asyncio.timeout(max(pauses, default=0.0) or None):
                     await self._bell.wait()
 
-    async def _round(self) -> float | None:
-        """Takes each as far as it goes; how long to rest then (None: until there is another one)."""
-        waits = False
-        for erasure_id in await self._store.read_with(erasures.under_way):
+    async def _take_on(self, erasure_id: int) -> float:
+        """Takes one as far as it goes; how long it has to rest then (0: it is done)."""
+        try:
             rest = await self._through(erasure_id)
-            waits = waits or rest == "waiting"
-            for future in self._asking.pop(erasure_id, ()):
-                if not future.done():
-                    future.set_result(None)
-            if rest == "done":
-                log.info("An erasure is done.", extra={"erasure": erasure_id})
-        return WAIT_SECONDS if waits else None
+        except IngestError as error:
+            log.debug("Erasing has to wait: %s", error.code)
+            return RETRY_SECONDS
+        except Exception as error:  # noqa: BLE001 - without its stack, for its words may be a record's
+            log.error(
+                "An erasure failed; it is tried again.",
+                extra={"erasure": erasure_id, "error": type(error).__name__},
+            )
+            return RETRY_SECONDS
+        for future in self._asking.pop(erasure_id, ()):
+            if not future.done():
+                future.set_result(None)
+        if rest == "waiting":
+            return WAIT_SECONDS
+        log.info("An erasure is done.", extra={"erasure": erasure_id})
+        return 0.0
 
     async def _through(self, erasure_id: int) -> Rest:
         while True:

@@ -17,7 +17,7 @@ from ingestbox.pipeline.pool import ChildDied, FunctionFailed
 from ingestbox.pipeline.tables import Rows
 from ingestbox.store import Store, files, staging
 from ingestbox.store.files import FileState, GiveUpFile, LoadSlice
-from ingestbox.store.staging import SLICE, Hold, SettleRows
+from ingestbox.store.staging import AT_ONCE, SLICE, Hold, SettleRows
 
 log = logging.getLogger(__name__)
 
@@ -87,8 +87,8 @@ class Filling:
     async def _fail_others(self, claim: Claim, first: int, made: Rows) -> None:
         """Writes the issues that did not fit into the slice's own unit. A crash before that leaves these rows
         to the check."""
-        failing = staging.failing_in(claim.job.id, first, made.records)
-        for start in range(SLICE, len(failing), SLICE):
+        failing = staging.failing_in(claim.job.id, first, made.records)[AT_ONCE:]
+        for start in range(0, len(failing), SLICE):
             part = failing[start : start + SLICE]
             now = self._store.clock.now_ms()
             hold = Hold(claim.job, claim.owner, self._claims.lease_at(), now)

@@ -143,7 +143,7 @@ class ChangeRows:
         codes = [next(outcomes) if code is None else code for code in codes]
         for row, code in zip(self.rows, codes, strict=True):
             if code is None:
-                _keep(tx, self.operation, row.edit, images[row.edit.record_id])
+                _keep(tx, self.operation, row, images[row.edit.record_id])
         stuck = {row.issue_id for row, code in zip(self.rows, codes, strict=True) if code is not None}
         for ending in self.endings:
             self._end(tx, ending, settled=ending.settled and ending.issue_id not in stuck)
@@ -199,22 +199,22 @@ def rewrite(tx: Tx, hold: Hold, edits: Sequence[RowEdit]) -> list[str | None]:
     return codes
 
 
-def _keep(tx: Tx, operation: int, edit: RowEdit, image: tuple[object, ...] | None) -> None:
-    """The row as it was, and what marks it now."""
+def _keep(tx: Tx, operation: int, row: Planned, image: tuple[object, ...] | None) -> None:
+    """The row as it was, and what it is told by now."""
     assert image is not None  # it was changed, so it is there
-    row = tx.one("records.mark", {"id": edit.record_id})
-    assert row is not None
+    edit = row.edit
     _, key, state, payload, *_ = image
     tx.run(
         "bulk.keep",
         {
             "operation": operation,
             "record_id": edit.record_id,
+            "issue_id": row.issue_id,
             "key": records.text(key) if isinstance(key, bytes) else key,
             "payload": payload,
             "state": state,
             "discarded": int(edit.state == _DISCARDED),
-            "mark": records.mark(*row),
+            "left_crc": checksum(edit.key.encode(), edit.payload),
         },
     )
 

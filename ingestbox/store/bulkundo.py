@@ -9,11 +9,13 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from ingestbox.model import RecordState
 from ingestbox.store import ReadTx, Store, records
 from ingestbox.store.audit import Act
 from ingestbox.store.bulk import SLICE, SLICE_BYTES
 from ingestbox.store.review import Blocked
-from ingestbox.store.staged import EditRows, RowEdit
+from ingestbox.store.sight import Sight
+from ingestbox.store.staged import RowEdit, edit_row, find_row
 from ingestbox.store.writer import Tx
 
 UNDO_DAYS = 30
@@ -64,37 +66,53 @@ class Undone:
 @dataclass(frozen=True, slots=True)
 class UndoRows:
     """The next rows of an operation go back to what they were, if they are still as it left them and their
-    job waits for a person."""
+    job waits for a person. That a check found something wrong with them since does not matter."""
 
     operation: int
     after: int
     act: Act
+    sight: Sight | None = None
     weight: int = 10 * SLICE
 
     def apply(self, tx: Tx) -> Undone:
-        """Looks at up to SLICE of them."""
+        """Looks at up to SLICE of them. Out of sight they stay: who decided may see less by now."""
         place = {"operation": self.operation, "after": self.after, "limit": SLICE}
         operation = str(self.operation)
-        edits: list[RowEdit] = []
+        kept: Counter[str] = Counter()
+        acts: dict[int, Act | None] = {}
+        jobs: set[int] = set()
+        last: int | None = None
         size = 0
-        for rid, key, payload, state, mark in tx.all("bulk.to_undo", place):
-            if edits and size + len(payload) > SLICE_BYTES:
+        for rid, issue_id, key, payload, state, same in tx.all("bulk.to_undo", place):
+            if last is not None and size + len(payload) > SLICE_BYTES:
                 break
             size += len(payload)
-            edits.append(RowEdit(rid, mark, records.text(key), payload, state, {}, {"operation": operation}))
-        if not edits:
-            return Undone(None, frozenset(), {})
-        kept: Counter[str] = Counter()
-        jobs: set[int] = set()
-        for edit, outcome in zip(edits, EditRows(edits, self.act, UNDO).apply(tx), strict=True):
-            if isinstance(outcome, Blocked):
-                kept[outcome.code] += 1
+            last = int(rid)
+            job_id, _ = records.place(rid)
+            if job_id not in acts:
+                acts[job_id] = self._act(tx, job_id)
+            act, found = acts[job_id], find_row(tx, rid)
+            if act is None:
+                kept["job_not_found"] += 1
                 continue
-            row = {"operation": self.operation, "record_id": edit.record_id}
-            tx.run("bulk.restored", row)
-            tx.run("bulk.reopen_issues", row)
-            jobs.add(records.place(edit.record_id)[0])
-        return Undone(edits[-1].record_id, frozenset(jobs), kept)
+            if isinstance(found, Blocked) or not same:
+                kept[found.code if isinstance(found, Blocked) else "record_changed"] += 1
+                continue
+            edit = RowEdit(rid, None, records.text(key), payload, state, {}, {"operation": operation})
+            edit_row(tx, edit, act, UNDO)
+            tx.run("bulk.restored", {"operation": self.operation, "record_id": rid})
+            waited = issue_id if state == RecordState.ISSUE else 0
+            reopened = {"operation": self.operation, "record_id": rid, "issue_id": waited}
+            tx.run("bulk.reopen_issues", reopened)
+            jobs.add(job_id)
+        return Undone(last, frozenset(jobs), kept)
+
+    def _act(self, tx: Tx, job_id: int) -> Act | None:
+        """For the trail of the job's workspace; None for a job out of sight."""
+        row = tx.one("bulk.job", {"id": job_id})
+        if row is None or (self.sight is not None and not self.sight.admits(*row)):
+            return None
+        return self.act.within(row[0])
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,15 +133,18 @@ class ForgetOperation:
         return True
 
 
-async def undo(store: Store, operation: int, act: Act) -> tuple[int, Mapping[str, int], frozenset[int]]:
-    """Takes an operation back as far as that goes: how many rows of it are as they were, how many are not and
-    why, and the jobs of those that went back now. A repeat changes nothing more."""
+async def undo(
+    store: Store, operation: int, act: Act, sight: Sight | None = None
+) -> tuple[int, Mapping[str, int], frozenset[int]]:
+    """Takes an operation back as far as that goes, of the rows in sight (None: all): how many of them are as
+    they were, how many are not and why, and the jobs of those that went back now. A repeat changes nothing
+    more."""
     await store.write(BeginUndo(operation, act))
     kept: Counter[str] = Counter()
     jobs: set[int] = set()
     after: int | None = 0
     while after is not None:
-        undone = await store.write(UndoRows(operation, after, act))
+        undone = await store.write(UndoRows(operation, after, act, sight))
         kept.update(undone.kept)
         jobs |= undone.jobs
         after = undone.last

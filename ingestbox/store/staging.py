@@ -29,8 +29,11 @@ RESOLVED = "All related staging records resolved during reprocessing"
 SLICE = 300
 """Rows or issues that one unit changes at most: it keeps the writer under 20 ms."""
 
+AT_ONCE = 100
+"""Failing rows that enter together with the others of their slice of a file; the rest of them follows."""
+
 WINDOW = 20_000
-"""Keys that are looked through in one read."""
+"""Keys, rows or issues that are looked through in one read."""
 
 MAX_ID = (1 << 63) - 1
 """No id is larger."""
@@ -115,7 +118,7 @@ def key_of(key: str, rid: int) -> str:
 
 def insert(tx: Tx, job_id: int, first: int, records: Sequence[Intake], now_ms: int) -> None:
     """Adds rows from index `first` on to a staged job: those that are right with their keys, the others with
-    their issues; beyond SLICE of these, they count as changed until their issues follow."""
+    their issues; beyond AT_ONCE of these, they count as changed until their issues follow."""
     insert_rows(tx, job_id, first, records)
     base = record_id(job_id, first)
     right = [
@@ -123,8 +126,8 @@ def insert(tx: Tx, job_id: int, first: int, records: Sequence[Intake], now_ms: i
     ]
     tx.many("staging.add_key", sorted(right))  # in order they take half the time
     failing = failing_in(job_id, first, records)
-    fail(tx, job_id, 1, failing[:SLICE], now_ms)
-    tx.many("staged.edited", [(each.record_id,) for each in failing[SLICE:]])
+    fail(tx, job_id, 1, failing[:AT_ONCE], now_ms)
+    tx.many("staged.edited", [(each.record_id,) for each in failing[AT_ONCE:]])
 
 
 def failing_in(job_id: int, first: int, records: Sequence[Intake]) -> list[Failing]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import unicodedata
 
 import msgspec
@@ -28,6 +29,9 @@ NFD = unicodedata.normalize("NFD", "Jürgen@Bücher.example")
         ("gửi anna@x.com ạ", f"gửi {MARK} ạ"),
         ("anna@x.com.csv, File 'anna@x.com.xlsx'", f"{MARK}.csv, File '{MARK}.xlsx'"),
         ("a,anna@x.com;b anna@x.com", f"a,{MARK};b {MARK}"),
+        ("请联系anna@x.com谢谢 anna@x.com으로 anna@x.com.谢谢", f"请联系{MARK}谢谢 {MARK}으로 {MARK}.谢谢"),
+        ("anna&commat;x.com anna&#064;x.com =?utf-8?Q?anna=40x.com?=", f"{MARK} {MARK} =?utf-8?Q?{MARK}?="),
+        (r'{"mail":"anna\u0040x.com"} anna＠x.com', f'{{"mail":"{MARK}"}} {MARK}'),
     ],
 )
 def test_every_spelling_is_found(text: str, erased: str) -> None:
@@ -47,6 +51,41 @@ def test_every_spelling_is_found(text: str, erased: str) -> None:
 def test_other_addresses_are_not_touched(text: str) -> None:
     assert ANNA.replace(text) == text
     assert ANNA.in_json(msgspec.json.encode({"a": [text]})) is None
+
+
+@pytest.mark.parametrize(
+    ("address", "text"),
+    [
+        ("anna+news@x.com", "https://y.example/?to=anna%2Bnews%40x.com&a"),
+        ("jürgen@x.com", "https://y.example/?to=J%C3%BCrgen%40x.com&a"),
+        ("weiß@x.com", "é WEISS@x.com é"),
+        ("weiss@x.com", "weiß@x.com"),
+        ("anna@straße.example", "anna@straße.example"),
+        ("fink@x.com", "\ufb01nk@x.com"),
+        ("用户@例子.example", "é 用户@例子.example"),
+    ],
+)
+def test_other_spellings_of_other_addresses(address: str, text: str) -> None:
+    spelt = Spellings(address)
+    assert MARK in spelt.replace(text)
+    for data in (msgspec.json.encode(text), ascii_json(text)):
+        assert (spelt.in_json(data) or b"").count(MARK.encode()) == 1
+
+
+def test_an_address_in_a_script_without_blanks_is_whole_as_well() -> None:
+    text = "我用户@例子.example 用户@例子.examples"
+    assert Spellings("用户@例子.example").replace(text) == text
+
+
+@pytest.mark.parametrize("folds", ["漢", "é", "e\u0301", "ß", "\u200b", "가", "\u1112\u1161\u11ab"])
+def test_places_in_a_long_text_without_blanks(folds: str) -> None:
+    """One that is cut into pieces to be folded, in time that grows with it."""
+    for before in (0, 1, 127, 255, 256, 1_000):
+        text = folds * before + ",Anna@x.com," + folds * 300 + ",anna@x.com"
+        assert ANNA.replace(text) == folds * before + f",{MARK}," + folds * 300 + f",{MARK}"
+    began = time.process_time()
+    assert len(ANNA.spans(folds * 500_000 + ",anna@x.com")) == 1
+    assert time.process_time() - began < 1.5
 
 
 @pytest.mark.parametrize("text", ["JÜRGEN@bücher.example", NFD, "jürgen@xn--bcher-kva.example"])

@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from ingestbox.store.intake import Accepted, Draft, Refused
 from ingestbox.store.shelf import Shelf
 from ingestbox.store.staged import EditRows, GoOn, RowEdit, State
 from ingestbox.store.staging import Staged
+from ingestbox.store.writer import Tx
 from tests.store.support import with_store
 
 HEADER = "email,first_name,last_name,company"
@@ -158,10 +160,26 @@ class Desk:
         edit = RowEdit(rid, None, checked.key, checked.payload, state, {}, {})
         assert await self.store.write(EditRows([edit], ACT)) == [None]
 
+    async def spoil(self, rid: int) -> None:
+        """A row's bytes are others than those that were written."""
+        await self.store.write(Run(f"UPDATE records SET crc = crc + 1 WHERE id = {rid}"))
+
     async def go_on(self, job_id: int) -> Job:
         """The job is checked again, after all work on it."""
         assert await self.store.write(GoOn(job_id, f"j{job_id}", ACT)) is None
         return await self.work(job_id)
+
+
+@dataclass(frozen=True)
+class Run:
+    """Any statement."""
+
+    sql: str
+    weight: int = 1
+
+    def apply(self, tx: Tx) -> None:
+        """Runs it."""
+        tx._connection.execute(self.sql)
 
 
 def at_desk(folder: Path, body: Callable[[Desk], Awaitable[None]], work: Work | None = None) -> None:

@@ -311,10 +311,10 @@ def test_a_cancel_closes_issues_of_any_of_their_rows(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("query", "wanted"),
     [
-        ("staged.give_up_issues", "COVERING INDEX issue_records_left (issue_id=? AND run>?)"),
+        ("staged.give_up_issues", "COVERING INDEX issue_records_left (issue_id=? AND given_up=? AND run>?)"),
         ("staged.give_up_issues", "SEARCH l USING PRIMARY KEY (record_id=?)"),
         ("staged.reopen_issues", "SEARCH issue_records USING PRIMARY KEY (record_id=?)"),
-        ("staged.rows_left", "COVERING INDEX issue_records_left (issue_id=? AND run=?)"),
+        ("staged.rows_left", "COVERING INDEX issue_records_left (issue_id=? AND given_up=? AND run=?)"),
         ("issues.resolve_among", "SEARCH issue_records USING PRIMARY KEY (record_id>? AND record_id<?)"),
         ("undoing.rows", "SEARCH r USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)"),
         ("undoing.rows", "SEARCH o USING PRIMARY KEY"),
@@ -338,3 +338,31 @@ def test_what_is_asked_for_each_row_is_found_by_an_index(tmp_path: Path, query: 
         connection.close()
     assert any(wanted in line for line in plan), plan
     assert not any("TEMP B-TREE" in line for line in plan), plan
+
+
+@pytest.mark.parametrize("query", ["staged.rows_left", "bulk.issue"])
+def test_what_an_issue_is_about_is_found_at_once_however_many_rows_it_holds(
+    tmp_path: Path, query: str
+) -> None:
+    async def body(desk: Desk) -> None:
+        job_id, _ = await desk.imported([line(0, company="")])
+        assert job_id == 1
+
+    at_desk(tmp_path, body)
+    statement = load_queries({})[query]
+    connection = connect_writer(tmp_path / DATABASE)
+    steps: list[int] = []
+    try:
+        first = record_id(1, 1)
+        links = [(rid, 1, rid % 3 + 1, rid % 2) for rid in range(first, first + 50_000)]
+        connection.executemany("INSERT INTO issue_records VALUES (?, ?, ?, ?)", links)
+        connection.set_progress_handler(lambda: steps.append(1), 100)
+        given = {"issue_id": 1, "id": 1, "limit": 2}
+        found = connection.execute(statement.sql, [given[name] for name in statement.names]).fetchall()
+    finally:
+        connection.close()
+    if query == "bulk.issue":
+        assert found[0][-1] == 3
+    else:
+        assert [row[0] % 6 for row in found] == [2, 2]  # of the newest run, and not given up
+    assert len(steps) < 10

@@ -11,7 +11,7 @@ import msgspec
 
 from ingestbox.errors import Fault
 from ingestbox.families.contacts.email import fault_in
-from ingestbox.families.contacts.fields import FIELDS, INVALID, MISSING, key_of
+from ingestbox.families.contacts.fields import FIELDS, INVALID, MISSING, NUL, key_of
 from ingestbox.family import Checked
 from ingestbox.model import Item
 
@@ -66,16 +66,19 @@ def fault_of(cells: list[str]) -> Fault | None:
 
 
 def _wrong_in(row: Mapping[str, Any]) -> list[Fault]:
-    """Members that no row may have: fields that are no text, and own ones that the box does not write."""
+    """Members that no row may have: fields that are no text, cells with a NUL, own ones that the box does
+    not write."""
     found = [
         Fault(WRONG, f"{name} must be a string or null", field=name)
         for name in FIELDS
         if not isinstance(row.get(name), str | None)
     ]
     for name, value in row.items():
-        if not name.startswith("_"):
-            continue
         shown = name[:60]
+        if not name.startswith("_"):
+            if NUL in name or (isinstance(value, str) and NUL in value):
+                found.append(Fault(WRONG, f"{shown} must not hold the character U+0000", field=shown))
+            continue
         if name not in _OWN:
             found.append(Fault(WRONG, f"{shown}: names that begin with _ are the box's own", field=shown))
         elif not isinstance(value, _OWN[name][0]):

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 from ingestbox import strictjson
 from ingestbox.errors import Fault, IngestError
+from ingestbox.families.contacts.fields import NUL
 from ingestbox.family import Ask, Parameter
 from ingestbox.model import Role
 from ingestbox.store.audit import Act
@@ -64,6 +65,8 @@ def wrong(field: str, sentence: str) -> IngestError:
 def text_of(given: Mapping[str, object], name: str) -> str | None:
     """A text, or None where there is none, or null. Raises IngestError `validation_failed`."""
     found = given.get(name)
-    if found is None or isinstance(found, str):
-        return found
-    raise wrong(name, f"{name} must be a text or null.")
+    if not isinstance(found, str | None):
+        raise wrong(name, f"{name} must be a text or null.")
+    if found and NUL in found:
+        raise wrong(name, f"{name} must not hold the character U+0000.")
+    return found

@@ -39,6 +39,9 @@ PIECE_BYTES = 1_048_576
 STRETCH = 20_000
 """Rows of a job that one read looks at, where only few of them are wanted."""
 
+MOST_NAME, MOST_STEM = 150, 120
+"""Characters of a download's name, and of the name of the file that it begins with."""
+
 MOST_RAW = 1_000
 """Characters of a row that could not be read which are told beside its error."""
 
@@ -59,8 +62,14 @@ class _Form(msgspec.Struct):
 def disposition(name: str) -> str:
     """The Content-Disposition of a download: for old clients in ASCII, for all others as it is (RFC 6266)."""
     plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
-    plain = re.sub(r"[^A-Za-z0-9._ -]+", "_", plain).strip(" .")[:150] or "export.csv"
-    return f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(name[:150], safe='')}"
+    plain = _cut(re.sub(r"[^A-Za-z0-9._ -]+", "_", plain).strip(" .")) or "export.csv"
+    return f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(_cut(name), safe='')}"
+
+
+def _cut(name: str) -> str:
+    """Of a long name the beginning, and its ending: without that it could not be uploaded."""
+    stem, dot, ending = name.rpartition(".")
+    return name if len(name) <= MOST_NAME else stem[: MOST_NAME - len(dot + ending)] + dot + ending
 
 
 def text_of(lines: Iterable[Sequence[str]], delimiter: str = ",") -> bytes:
@@ -144,7 +153,7 @@ async def errors_csv(ask: Ask) -> Reply:
         raise no_job(job_id)
     layout = _layout(*form[:2])
     stem = form[2].rpartition(".")[0] or form[2]
-    name = f"{stem}-{'errors' if wanted == 'issues' else 'rows'}.csv"
+    name = f"{stem[:MOST_STEM]}-{'errors' if wanted == 'issues' else 'rows'}.csv"
     return _download(name, _errors(ask, job_id, job[7], layout, wanted == "all"))
 
 

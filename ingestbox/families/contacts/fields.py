@@ -10,6 +10,9 @@ import msgspec
 FIELDS: Final = ("email", "first_name", "last_name", "company")
 """All of them have to be there (contract: contacts, Processing)."""
 
+NUL: Final = "\0"
+"""No cell holds it: a file with one is not taken, so that an export with one could not come back."""
+
 MISSING = "missing_required_field"
 INVALID = "invalid_email"
 DUPLICATE = "duplicate_email"
@@ -20,8 +23,7 @@ EXISTING = "existing_email"
 class Row(msgspec.Struct):
     """A staged row as it is stored; other columns lie beside these under their own names.
 
-    `update` is the `object_id` of the contact that a person chose to update by it, or empty; `note` says why
-    the row was given up, if it was the box that did so.
+    `update` is the `object_id` of the contact that a person chose to update by it, or empty.
     """
 
     email: str = ""
@@ -29,7 +31,6 @@ class Row(msgspec.Struct):
     last_name: str = ""
     company: str = ""
     update: str = msgspec.field(name="_update", default="")
-    note: str = msgspec.field(name="_note", default="")
 
 
 def key_of(email: str) -> str:

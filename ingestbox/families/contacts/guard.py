@@ -16,7 +16,7 @@ from ingestbox.families.contacts.fields import FIELDS
 from ingestbox.families.contacts.shapes import StagingStatus
 
 OF_ROWS: Final = ("status", "errors")
-"""What an export of an import's rows has after their own columns, by which it is known to be one: what the box
+"""What an export of rows has after their own columns, by which it is known to be one: what the box
 says of a row, and no part of it."""
 OF_CONTACTS: Final = ("contact_id", "created_at")
 """What an export of contacts has besides their fields."""

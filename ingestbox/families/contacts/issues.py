@@ -100,10 +100,15 @@ class _Budget:
     bytes: int = LIST_BYTES
 
 
+def place_of(tx: ReadTx, issue_id: int, sight: Sight) -> tuple[str, int] | None:
+    """The workspace and the job of an issue, if it is in sight."""
+    row = tx.one("contacts.issue_place", {"id": issue_id})
+    return None if row is None or not sight.admits(row[0], FAMILY, row[1]) else (row[0], row[2])
+
+
 def read_issue(tx: ReadTx, issue_id: int, sight: Sight) -> tuple[ContactsIssue, str] | None:
     """The issue and its ETag, if it is in sight."""
-    owner = tx.one("contacts.issue_scope", {"id": issue_id})
-    if owner is None or not sight.admits(owner[0], FAMILY, owner[1]):
+    if place_of(tx, issue_id, sight) is None:
         return None
     found = tx.all("contacts.issues", {"ids": f"[{issue_id}]"})
     if not found:

@@ -107,11 +107,8 @@ SELECT id FROM issues WHERE job_id = :job_id AND id < :below ORDER BY id DESC LI
 SELECT stored FROM files WHERE job_id = :job_id;
 
 -- name: issue_place
+-- Whose an issue is, and of which job.
 SELECT s.workspace, s.owner, s.job_id FROM issues AS i CROSS JOIN staged_jobs AS s ON s.job_id = i.job_id
-WHERE i.id = :id AND s.family = 'contacts' AND s.phase <> 'cancelled';
-
--- name: issue_scope
-SELECT s.workspace, s.owner FROM issues AS i CROSS JOIN staged_jobs AS s ON s.job_id = i.job_id
 WHERE i.id = :id AND s.family = 'contacts' AND s.phase <> 'cancelled';
 
 -- name: issues

@@ -11,13 +11,12 @@ from msgspec import UNSET, Meta, UnsetType
 from ingestbox.errors import IngestError
 from ingestbox.families.contacts import deciding
 from ingestbox.families.contacts.deciding import EDITORS, IF_MATCH, wrong
-from ingestbox.families.contacts.issues import ETAG, ISSUE_ID, read_issue
+from ingestbox.families.contacts.issues import ETAG, ISSUE_ID, place_of, read_issue
 from ingestbox.families.contacts.pages import number
 from ingestbox.families.contacts.rule import STAGING
 from ingestbox.families.contacts.shapes import ContactsIssue
-from ingestbox.families.contacts.sight import ALL, FAMILY, no_issue, sight_of
+from ingestbox.families.contacts.sight import ALL, no_issue, sight_of
 from ingestbox.family import Answer, Ask, Reply, Route
-from ingestbox.store import ReadTx
 from ingestbox.store.review import Blocked
 from ingestbox.store.staged import UPDATE_EXISTING, EditIssue, IssueChange
 
@@ -51,15 +50,11 @@ async def change(ask: Ask) -> Reply:
     """PUT /issues/{id}: the issue as it is after that."""
     wanted = _wanted(deciding.members(ask.body))
     sight, issue_id = sight_of(ask), number(ask.path["id"])
-
-    def place(tx: ReadTx) -> tuple[str, int] | None:
-        """Workspace and job of the issue, if it is in sight."""
-        row = None if issue_id is None else tx.one("contacts.issue_place", {"id": issue_id})
-        return None if row is None or not sight.admits(row[0], FAMILY, row[1]) else (row[0], row[2])
-
-    found = await ask.box.read_with(place)
-    if issue_id is None or found is None:
+    if issue_id is None:
         raise no_issue(ask.path["id"])
+    found = await ask.box.read_with(lambda tx: place_of(tx, issue_id, sight))
+    if found is None:
+        raise no_issue(issue_id)
     workspace, job_id = found
     unit = EditIssue(issue_id, STAGING, wanted, deciding.act(ask, workspace), deciding.marks(ask.headers))
     blocked = await ask.box.write(unit)

@@ -4,7 +4,7 @@ Upload)."""
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Annotated, Any
 
 import msgspec
@@ -14,6 +14,7 @@ from ingestbox import strictjson
 from ingestbox.errors import IngestError
 from ingestbox.families import said
 from ingestbox.families.contacts import mappings
+from ingestbox.families.contacts.guard import unguarded
 from ingestbox.families.contacts.mappings import RememberMapping
 from ingestbox.families.contacts.table import How, Other, Wishes
 from ingestbox.families.contacts.words import already_imported
@@ -162,6 +163,7 @@ async def preview(ask: Ask) -> Reply:
     file.shown = PREVIEW_ROWS
     sheet = await ask.box.look(ask, NAME)
     info, how = sheet.info, _hows.decode(sheet.how)
+    read: Callable[[str], str] = unguarded if how.guarded else str
     return Reply(
         PreviewAnswer(
             encoding=info.encoding,
@@ -169,7 +171,9 @@ async def preview(ask: Ask) -> Reply:
             confidence=min(info.encoding_confidence, info.dialect_confidence),
             mapping=info.mapping,
             rows=[
-                dict(zip(info.columns, row.cells, strict=True)) for row in sheet.shown if row.refused is None
+                dict(zip(info.columns, map(read, row.cells), strict=True))
+                for row in sheet.shown
+                if row.refused is None
             ],
             total_rows=info.rows,
             filename=info.filename,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
@@ -12,7 +13,8 @@ from ingestbox.store.readers import ReadTx
 from ingestbox.store.writer import Tx, weight_of
 
 Kind = Literal["text", "json", "file", "key"]
-"""What a column holds. `file` and `key` tell rows apart, so that their mark has the row's number."""
+"""What a column holds. `file` (or another name) and `key` tell rows apart, so that what takes their place has
+something of its own, which nobody can have given to another row before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +71,7 @@ class Columns:
             size = sum([len(text) for text in texts if text is not None])
             if wanted.covers(row[0]):
                 old = dict(zip(self.columns, texts, strict=True))
-                new = {name: self._erased(wanted.spelt, name, old[name], key) for name in self.columns}
+                new = {name: self._erased(wanted.spelt, name, old[name]) for name in self.columns}
                 if new != old:
                     self._change(found, key, old, new, size)
             if pace.full(size, found):
@@ -87,7 +89,7 @@ class Columns:
         params = {**keys, **new, **{f"was_{name}": text for name, text in old.items()}}
         found.add(Rewrite(f"erasures.rewrite_{self.name}", params, size), **{self.counted: 1})
 
-    def _erased(self, spelt: Spellings, name: str, text: str | None, key: Position) -> str | None:
+    def _erased(self, spelt: Spellings, name: str, text: str | None) -> str | None:
         if text is None:
             return None
         kind = self.columns[name]
@@ -97,17 +99,17 @@ class Columns:
         if not spelt.may_be_in(text.encode()):
             return text
         if kind == "key":
-            return f"[erased:{key[0]}]" if spelt.is_in(text) else text
+            return f"[erased:{secrets.token_hex(4)}]" if spelt.is_in(text) else text
         if kind == "file":
-            return _of_file(spelt, text, key)
+            return _of_file(spelt, text)
         return spelt.replace(text)
 
 
-def _of_file(spelt: Spellings, name: str, key: Position) -> str:
+def _of_file(spelt: Spellings, name: str) -> str:
     """The name of a file, which stays one of its own: names are compared."""
     erased = spelt.replace(name)
     stem, dot, ending = erased.rpartition(".")
-    return name if erased == name else f"{stem or ending}-{key[0]}{dot}{ending if dot else ''}"
+    return name if erased == name else f"{stem or ending}-{secrets.token_hex(4)}{dot}{ending if dot else ''}"
 
 
 def _numbered(letter: str, values: Position) -> dict[str, object]:
@@ -116,12 +118,16 @@ def _numbered(letter: str, values: Position) -> dict[str, object]:
 
 BULK = Columns("bulk", "others", (0,), {"key": "text", "payload": "json"}, drops=True)
 ISSUES = Columns(
-    "issues", "issues", (0,), {"message": "text", "field": "text", "comment": "text", "key": "key"}
+    "issues",
+    "issues",
+    (0,),
+    {"message": "text", "field": "text", "comment": "text", "resolved_by": "text", "key": "key"},
 )
 JOBS = Columns("jobs", "jobs", (0,), {"name": "file", "error": "text", "warnings": "json"})
 STAGED = Columns("staged", "jobs", (0,), {"name": "file"})
 FILES = Columns("files", "jobs", (0,), {"form": "json", "plan": "json", "position": "json", "about": "json"})
-PARKED = Columns("parked", "others", ("", 0), {"message": "text"})
-AUDIT = Columns("audit", "audit", (0,), {"before": "json", "after": "json"})
-RULES = Columns("rules", "others", (0,), {"name": "text", "rule": "json"})
+PARKED = Columns("parked", "others", ("", 0), {"code": "text", "message": "text"})
+AUDIT = Columns("audit", "audit", (0,), {"before": "json", "after": "json", "request_id": "text"})
+RULES = Columns("rules", "others", (0,), {"name": "file"})
+RULINGS = Columns("rulings", "others", (0,), {"rule": "json"}, drops=True)
 MAPPINGS = Columns("mappings", "others", ("", "", ""), {"signature": "text", "mapping": "json"}, drops=True)

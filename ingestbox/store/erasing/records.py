@@ -131,8 +131,8 @@ class Records:
         theirs = spelt.is_all_of(key) if staged else named
         erased = spelt.in_json(payload)
         sound = checksum(raw_key, payload) == crc
-        if not sound and erased is None:
-            erased = b"{}"  # what it says cannot be read; it stays damaged
+        if not sound and erased is None and spelt.is_in(records.text(payload)):
+            erased = b"{}"  # it has it where no string is; it stays damaged
         if erased is None and not named:
             return
         new = _blank(payload) if theirs else erased or payload
@@ -205,7 +205,7 @@ def _blank(payload: bytes) -> bytes:
         place = given.get("_row") if isinstance(given, dict) else None
     except msgspec.DecodeError:
         place = None
-    left: dict[str, object] = {"_erased": True, "_note": NOTE}
+    left: dict[str, object] = {"_note": NOTE}
     if isinstance(place, dict):
         left["_row"] = {name: place[name] for name in ("line", "row") if isinstance(place.get(name), int)}
     return msgspec.json.encode(left)

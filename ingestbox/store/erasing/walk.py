@@ -51,11 +51,12 @@ class Walk:
         self._places: tuple[Place, ...] = (
             columns.JOBS,  # their names travel with lines that are made below
             columns.STAGED,
+            columns.RULINGS,  # or what they do to records would come after these
+            columns.RULES,
             Records(),
             *(Objects(family, kind) for family in families.values() for kind in sorted(family.kinds)),
             columns.BULK,
             columns.ISSUES,
-            columns.RULES,
             columns.MAPPINGS,
             Answers(),
             Deliveries(),

@@ -16,15 +16,18 @@ SELECT COALESCE(SUM(discarded), 0), COALESCE(SUM(1 - discarded), 0) FROM bulk_ch
 
 -- name: keep
 -- What a second change finds is the operation's own: the first image is the one to go back to.
-INSERT INTO bulk_changes (operation, record_id, key, payload, state, discarded, mark)
-VALUES (:operation, :record_id, :key, :payload, :state, :discarded, :mark)
+INSERT INTO bulk_changes (operation, record_id, issue_id, key, payload, state, discarded, left_crc)
+VALUES (:operation, :record_id, :issue_id, :key, :payload, :state, :discarded, :left_crc)
 ON CONFLICT (operation, record_id) DO UPDATE
-SET mark = excluded.mark, discarded = excluded.discarded, restored = 0;
+SET left_crc = excluded.left_crc, discarded = excluded.discarded, restored = 0;
 
 -- name: issue
 -- An issue with its job: what a rule has to know of it. `run` is the one in which rows of it failed last.
 SELECT i.id, i.job_id, j.public_id, i.workspace, i.family, i.code, i.key, i.resolved_ms, j.state,
-       (SELECT MAX(l.run) FROM issue_records AS l WHERE l.issue_id = i.id)
+       MAX(
+           COALESCE((SELECT MAX(l.run) FROM issue_records AS l WHERE l.issue_id = i.id AND l.given_up = 0), 0),
+           COALESCE((SELECT MAX(l.run) FROM issue_records AS l WHERE l.issue_id = i.id AND l.given_up = 1), 0)
+       )
 FROM issues AS i JOIN jobs AS j ON j.id = i.job_id
 WHERE i.id = :id;
 
@@ -59,11 +62,18 @@ WHERE i.resolved_ms IS NULL;
 INSERT OR IGNORE INTO bulk_issues (operation, issue_id) VALUES (:operation, :issue_id);
 
 -- name: to_undo
--- The next rows that are not as they were, in their order.
-SELECT record_id, CAST(key AS BLOB), CAST(payload AS BLOB), state, mark FROM bulk_changes
-WHERE operation = :operation AND record_id > :after AND restored = 0
-ORDER BY record_id
+-- The next rows that are not as they were, in their order, and whether each is as the operation left it: its content,
+-- and that it is given up, or not. Whether it waits on an issue a check decides.
+SELECT b.record_id, b.issue_id, CAST(b.key AS BLOB), CAST(b.payload AS BLOB), b.state,
+       r.crc = b.left_crc 
+FROM bulk_changes AS b LEFT JOIN records AS r ON r.id = b.record_id
+WHERE b.operation = :operation AND b.record_id > :after AND b.restored = 0
+ORDER BY b.record_id
 LIMIT :limit;
+
+-- name: job
+-- Whose the rows are.
+SELECT workspace, family, created_by FROM jobs WHERE id = :id;
 
 -- name: restored
 UPDATE bulk_changes SET restored = 1 WHERE operation = :operation AND record_id = :record_id;
@@ -72,14 +82,18 @@ UPDATE bulk_changes SET restored = 1 WHERE operation = :operation AND record_id 
 SELECT COUNT(*) FROM bulk_changes WHERE operation = :operation AND restored = 1;
 
 -- name: reopen_issues
--- Those of a row that is as it was, if the operation resolved them: it waits again, whatever was decided since.
+-- Those of a row that is as it was, if the operation resolved them, and the one that it waited on (0: on none): it
+-- waits again, whatever was decided since.
 UPDATE issues
 SET resolved_ms = NULL, resolution = NULL, resolved_by = NULL, comment = NULL, revision = revision + 1
 WHERE resolved_ms IS NOT NULL
   AND id IN (
       SELECT l.issue_id FROM issue_records AS l
       WHERE l.record_id = :record_id
-        AND EXISTS (SELECT 1 FROM bulk_issues AS b WHERE b.operation = :operation AND b.issue_id = l.issue_id)
+        AND (
+            l.issue_id = :issue_id
+            OR EXISTS (SELECT 1 FROM bulk_issues AS b WHERE b.operation = :operation AND b.issue_id = l.issue_id)
+        )
   );
 
 -- name: begin_undo

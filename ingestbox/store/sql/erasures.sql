@@ -140,11 +140,13 @@ UPDATE files SET removed_ms = :now WHERE job_id = :job_id AND removed_ms IS NULL
 
 -- name: scan_issues
 -- Workspace, key, columns: so are the others that are called so. What follows changes a row that is still the same.
-SELECT workspace, id, message, field, comment, key FROM issues WHERE id > :p0 ORDER BY id;
+SELECT workspace, id, message, field, comment, resolved_by, key FROM issues WHERE id > :p0 ORDER BY id;
 
 -- name: rewrite_issues
-UPDATE issues SET message = :message, field = :field, comment = :comment, key = :key
-WHERE id = :k0 AND message = :was_message AND field IS :was_field AND comment IS :was_comment AND key IS :was_key;
+UPDATE issues
+SET message = :message, field = :field, comment = :comment, resolved_by = :resolved_by, key = :key
+WHERE id = :k0 AND message = :was_message AND field IS :was_field AND comment IS :was_comment
+  AND resolved_by IS :was_resolved_by AND key IS :was_key;
 
 -- name: scan_jobs
 SELECT workspace, id, name, error, warnings FROM jobs WHERE id > :p0 ORDER BY id;
@@ -170,20 +172,21 @@ UPDATE files SET form = :form, plan = :plan, position = :position, about = :abou
 WHERE job_id = :k0 AND form = :was_form AND plan = :was_plan AND position = :was_position AND about = :was_about;
 
 -- name: scan_parked
-SELECT d.workspace, p.lane, p.seq, p.message
+SELECT d.workspace, p.lane, p.seq, p.code, p.message
 FROM parked AS p LEFT JOIN deliveries AS d ON d.seq = p.seq
 WHERE (p.lane, p.seq) > (:p0, :p1)
 ORDER BY p.lane, p.seq;
 
 -- name: rewrite_parked
-UPDATE parked SET message = :message WHERE lane = :k0 AND seq = :k1 AND message = :was_message;
+UPDATE parked SET code = :code, message = :message
+WHERE lane = :k0 AND seq = :k1 AND code = :was_code AND message = :was_message;
 
 -- name: scan_audit
-SELECT workspace, id, before, after FROM audit WHERE id > :p0 AND object <> 'user' ORDER BY id;
+SELECT workspace, id, before, after, request_id FROM audit WHERE id > :p0 AND object <> 'user' ORDER BY id;
 
 -- name: rewrite_audit
-UPDATE audit SET before = :before, after = :after
-WHERE id = :k0 AND before IS :was_before AND after IS :was_after;
+UPDATE audit SET before = :before, after = :after, request_id = :request_id
+WHERE id = :k0 AND before IS :was_before AND after IS :was_after AND request_id IS :was_request_id;
 
 -- name: scan_bulk
 SELECT j.workspace, b.id, b.key, CAST(b.payload AS TEXT)
@@ -196,10 +199,17 @@ ORDER BY b.id;
 DELETE FROM bulk_changes WHERE id = :k0;
 
 -- name: scan_rules
-SELECT workspace, id, name, rule FROM rules WHERE id > :p0 ORDER BY id;
+SELECT workspace, id, name FROM rules WHERE id > :p0 ORDER BY id;
 
 -- name: rewrite_rules
-UPDATE rules SET name = :name, rule = :rule WHERE id = :k0 AND name = :was_name AND rule = :was_rule;
+UPDATE rules SET name = :name WHERE id = :k0 AND name = :was_name;
+
+-- name: scan_rulings
+SELECT workspace, id, rule FROM rules WHERE id > :p0 ORDER BY id;
+
+-- name: drop_rulings
+-- It would write the mark into rows of later imports.
+DELETE FROM rules WHERE id = :k0;
 
 -- name: scan_mappings
 SELECT workspace, workspace, owner, signature, mapping FROM contact_mappings

@@ -46,8 +46,11 @@ SET message = :message, resolved_ms = :resolved_ms, resolution = :resolution, re
 WHERE id = :id;
 
 -- name: rows_left
--- The rows that an issue is about still: those that failed in the newest run, and are not given up.
+-- The rows that an issue is about still: those that failed in the newest run, and are not given up. Each MAX is a seek.
 SELECT record_id FROM issue_records
 WHERE issue_id = :issue_id AND given_up = 0
-  AND run = (SELECT MAX(run) FROM issue_records WHERE issue_id = :issue_id)
+  AND run = MAX(
+      COALESCE((SELECT MAX(run) FROM issue_records WHERE issue_id = :issue_id AND given_up = 0), 0),
+      COALESCE((SELECT MAX(run) FROM issue_records WHERE issue_id = :issue_id AND given_up = 1), 0)
+  )
 LIMIT :limit;

@@ -180,9 +180,10 @@ SET resolved_ms = :now, resolution = :resolution, resolved_by = :actor, comment 
 WHERE id = :id AND resolved_ms IS NULL;
 
 -- name: finish
--- Who failed to be first with a key waits for a person; the others are done.
+-- Who failed to be first with a key waits for a person; the others are done. Nothing is over as long as a row is
+-- pending.
 UPDATE jobs
-SET state = CASE WHEN issues > 0 THEN 'review' ELSE 'completed' END, error = NULL, completed_ms = :now,
+SET state = CASE WHEN issues > 0 OR processed < total THEN 'review' ELSE 'completed' END, error = NULL, completed_ms = :now,
     reopened = NULL, owner = NULL, lease_at = NULL, retry_ms = NULL, updated_ms = :now
 WHERE id = :id AND owner = :owner AND attempt = :attempt AND state = 'running'
 RETURNING state;

@@ -18,6 +18,7 @@ MAX_AGE_SECONDS = 7_200
 """How long a browser may remember that it may call: the most that Chromium does."""
 
 EXPOSED = (
+    "Content-Disposition",
     "ETag",
     "Idempotency-Replayed",
     "Link",

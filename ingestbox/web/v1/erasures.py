@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Annotated, Literal, cast
 
 import msgspec
@@ -37,8 +38,11 @@ State = Literal["running", "waiting", "cleaning", "done"]
 ABOUT = """\
 Finds a person by e-mail address and takes them out of the box: of the workspace, or, with `all=true`, of
 every one. It is found in any case and normal form, escaped or not, with its domain in letters or in ASCII,
-and only whole: `anna@x.com` is neither `joanna@x.com` nor `anna@x.com.vn`. Other addresses of the same
-person, and their name where no address is, are not looked for.
+and only whole: `anna@x.com` is neither `joanna@x.com` nor `anna@x.com.vn`, nor `jo+anna@x.com` with any of
+`.+-_&'` between. After other signs it is whole: `to=anna@x.com`, and so `dept/anna@x.com` as well. Not
+found is what is not there as text: within Base64 or another file, split by a line break, or run into the
+next sentence without a blank (`anna@x.com.Thanks`). Other addresses of the same person, and their name where
+no address is, are not looked for.
 
 - Contacts of that address are removed, and upstream gets a `delete`. Staged rows of it are blanked and
   given up.
@@ -50,9 +54,11 @@ person, and their name where no address is, are not looked for.
   back.
 - An uploaded file that has it anywhere is removed whole, once its rows are in the store. While records from
   before the request still come in the erasure is `waiting`; then it goes through once more.
-- What bulk decisions would put back of it is forgotten: undoing leaves these rows as they are.
+- What bulk decisions would put back of it is forgotten: undoing leaves these rows as they are. A kept rule
+  that would write it is dropped.
 
-Users, keys and the trail's lines about users stay: they are about who works with the box. What comes in
+Users, keys and the trail's lines about users stay: they are about who works with the box. So does what the
+box wrote to its log, such as the id that a request came with (`X-Request-ID`). What comes in
 later stays as well, also when it brings the person back. Objects that came from another box are erased
 here; that box is not told. The store overwrites what is deleted, gives free pages back, writes the index of
 full text anew and empties its log. A store made by a version before this one may have old bytes in its
@@ -200,8 +206,12 @@ class Erasures:
         asked = fields.read(ask.body, NewErasure, RULES)
         workspace = EVERYWHERE if _everywhere(ask) else ask.caller.workspace
         address, dry_run = address_key(asked.email), bool(asked.dry_run)
-        if Spellings(address).is_in(asked.reason):
+        spelt = Spellings(address)
+        if spelt.is_in(asked.reason):
             raise fields.refused([fields.fault("reason", "must not have the address: it is kept")])
+        by = act(ask, self._store.clock.now_ms())
+        if by.request_id is not None:
+            by = replace(by, request_id=spelt.replace(by.request_id))
         digest = self._derived.digests("erasure", address)[0]
         # A plain digest of the body would tell whose address it was to whoever tries some.
         content = msgspec.json.encode((digest, dry_run, asked.reason))
@@ -212,7 +222,7 @@ class Erasures:
                 digest=digest,
                 dry_run=dry_run,
                 reason=asked.reason,
-                act=act(ask, self._store.clock.now_ms()),
+                act=by,
                 once=Once(key_of(ask, content), b"", Begun),
             )
         )

@@ -114,9 +114,14 @@ class Repair:
         """Decides slice by slice; for each the code of what stood in the way, or None."""
         codes: dict[int, str | None] = {}
         single = []
+        gone_on: dict[int, str | None] = {}  # by job: each goes on once, however many of its issues are meant
         for each in chosen:
-            if each.grouped:
+            if each.grouped and each.job_id in gone_on:
+                codes[each.id] = gone_on[each.job_id]
+            elif each.grouped:
                 codes[each.id] = await self._decide_rows(each, action, ask)
+                if action == "retry":
+                    gone_on[each.job_id] = codes[each.id]
             else:
                 single.append(each)
         for workspace in dict.fromkeys(each.workspace for each in single):

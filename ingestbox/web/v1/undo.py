@@ -47,8 +47,8 @@ class Undo:
                 description="Each row that is still as the decision left it goes back to what it was, and "
                 "its issue is open again; one that was changed since stays, as does one whose job does not "
                 "wait for a person any more. Repeating it changes nothing more, or goes on where a call was "
-                "cut short. Yours, or, for administrators with `all=true`, anybody's; for "
-                f"{bulkundo.UNDO_DAYS} days.",
+                "cut short. Yours, or, for administrators with `all=true`, anybody's; rows out of your sight "
+                f"stay. For {bulkundo.UNDO_DAYS} days.",
                 parameters=(Parameter("id", "The `audit_id` of the decision.", place="path"), ALL),
                 answers=(Answer(UndoneBody),),
                 errors=("bad_parameter", "not_found"),
@@ -64,7 +64,7 @@ class Undo:
         if found is None or not own or sight.workspace not in (None, found.workspace):
             raise IngestError("not_found", f"There is nothing that could be taken back by {audit_id}.")
         by = act(ask, self._store.clock.now_ms()).within(found.workspace)
-        restored, kept, jobs = await bulkundo.undo(self._store, audit_id, by)
+        restored, kept, jobs = await bulkundo.undo(self._store, audit_id, by, sight)
         for job_id in jobs:
             self._parts.progress.changed(job_id)
         return Reply(UndoneBody(str(audit_id), restored, sum(kept.values()), dict(kept)))

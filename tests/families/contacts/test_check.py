@@ -77,6 +77,13 @@ def test_a_field_that_is_no_text_is_a_fault(name: str, value: object) -> None:
     assert faults({**GOOD, name: value}) == [("wrong_type", f"{name} must be a string or null", name)]
 
 
+@pytest.mark.parametrize("name", [*FIELDS, "phone"])
+def test_a_cell_with_a_character_that_no_file_may_have_is_a_fault(name: str) -> None:
+    assert faults({**GOOD, name: "a\0b@c.de"}) == [
+        ("wrong_type", f"{name} must not hold the character U+0000", name)
+    ]
+
+
 @pytest.mark.parametrize("value", [5, None, [], "x", {"email": "a@b.de"}])
 def test_other_columns_may_hold_anything(value: object) -> None:
     assert faults({**GOOD, "phone": value}) == []

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 import socket
 import threading
 
@@ -96,6 +97,10 @@ def test_contacts_of_another_system_are_not_our_export_of_contacts() -> None:
         ('x"\r\ny.csv', "attachment; filename=\"x_y.csv\"; filename*=UTF-8''x%22%0D%0Ay.csv"),
         ("..\\/etc", "attachment; filename=\"_etc\"; filename*=UTF-8''..%5C%2Fetc"),
         ("😀", "attachment; filename=\"export.csv\"; filename*=UTF-8''%F0%9F%98%80"),
+        (
+            "n" * 300 + ".csv",
+            f"attachment; filename=\"{'n' * 146}.csv\"; filename*=UTF-8''{'n' * 146}.csv",
+        ),
     ],
 )
 def test_a_file_name_is_told_safely(name: str, wanted: str) -> None:
@@ -131,6 +136,14 @@ def test_rows_that_wait_are_corrected_and_uploaded_again_without_losing_a_charac
     third = rows_in(ann.client.get(f"/jobs/{again}/errors.csv?rows=all").text, ";")
     assert third[0] == header  # its own columns are not there twice
     assert [row[5] for row in third[1:]] == [guarded(wild) for wild in WILD]
+
+
+def test_the_rows_of_a_file_with_a_long_name_can_be_uploaded_under_their_own(box: BoxProcess) -> None:
+    ann = Person(box)
+    job_id, _ = ann.imported(line(1, company=""), name="x" * 300 + ".csv")
+    told = ann.client.get(f"/jobs/{job_id}/errors.csv").headers["content-disposition"]
+    (name,) = re.findall('filename="(x+-errors.csv)"', told)
+    assert name in told.partition("filename*")[2]
 
 
 @pytest.mark.parametrize("columns", ["status", "Errors", "Status,errors", "+84,status_2"])

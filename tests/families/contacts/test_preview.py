@@ -52,6 +52,14 @@ def test_a_preview_tells_how_the_file_would_be_read(client: httpx2.Client) -> No
     assert [each["code"] for each in body["warnings"]] == ["encoding_detected"]
 
 
+def test_an_export_is_shown_as_it_would_be_taken(client: httpx2.Client) -> None:
+    cells = "a@b.de,Anna,Lee,'=Acme"
+    body = previewed(client, "a.csv", f"{HEADER.strip()},status,errors\n{cells},ISSUE,'-x\n".encode())
+    assert (body["rows"][0]["company"], body["rows"][0]["errors"]) == ("=Acme", "-x")
+    body = previewed(client, "b.csv", f"{HEADER}{cells}\n".encode())
+    assert body["rows"][0]["company"] == "'=Acme"
+
+
 def test_twenty_rows_are_shown_and_all_counted(client: httpx2.Client) -> None:
     for rows, shown in ((1, 1), (19, 19), (20, 20), (21, 20), (3_000, 20)):
         body = previewed(client, "a.csv", content(rows))

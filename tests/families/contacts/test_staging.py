@@ -23,6 +23,7 @@ from tests.families.contacts.person import (
     is_refused,
     line,
     payload,
+    public_id,
     staging_id,
     stored,
     trail,
@@ -97,6 +98,21 @@ def test_a_cell_that_is_no_text_is_named(anna: Person, name: str, cell: object) 
     assert answer.json()["errors"][0]["field"] == f"staging_{name}"
 
 
+def test_a_cell_that_no_file_may_have_is_refused(anna: Person) -> None:
+    """An export with it could not be uploaded again."""
+    job_id, _ = anna.imported(BAD)
+    answer = anna.put_row(job_id, 1, first_name="Anna", company="a\0b", status="READY")
+    is_refused(answer, 422, "validation_failed", "staging_company must not hold the character U+0000.")
+    of_job = f"/v1/jobs/{public_id(anna.box, job_id)}/records"
+    (record,) = [each["id"] for each in anna.client.get(of_job).raise_for_status().json()["records"]]
+    for member in ({"company": "a\0b"}, {"phone": "a\0b"}, {"a\0b": "plain"}):
+        patched = anna.client.patch(f"/v1/records/{record}", json=member)
+        assert patched.status_code == 422, patched.text
+        assert "U+0000" in patched.json()["detail"]
+    assert anna.row(job_id, 1).json()["staging_status"] == "ISSUE"
+    assert "\0" not in anna.client.get(f"/jobs/{job_id}/errors.csv").text
+
+
 @pytest.mark.parametrize("body", [b"[]", b'"x"', b"1", b"null"])
 def test_a_body_that_is_no_object_is_refused(anna: Person, body: bytes) -> None:
     job_id, _ = anna.imported(BAD)
@@ -116,8 +132,7 @@ def test_a_body_that_is_no_json_is_refused(anna: Person) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        "\0",
-        "a\0b@example.com",
+        "\x01\x1b[31m",
         "\ud83d\ude00@example.com",
         "\U0001f600" * 2_000,
         "=cmd|'/c calc'!A0",

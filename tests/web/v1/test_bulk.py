@@ -300,6 +300,23 @@ def test_a_rule_takes_back_all_that_it_did(box: BoxProcess, ann: httpx2.Client) 
     refused(ann.post("/v1/audit/x/undo"), 404, "not_found")
 
 
+def test_who_sees_the_rows_no_more_takes_nothing_back(box: BoxProcess, ann: httpx2.Client) -> None:
+    job = upload(ann, "seen", [row(f"{name}@x.com", company="") for name in "abc"])
+    with person(box, "was-admin", Role.ADMIN) as boss:
+        body = {"rule": ACME, "filter": {"job": job["id"]}}
+        done = post(boss, BULK, body, all="true")
+        undo = f"/v1/audit/{done['audit_id']}/undo"
+        nothing = {"audit_id": done["audit_id"], "restored": 0, "kept": 3, "reasons": {"job_not_found": 3}}
+        assert post(boss, undo) == nothing
+    with person(box, "was-admin") as now:
+        assert post(now, undo) == nothing
+        refused(now.post(f"{undo}?all=true"), 403, "forbidden")
+    assert cells(rows(ann, job), "company") == ["ACME"] * 3
+    with person(box, "was-admin", Role.ADMIN) as boss:
+        assert post(boss, undo, all="true")["restored"] == 3
+    assert cells(rows(ann, job), "company") == [""] * 3
+
+
 def test_what_was_changed_since_is_not_taken_back(ann: httpx2.Client) -> None:
     job = upload(ann, "since", [row(f"{name}@x.com", company="") for name in "abc"])
     done = ruled(ann, job, ACME)

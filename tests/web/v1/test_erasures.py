@@ -26,6 +26,7 @@ numbers = itertools.count()
 LOCAL = "zzannaquux"
 ANNA = f"{LOCAL}@personal-mail.example"
 DISCARD = {"discard": "all"}
+JSON = {"Content-Type": "application/json"}
 ESCAPED = "".join(f"\\u{ord(each):04x}" for each in ANNA)
 
 
@@ -531,3 +532,81 @@ def test_undoing_a_bulk_decision_brings_nobody_back(box: BoxProcess, client: htt
     found = everything(client, f"/v1/jobs/{review['id']}/records", "records", payload="true")
     assert [each["state"] for each in found] == ["discarded", "issue"]
     assert LOCAL not in json.dumps(found)
+
+
+def test_what_people_and_programs_write_in_by_the_way_goes_as_well(
+    own_box: BoxProcess, own: httpx2.Client
+) -> None:
+    """Who resolved an issue, names of rules that are the same afterwards, the id that a request came with."""
+    headers = {"X-Request-ID": f"for:{ANNA}", "Idempotency-Key": ANNA}
+    review = upload(own, "people", [row("bob@x.com", last="")])
+    ((found),) = open_issues(own, review["id"]).values()
+    change = {"issue_resolved": True, "issue_resolved_by": ANNA}
+    own.put(f"/issues/{found['id']}", json=change, headers=headers).raise_for_status()
+    for name in (ANNA, ANNA.upper()):
+        kept = {"family": "contacts", "code": "existing_email", "name": name, "rule": DISCARD}
+        own.post("/v1/rules", json=kept, headers={"X-Request-ID": f"for:{ANNA}"}).raise_for_status()
+    writes = {"set": {"field": "company", "value": f"c/o {ANNA}"}}
+    kept = {"family": "contacts", "code": "missing_required_field", "name": "writes", "rule": writes}
+    own.post("/v1/rules", json=kept).raise_for_status()
+    reply = own.post("/v1/erasures", json={"email": ANNA}, headers=headers)
+    done = ended(own, reply.json()["erasure_id"])
+    assert counts(done) == {"issues": 1, "answers": 1, "audit": 4, "others": 3}
+    names = [each["name"] for each in get(own, "/v1/rules")["rules"]]  # without the one that would write it
+    assert len(set(names)) == 2
+    assert all(name.startswith("[erased]-") for name in names)
+    erased(own, "nobody@x.com")  # writes the log into the file
+    assert traces(own_box.data) == {}
+
+
+def test_one_that_cannot_go_on_does_not_hold_up_the_others(own_box: BoxProcess, own: httpx2.Client) -> None:
+    wait_job(own, post_tickets(own, [ticket(1, description=f"{ANNA}, bob@x.com")])["job_id"])
+    own_box.stop()
+    connection = sqlite3.connect(own_box.data / "ingestbox.db", isolation_level=None)
+    try:
+        connection.execute(
+            "INSERT INTO erasures (workspace, actor, address, digest, dry_run, state, last_job, place,"
+            " position, created_ms, updated_ms)"
+            " VALUES ('default', 'a', ?, 'd', 0, 'running', 9, 'records', '[{}]', 0, 0)",
+            (ANNA,),
+        )
+    finally:
+        connection.close()
+    own_box.start()
+    assert counts(erased(own, "bob@x.com"))["tickets"] == 1
+
+
+def test_a_damaged_record_of_somebody_else_stays_as_it_is(own_box: BoxProcess, own: httpx2.Client) -> None:
+    """It looks as if an address might be in it: it has an escape."""
+    raw = b'{"records":[{"id":"D-1","summary":"a\\u00a0b"},{"id":"D-2","summary":" "}]}'
+    sent = own.post("/api/data-ingest", content=raw, params={"mode": "partial"}, headers=JSON)
+    wait_job(own, sent.raise_for_status().json()["job_id"])
+    own_box.stop()
+    connection = sqlite3.connect(own_box.data / "ingestbox.db", isolation_level=None)
+    try:
+        connection.execute("UPDATE records SET crc = crc + 1")
+        before = connection.execute("SELECT id, key, state, payload, crc FROM records").fetchall()
+        own_box.start()
+        assert counts(erased(own)) == {}
+        assert connection.execute("SELECT id, key, state, payload, crc FROM records").fetchall() == before
+    finally:
+        connection.close()
+
+
+def test_a_row_that_was_blanked_can_be_somebody_elses_again(box: BoxProcess, client: httpx2.Client) -> None:
+    review = upload(client, "people", [row(ANNA, last=""), row("bob@x.com", last="")])
+    erased(client)
+    found = everything(client, f"/v1/jobs/{review['id']}/records", "records", payload="true")
+    blank = found[0]
+    assert (blank["state"], blank["payload"]) == (
+        "discarded",
+        {"_note": "Erased on request", "_row": {"line": 2, "row": 1}},
+    )
+    whole = {"email": "cy@x.com", "first_name": "Cy", "last_name": "Lee", "company": "Acme"}
+    client.patch(f"/v1/records/{blank['id']}", json=whole).raise_for_status()
+    bob = {"last_name": "Lee"}
+    client.patch(f"/v1/records/{found[1]['id']}", json=bob).raise_for_status()
+    post(client, f"/v1/jobs/{review['id']}/reprocess")
+    assert settled(client, review["id"])["state"] == "completed"
+    made = [each["contact_email"] for each in get(client, "/contacts")["contacts"]]
+    assert made == ["bob@x.com", "cy@x.com"]

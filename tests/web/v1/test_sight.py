@@ -267,3 +267,17 @@ def test_pages_of_several_lists_become_one() -> None:
     assert keys(merged([page(last=8), page(9, 3)], 4)) == ([9], 8)
     assert keys(merged([page(last=8), page(7, 3)], 4)) == ([], 8)
     assert keys(merged([], 4)) == ([], None)
+
+
+def test_the_calls_of_one_family_do_not_find_jobs_of_another(scene: Scene) -> None:
+    with person(scene.box, "ann", *PEOPLE, Role.INGEST) as ann:
+        theirs = post_tickets(ann, [ticket(1, id="mixed")])["job_id"]
+        wait_job(ann, theirs)
+        number = get(ann, "/jobs")["jobs"][0]["job_id"]
+        assert ann.get(f"/api/job/{scene.job['id']}").status_code == 404
+        feedback = ann.get("/api/jobs").raise_for_status().text
+        assert theirs in feedback
+        assert scene.job["id"] not in feedback
+        mine = {each["job_id"] for each in get(ann, "/jobs")["jobs"]}
+        for other in range(1, number + 10):
+            assert ann.get(f"/jobs/{other}").status_code == (200 if other in mine else 404)

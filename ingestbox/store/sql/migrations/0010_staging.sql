@@ -15,9 +15,9 @@ INSERT INTO issue_records (record_id, issue_id, given_up)
 SELECT i.record_id, i.id, COALESCE((SELECT r.state = 'discarded' FROM records AS r WHERE r.id = i.record_id), 0)
 FROM issues AS i;
 
--- `given_up` is 1 while the record is discarded, whoever did that: what an issue is about still is found at once, also
--- of one that holds a million records.
-CREATE INDEX issue_records_left ON issue_records (issue_id, run) WHERE given_up = 0;
+-- `given_up` is 1 while the record is discarded, whoever did that: what an issue is about still, and the newest run of
+-- it, are found at once, also of one that holds a million records.
+CREATE INDEX issue_records_left ON issue_records (issue_id, given_up, run);
 CREATE TRIGGER records_given_up AFTER UPDATE OF state ON records
 WHEN (NEW.state = 'discarded') <> (OLD.state = 'discarded')
 BEGIN

@@ -15,17 +15,18 @@ CREATE TABLE bulk_operations (
 CREATE UNIQUE INDEX bulk_operations_of_rule ON bulk_operations (job_id, rule_id) WHERE rule_id IS NOT NULL;
 CREATE INDEX bulk_operations_by_age ON bulk_operations (at_ms, id);
 
--- Each row that a decision changed, as it was before. `mark` names what the decision left: who finds another one leaves
--- the row alone. `restored` is 1 once it is as it was.
+-- Each row that a decision changed for the sake of an issue, as it was before. `left_crc` is the checksum of what the
+-- decision left: who finds another one leaves the row alone. `restored` is 1 once it is as it was.
 CREATE TABLE bulk_changes (
     id INTEGER PRIMARY KEY,
     operation INTEGER NOT NULL,
     record_id INTEGER NOT NULL,
+    issue_id INTEGER NOT NULL,
     key TEXT NOT NULL,
     payload BLOB NOT NULL,
     state TEXT NOT NULL,
     discarded INTEGER NOT NULL,
-    mark TEXT NOT NULL,
+    left_crc INTEGER NOT NULL,
     restored INTEGER NOT NULL DEFAULT 0
 );
 CREATE UNIQUE INDEX bulk_changes_of_operation ON bulk_changes (operation, record_id);

@@ -36,16 +36,18 @@ CREATE INDEX erasures_open ON erasures (id) WHERE done_ms IS NULL;
 CREATE INDEX files_loading ON files (job_id) WHERE loaded_ms IS NULL;
 
 -- The trail stays append-only, but for one thing: while an erasure is under way, an address in what a line keeps of
--- before and after may become a mark. Who did what, to what and when never changes.
+-- before and after, or in the id that a request came with, may become a mark. Who did what, to what and when never
+-- changes.
 DROP TRIGGER audit_not_updated;
 CREATE TRIGGER audit_not_updated BEFORE UPDATE ON audit
 WHEN NOT (
     NEW.id IS OLD.id AND NEW.at_ms IS OLD.at_ms AND NEW.workspace IS OLD.workspace AND NEW.actor IS OLD.actor
     AND NEW.action IS OLD.action AND NEW.object IS OLD.object AND NEW.object_id IS OLD.object_id
-    AND NEW.request_id IS OLD.request_id
+    AND (NEW.request_id IS OLD.request_id OR COALESCE(INSTR(NEW.request_id, '[erased]'), 0) > 0)
     AND (NEW.before IS OLD.before OR COALESCE(INSTR(NEW.before, '[erased]'), 0) > 0)
     AND (NEW.after IS OLD.after OR COALESCE(INSTR(NEW.after, '[erased]'), 0) > 0)
     AND (NEW.before IS NULL) = (OLD.before IS NULL) AND (NEW.after IS NULL) = (OLD.after IS NULL)
+    AND (NEW.request_id IS NULL) = (OLD.request_id IS NULL)
     AND EXISTS (SELECT 1 FROM erasures WHERE done_ms IS NULL AND dry_run = 0 AND state = 'running')
 )
 BEGIN
