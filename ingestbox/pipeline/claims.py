@@ -16,6 +16,7 @@ from ingestbox.pipeline.retry import LONGEST_MS, backoff_ms
 from ingestbox.store import Store
 from ingestbox.store.claim import KeepClaim, ReleaseJob
 from ingestbox.store.files import FileState
+from ingestbox.store.staging import Hold
 from ingestbox.store.work import Finish
 
 T = TypeVar("T")
@@ -84,6 +85,10 @@ class Claims:
     def lease_at(self) -> float:
         """When a claim that is renewed now ends (monotonic seconds)."""
         return self._store.clock.monotonic() + self._settings.lease_seconds
+
+    def hold(self, claim: Claim) -> Hold:
+        """The claim as the units of a staged job take it; they renew it."""
+        return Hold(claim.job, claim.owner, self.lease_at(), self._store.clock.now_ms())
 
     async def holding(self, claim: Claim, running: asyncio.Task[T]) -> T:
         """Waits for what a child does for the job, and keeps the job meanwhile: a chunk may wait long for a

@@ -17,7 +17,7 @@ from ingestbox.pipeline.pool import ChildDied, FunctionFailed
 from ingestbox.pipeline.tables import Rows
 from ingestbox.store import Store, files, staging
 from ingestbox.store.files import FileState, GiveUpFile, LoadSlice
-from ingestbox.store.staging import AT_ONCE, SLICE, Hold, SettleRows
+from ingestbox.store.staging import AT_ONCE, SLICE, SettleRows
 
 log = logging.getLogger(__name__)
 
@@ -90,10 +90,8 @@ class Filling:
         failing = staging.failing_in(claim.job.id, first, made.records)[AT_ONCE:]
         for start in range(0, len(failing), SLICE):
             part = failing[start : start + SLICE]
-            now = self._store.clock.now_ms()
-            hold = Hold(claim.job, claim.owner, self._claims.lease_at(), now)
             checked = [each.record_id for each in part]
-            await self._store.write(SettleRows(hold, 1, part, checked=checked))
+            await self._store.write(SettleRows(self._claims.hold(claim), 1, part, checked=checked))
 
     async def _repeated(
         self, family: Family, claim: Claim, file: FileState, made: Rows, under_way: Mapping[str, int]

@@ -17,7 +17,7 @@ ENVIRON = {"INGESTBOX_AUTH_API_KEYS": f"{KEY}:admin"}
 """What a box needs to be explored: a key that no request can revoke."""
 
 IMPORT, ROW, ISSUE = 2, 2 << 24, 2
-"""What contacts call the import that waits, its first row and first issue; schemathesis.toml has these, too."""
+"""What contacts call the import that waits, its first row and first issue: as schemathesis.toml has them."""
 
 
 def furnish(box: BoxProcess) -> dict[str, str]:

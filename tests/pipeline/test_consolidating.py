@@ -13,7 +13,7 @@ import pytest
 
 from ingestbox.config import Work
 from ingestbox.model import JobState, record_id
-from ingestbox.pipeline import checking
+from ingestbox.pipeline import checking, comparing
 from ingestbox.store import staging, undoing
 from ingestbox.store.claim import FreeExpired
 from ingestbox.store.files import LoadSlice
@@ -401,7 +401,8 @@ def test_what_is_right_again_is_found_window_by_window(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(staging, "WINDOW", 3)
-    monkeypatch.setattr(checking, "WINDOW", 3)
+    for module in (checking, comparing):
+        monkeypatch.setattr(module, "WINDOW", 3)
 
     async def body(desk: Desk) -> None:
         pairs = [line(n // 2, company=f"C{n % 2}") for n in range(20)]

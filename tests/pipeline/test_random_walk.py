@@ -13,7 +13,7 @@ from ingestbox.config import Work
 from ingestbox.families.contacts.rule import STAGING
 from ingestbox.families.contacts.staging import ChangeRow
 from ingestbox.model import JobState, index_of, record_id
-from ingestbox.pipeline import checking, filling
+from ingestbox.pipeline import checking, comparing, filling
 from ingestbox.store import staging, undoing
 from ingestbox.store.changes import CancelJob
 from ingestbox.store.claim import FreeExpired
@@ -267,7 +267,7 @@ SMALL = {"SLICE": 2, "WINDOW": 3, "AT_ONCE": 1}
 def test_a_random_walk_is_what_it_should_be(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int
 ) -> None:
-    for module in (checking, filling, staging):
+    for module in (checking, comparing, filling, staging):
         for name, size in SMALL.items():
             monkeypatch.setattr(module, name, size, raising=False)
 

@@ -12,10 +12,10 @@ import pytest
 
 from ingestbox.model import record_id
 from ingestbox.rules import Rule, SetMember
-from ingestbox.store import bulk, bulkundo, planning
+from ingestbox.store import bulk, bulkundo, planning, records
 from ingestbox.store.bulk import BeginOperation, ChangeRows, Done, Ending, Planned
 from ingestbox.store.ruling import Ruling, Verdict
-from ingestbox.store.staged import RowEdit, State
+from ingestbox.store.staged import EditRows, RowEdit, State
 from ingestbox.store.writer import GROUP_WEIGHT
 from tests.pipeline.staged import ACT, Desk, at_desk, line
 
@@ -328,6 +328,29 @@ def test_what_a_check_makes_of_rows_is_taken_back_with_the_decision(tmp_path: Pa
     at_desk(tmp_path, body)
 
 
+def test_an_issue_that_a_check_resolved_is_open_again_with_its_row(tmp_path: Path) -> None:
+    """A rule makes two rows the same: the check after it keeps one of them, and nothing is wrong any more."""
+
+    async def body(desk: Desk) -> None:
+        job_id, _ = await desk.imported([*copies(2), line(2, company="")])
+        hand = Hand(desk)
+        await hand.begin()
+        rule = Rule(set=SetMember("first_name", "Z", only_blank=False))
+        ruling = Ruling(desk.store, {"contacts": desk.family}, rule, write=hand.write)
+        found = await desk.rows("SELECT id FROM issues WHERE code = 'duplicate_email'")
+        await ruling.apply([row[0] for row in found], 100)
+        assert (await desk.go_on(job_id)).state == "review"
+        assert await desk.states(job_id) == ["pending", "discarded", "issue"]
+        assert {code: open_ for code, _, open_, _ in await desk.issues(job_id)}["duplicate_email"] is False
+        restored, kept, _ = await bulkundo.undo(desk.store, hand.operation, ACT)
+        assert (restored, kept) == (1, {"record_changed": 1})
+        assert await desk.states(job_id) == ["issue", "discarded", "issue"]
+        assert {code: open_ for code, _, open_, _ in await desk.issues(job_id)}["duplicate_email"] is True
+        await desk.check_counts(job_id)
+
+    at_desk(tmp_path, body)
+
+
 @pytest.mark.parametrize("state", ["discarded", "pending"])
 def test_what_a_person_decides_since_stays(tmp_path: Path, state: State) -> None:
     async def body(desk: Desk) -> None:
@@ -335,7 +358,11 @@ def test_what_a_person_decides_since_stays(tmp_path: Path, state: State) -> None
         rule = DISCARD if state == "pending" else Rule(set=SetMember("company", "C"))
         hand = Hand(desk)
         await hand.apply(rule)
-        await desk.edit(job_id, 0, state)
+        rid = record_id(job_id, 0)
+        now = await desk.store.read_with(lambda tx: records.one(tx, rid))
+        assert now is not None
+        decided = RowEdit(rid, None, now.key, now.payload, state, {}, {})  # its content stays what it was
+        assert await desk.store.write(EditRows([decided], ACT)) == [None]
         restored, kept, _ = await bulkundo.undo(desk.store, hand.operation, ACT)
         assert (restored, kept) == (1, {"record_changed": 1})
         assert await desk.states(job_id) == [state, "issue"]

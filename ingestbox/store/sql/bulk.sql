@@ -65,7 +65,7 @@ INSERT OR IGNORE INTO bulk_issues (operation, issue_id) VALUES (:operation, :iss
 -- The next rows that are not as they were, in their order, and whether each is as the operation left it: its content,
 -- and that it is given up, or not. Whether it waits on an issue a check decides.
 SELECT b.record_id, b.issue_id, CAST(b.key AS BLOB), CAST(b.payload AS BLOB), b.state,
-       r.crc = b.left_crc 
+       r.crc = b.left_crc AND (r.state = 'discarded') = b.discarded
 FROM bulk_changes AS b LEFT JOIN records AS r ON r.id = b.record_id
 WHERE b.operation = :operation AND b.record_id > :after AND b.restored = 0
 ORDER BY b.record_id
