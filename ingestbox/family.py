@@ -9,19 +9,18 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import msgspec
-from msgspec import Meta
 
 from ingestbox.config import Limits
 from ingestbox.errors import Fault, IngestError
 from ingestbox.model import Caller, Job, JobState, Notice, Outcome, Role
+from ingestbox.route import Reply, Route
+from ingestbox.sheet import JobFile, Sheet, Table, Upload
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
-
-Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
 
 
 class Intake(msgspec.Struct, frozen=True):
@@ -54,47 +53,6 @@ class Batch(msgspec.Struct, frozen=True):
     name: str
     records: Sequence[Intake]
     warnings: Sequence[Notice] = ()
-
-
-class Upload(msgspec.Struct):
-    """A file that came with a request, whole and on disk.
-
-    `stored` is what it is called in the data folder, `name` what its client called it, cleaned for display.
-    `sha256` (hex) is of its bytes. `content` stands for the whole form: two requests with the same are the
-    same request. With `kept` the file stays when the request ends. `encoding` and `delimiter` are what its
-    sender says of it (None: nothing; a delimiter may be empty, for a file of one column). `wishes` is JSON
-    for the plan of the family (`Table`), null for none; with `shown` the sheet comes with so many of the
-    first rows. `fields` are the small fields that came with the file in the form, by name; of one that comes
-    twice the last.
-    """
-
-    stored: str
-    name: str
-    size: int
-    sha256: str
-    content: bytes
-    kept: bool = False
-    encoding: str | None = None
-    delimiter: str | None = None
-    wishes: bytes = b"null"
-    shown: int = 0
-    fields: dict[str, str] = {}
-
-
-NO_ROWS = "The file has a header, but no rows."
-"""What `file_empty` says of a file that has something in it all the same."""
-
-
-class Reply(msgspec.Struct, frozen=True):
-    """An answer: `body` is encoded as JSON, unless it is bytes that already are.
-
-    A body that is an iterator (`AsyncIterator[bytes]`) is sent while it comes into being, as the Content-Type
-    of `headers` says. If it raises, or the client goes away, or the box stops, the answer is cut off.
-    """
-
-    body: object
-    status: int = 200
-    headers: tuple[tuple[str, str], ...] = ()
 
 
 class Work(Protocol[T_co]):
@@ -138,10 +96,11 @@ class Box(Protocol):
         `accept`.
 
         `answer(public_id, internal_id, sheet)` builds the body of the answer, whose `status` is given. Raises
-        IngestError also for a file that is no table of this family: file_empty, file_unreadable, too_many_rows, what its plan refuses;
-        request_in_progress while another request with the same key is at its file; and for a staged family
-        already_imported, when a live job of the caller has the same content or name. With `baseline` rows of
-        a staged family whose key exists already are passed over, instead of being issues.
+        IngestError also for a file that is no table of this family: file_empty, file_unreadable,
+        too_many_rows, what its plan refuses; request_in_progress while another request with the same key is
+        at its file; and for a staged family already_imported, when a live job of the caller has the same
+        content or name. With `baseline` rows of a staged family whose key exists already are passed over,
+        instead of being issues.
         """
 
     async def look(self, ask: Ask, family: str) -> Sheet:
@@ -194,163 +153,6 @@ class Ask(Protocol):
     file: Upload | None  # of a route with `upload`
     box: Box
     limits: Limits
-
-
-class Parameter(msgspec.Struct, frozen=True):
-    """One value that a call takes beside its body; those of the path are found there, and described here.
-
-    `type` is a type as msgspec knows it (`Annotated[int, Meta(ge=1, le=500)]`, a `Literal`, a list of these);
-    it documents what the handler checks.
-    """
-
-    name: str
-    description: str
-    type: Any = str
-    place: Literal["query", "header", "path"] = "query"
-    required: bool = False
-
-
-class Answer(msgspec.Struct, frozen=True):
-    """A success of a route: its status and the type of its body (None: there is none).
-
-    `type` is what the handler returns, so that the documentation says what is sent; `media_type` is for
-    bodies that are not JSON (those have no type). `headers` are those of the handler's own, each with a
-    sentence.
-    """
-
-    type: Any
-    status: int = 200
-    description: str = "Done."
-    media_type: str = "application/json"
-    headers: Mapping[str, str] = {}
-
-
-class Column(msgspec.Struct, frozen=True):
-    """A column of a file, the field of a record that it holds (None: it stays as it is), and how sure that
-    is (0 to 1)."""
-
-    column: str
-    field: str | None
-    confidence: float
-
-
-class Plan(msgspec.Struct, frozen=True, kw_only=True):
-    """What a family makes of a file's header.
-
-    `how` is JSON for the family itself, which turns the rows into records by it. `refusal` is why it takes no
-    such file: its code is one of the catalogue.
-    """
-
-    how: msgspec.Raw = msgspec.Raw(b"null")
-    columns: list[Column] = []
-    text_columns: list[str] = []
-    notices: list[Notice] = []
-    refusal: Fault | None = None
-
-
-class Table(msgspec.Struct, frozen=True):
-    """How a family takes files: two functions, as `module:function`, which run in a child process.
-
-    `plan(header, preview, wishes)` gives the Plan for the names of a file's columns, the cells of its first
-    rows, and JSON of the family's own that came with the file (`Upload.wishes`).
-    `rows(how, stem, rows)` makes an Intake of each row (`tabular.Row`), in order, faults included; `stem` is
-    the same for every copy of the same file, and ids are made from it.
-    """
-
-    plan: str
-    rows: str
-
-
-class FileInfo(msgspec.Struct, frozen=True, kw_only=True):
-    """An uploaded file: what it is, how it is read, and how sure that is."""
-
-    filename: str
-    size: Annotated[int, Meta(ge=0, description="Bytes.")]
-    sha256: str
-    rows: Annotated[int, Meta(ge=0, description="All rows, exactly: those that cannot be read too.")]
-    refused: Annotated[int, Meta(ge=0, description="Rows that cannot be read; each is an issue.")]
-    columns: list[str]
-    text_columns: Annotated[list[str], Meta(description="Those whose text is looked at.")]
-    mapping: Annotated[list[Column], Meta(description="Which field each column is taken for.")]
-    encoding: str
-    encoding_confidence: Annotated[float, Meta(ge=0, le=1)]
-    encoding_evidence: Annotated[str, Meta(description="Why it is taken for this encoding.")]
-    alternatives: Annotated[list[str], Meta(description="Other encodings that it may have.")]
-    delimiter: Annotated[str, Meta(description="Empty in a file of one column.")]
-    quote: str
-    dialect_confidence: Annotated[float, Meta(ge=0, le=1)]
-    header_line: Annotated[int, Meta(ge=0, description="0: there is none.")]
-    sheet: Annotated[str | None, Meta(description="Of a workbook: which one is read.")] = None
-
-
-class JobFile(FileInfo, frozen=True, kw_only=True):
-    """The file of a job, and how far its rows are."""
-
-    loaded: Annotated[int, Meta(ge=0, description="Rows that are records already.")]
-    kept: Annotated[bool, Meta(description="Whether the file is still in the data folder.")]
-    error: Annotated[str | None, Meta(description="Why the rest of it was not read, if it was not.")] = None
-
-
-class Shown(msgspec.Struct, frozen=True):
-    """One of a file's first rows: its line, and its cells, long ones cut; `refused` says why it cannot be
-    read, if it cannot."""
-
-    line: int
-    cells: list[str]
-    refused: str | None = None
-
-
-class Sheet(msgspec.Struct, frozen=True, kw_only=True):
-    """A file that was looked through, ready to become a job: what is told of it, and what reading its rows
-    takes. `shown` are its first rows, if they were asked for (`Upload.shown`)."""
-
-    info: FileInfo
-    notices: list[Notice]
-    rows_file: str
-    rows_size: int
-    blocks: bytes
-    form: bytes
-    position: bytes
-    how: bytes
-    shown: list[Shown] = []
-
-
-class Route(msgspec.Struct, frozen=True):
-    """One endpoint, as data: web binds it, and documents it in /openapi.json.
-
-    `roles` empty admits every authenticated caller. `body_limit` names a field of `[limits]` ending in
-    `_mb` or `_kb`; None means the call takes no body. `media_types` are the body's; `application/json` also
-    admits every `…+json`. `rate` names a field of `[rates]`; calls are counted by caller, family and rate, or
-    not at all if it is empty. Public routes are counted by address, and only under a rate of their own: a
-    probe that is refused would look like a box that is down. With `upload` the body is a form
-    (multipart/form-data) with one file, which is on disk when the handler is asked (`Ask.file`), and of which
-    `body_limit` is the cap. `takes_records` says that the call makes work for the box, which refuses it while
-    more records wait than `[limits] backlog_records`.
-
-    The rest is documentation, which tests hold against what the route does: `summary` is a phrase without a
-    full stop; `body` is the type of the body, `example` one that the route takes; `answers` its successes;
-    `errors` are the codes of the catalogue (`errors.CATALOGUE`) that the handler raises of its own accord:
-    what binding raises for every route (401, 403, 413, 415 …) is added by itself. `idempotent` says that the
-    handler honours Idempotency-Key.
-    """
-
-    method: Method
-    path: str
-    handler: Callable[[Any], Awaitable[Reply]]
-    summary: str
-    roles: frozenset[Role] = frozenset()
-    body_limit: str | None = None
-    media_types: tuple[str, ...] = ("application/json",)
-    rate: str = "requests"
-    description: str = ""
-    body: Any = None
-    example: Any = None
-    parameters: tuple[Parameter, ...] = ()
-    answers: tuple[Answer, ...] = ()
-    errors: tuple[str, ...] = ()
-    idempotent: bool = False
-    takes_records: bool = False
-    upload: bool = False
 
 
 class Hit(msgspec.Struct, frozen=True):
@@ -444,8 +246,8 @@ class Family(msgspec.Struct, frozen=True):
     gives. `table` is how it takes files, if it does; `search` how its objects are found by their text.
     `staging` is how its rows wait for each other, if they do. What is `private` is seen by who made it, and
     by administrators who ask for all; otherwise by the whole workspace. `reworded` puts an error into the
-    family's own words and status, before `error_body` shapes it. `redact` takes an address out of an object, from kind,
-    record and result (both JSON); unless given, a mark takes its place in every string.
+    family's own words and status, before `error_body` shapes it. `redact` takes an address out of an object,
+    from kind, record and result (both JSON); unless given, a mark takes its place in every string.
 
     What is erased when a person asks for it is found by the queries `erasable_<kind>`, `number_<kind>` and
     `remove_<kind>`, and with a search gone from there by `merge_<kind>` (see `store.erasing`).
@@ -470,20 +272,3 @@ class Family(msgspec.Struct, frozen=True):
 
 Process = Callable[..., list[Outcome]]
 """The type of the function that `Family.process` names."""
-
-DEFAULT_LIMIT = 50
-MAX_LIMIT = 500
-
-
-LIMIT = Parameter(
-    "limit", f"How many; {DEFAULT_LIMIT} unless given.", Annotated[int, Meta(ge=1, le=MAX_LIMIT)]
-)
-"""The `limit` of a list, as `limit_of` reads it."""
-
-
-def limit_of(query: Mapping[str, str]) -> int:
-    """The `limit` of a list (contract: common, Answers). Raises IngestError `bad_parameter`."""
-    text = query.get("limit", str(DEFAULT_LIMIT))
-    if not (text.isascii() and text.isdigit() and len(text) < 10 and 1 <= int(text) <= MAX_LIMIT):
-        raise IngestError("bad_parameter", f"limit must be a whole number from 1 to {MAX_LIMIT}.")
-    return int(text)

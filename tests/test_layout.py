@@ -28,7 +28,8 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "ingestbox"
 
 LEAVES = frozenset(
-    {"clock", "config", "errors", "family", "ids", "logs", "metrics", "model", "rules", "strictjson"}
+    {"clock", "config", "errors", "family", "ids", "logs", "metrics", "model"}
+    | {"route", "rules", "sheet", "strictjson"}
 )
 LAYERS: tuple[frozenset[str], ...] = (
     LEAVES,

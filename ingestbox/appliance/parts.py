@@ -12,7 +12,7 @@ from ingestbox import families
 from ingestbox.clock import Clock
 from ingestbox.config import MIB, Settings
 from ingestbox.errors import IngestError
-from ingestbox.family import Family, Sheet, Upload
+from ingestbox.family import Family
 from ingestbox.forward import Forwarder
 from ingestbox.identity.derived import Derived
 from ingestbox.identity.guard import Guard
@@ -33,6 +33,7 @@ from ingestbox.pipeline.endpoints import endpoints
 from ingestbox.pipeline.loader import Loader
 from ingestbox.pipeline.pool import Pool
 from ingestbox.pipeline.runner import Runner
+from ingestbox.sheet import Sheet, Upload
 from ingestbox.store import Store, tidy
 from ingestbox.store.backlog import Backlog
 from ingestbox.store.erasing.walk import Hooks, Walk

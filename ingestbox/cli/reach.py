@@ -22,10 +22,10 @@ from ingestbox import logs
 from ingestbox.cli import reasons
 from ingestbox.clock import SystemClock
 from ingestbox.config import Settings
-from ingestbox.family import MAX_LIMIT
 from ingestbox.identity.secretfile import load_secret
 from ingestbox.identity.tokens import mint
 from ingestbox.model import Role
+from ingestbox.route import MAX_LIMIT
 from ingestbox.store.lock import is_held, read_holder
 
 TOKEN_SECONDS = 60

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ingestbox.errors import IngestError
-from ingestbox.family import Parameter
+from ingestbox.route import Parameter
 from ingestbox.tabular import NotTabular
 from ingestbox.tabular.encoding import named
 

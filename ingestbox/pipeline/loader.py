@@ -10,12 +10,13 @@ import msgspec
 
 from ingestbox.config import MIB, Work
 from ingestbox.errors import IngestError
-from ingestbox.family import Intake, Sheet, Table, Upload
+from ingestbox.family import Intake
 from ingestbox.model import Notice
 from ingestbox.pipeline import tables
 from ingestbox.pipeline.pool import ChildDied, ChildTimeout, FunctionFailed, Pool, PoolStopped
 from ingestbox.pipeline.retry import after_death
 from ingestbox.pipeline.tables import Finding, More, Question, Rows
+from ingestbox.sheet import Sheet, Table, Upload
 from ingestbox.store.files import FileState
 from ingestbox.store.shelf import ROWS, Shelf
 

@@ -19,8 +19,9 @@ import msgspec
 
 from ingestbox import tabular
 from ingestbox.errors import Fault
-from ingestbox.family import NO_ROWS, FileInfo, Intake, Plan, Sheet, Shown
+from ingestbox.family import Intake
 from ingestbox.model import MAX_RECORDS_PER_JOB, Notice
+from ingestbox.sheet import NO_ROWS, FileInfo, Plan, Sheet, Shown
 from ingestbox.tabular import Format, Given, NotTabular, Position, Row, Unreadable
 
 BLOCK_BYTES = 262_144
@@ -41,7 +42,7 @@ _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 class Question(msgspec.Struct, frozen=True, array_like=True):
     """A file to look through: `path`, which has `sha256`; `copy` is where a copy in UTF-8 may be made, `plan`
-    the family's function; the rest is what its sender says of it (`family.Upload`)."""
+    the family's function; the rest is what its sender says of it (`sheet.Upload`)."""
 
     path: str
     name: str

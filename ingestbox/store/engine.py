@@ -64,7 +64,7 @@ def connect_writer(path: Path) -> sqlite3.Connection:
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA foreign_keys = ON")
         connection.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
-        # What is deleted is overwritten inside pages that are written anyway; erasures see to whole free pages.
+        # What is deleted is overwritten in pages that are written anyway; erasures see to whole free ones.
         connection.execute("PRAGMA secure_delete = FAST")
     except BaseException:
         connection.close()

@@ -184,15 +184,17 @@ class Vacuum:
 class MergeWords:
     """A slice of writing an index of full text anew, without the words of what is gone; True at its end.
 
-    `query` is `<family>.merge_<kind>`.
+    `query` is `<family>.merge_<kind>`, `pages` how many of its pages; less than none for the first slice: who
+    begins again each time gets nowhere while words come in.
     """
 
     query: str
+    pages: int
     weight: int = 700
 
     def apply(self, tx: Tx) -> bool:
         """Writes some pages."""
-        before, _ = tx.one("erasures.changes"), tx.run(self.query)
+        before, _ = tx.one("erasures.changes"), tx.run(self.query, {"pages": self.pages})
         after = tx.one("erasures.changes")
         assert before is not None and after is not None  # each is one number
         return int(after[0]) - int(before[0]) < 2

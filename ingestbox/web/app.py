@@ -12,8 +12,9 @@ from ingestbox import logs
 from ingestbox.clock import Clock
 from ingestbox.config import MIB, Limits
 from ingestbox.errors import IngestError
-from ingestbox.family import Box, Reply
+from ingestbox.family import Box
 from ingestbox.identity.guard import Guard
+from ingestbox.route import Reply
 from ingestbox.web.accesslog import AccessLog
 from ingestbox.web.binding import BoundRoute, Endpoint
 from ingestbox.web.bodies import Body, Receive

@@ -1,4 +1,4 @@
-"""`family.Route` data bound to the door: what a handler is given, and the endpoint that gives it."""
+"""`route.Route` data bound to the door: what a handler is given, and the endpoint that gives it."""
 
 from __future__ import annotations
 
@@ -10,9 +10,11 @@ import msgspec
 
 from ingestbox.config import MIB, Limits, Rates
 from ingestbox.errors import IngestError
-from ingestbox.family import Box, Reply, Route, Upload
+from ingestbox.family import Box
 from ingestbox.identity.guard import Guard
 from ingestbox.model import Caller
+from ingestbox.route import Reply, Route
+from ingestbox.sheet import Upload
 from ingestbox.web.bodies import Body, check_content_type, content_encoding
 from ingestbox.web.budget import Budget
 from ingestbox.web.policy.origin import Origin

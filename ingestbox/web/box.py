@@ -12,8 +12,10 @@ import msgspec
 
 from ingestbox import ids
 from ingestbox.errors import Fault, IngestError
-from ingestbox.family import Ask, Batch, FileInfo, Intake, JobFile, Reply, Sheet, Upload, Work
+from ingestbox.family import Ask, Batch, Intake, Work
 from ingestbox.model import Caller, Job, JobState, index_of, records_of
+from ingestbox.route import Reply
+from ingestbox.sheet import FileInfo, JobFile, Sheet, Upload
 from ingestbox.store import ReadTx, Store, files, jobs, tidy
 from ingestbox.store.backlog import Backlog
 from ingestbox.store.files import AcceptFile, NewFile

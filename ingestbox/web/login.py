@@ -18,12 +18,12 @@ from msgspec import UNSET, Meta, UnsetType
 from ingestbox import strictjson
 from ingestbox.clock import Clock
 from ingestbox.errors import Fault, IngestError
-from ingestbox.family import Answer, Reply, Route
 from ingestbox.identity.passwords import Hasher, is_outdated
 from ingestbox.identity.secretfile import Secrets
 from ingestbox.identity.tokens import mint
 from ingestbox.identity.users import StoredUsers, UserRecord, address_key
 from ingestbox.model import Role
+from ingestbox.route import Answer, Reply, Route
 from ingestbox.web.binding import BoundRoute, Request
 from ingestbox.web.policy.origin import Origin
 from ingestbox.web.policy.ratelimit import Allowance, Buckets, fields, place, refused

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 
 from ingestbox.errors import IngestError
-from ingestbox.family import Answer, Reply, Route
 from ingestbox.identity.guard import Guard
 from ingestbox.model import Role
+from ingestbox.route import Answer, Reply, Route
 from ingestbox.web.binding import BoundRoute, Request
 
 ROLES = frozenset({Role.ADMIN, Role.ANALYST})

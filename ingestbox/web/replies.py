@@ -10,7 +10,7 @@ import msgspec
 from msgspec import Meta
 
 from ingestbox.errors import MAX_FAULTS, Fault, IngestError
-from ingestbox.family import Reply
+from ingestbox.route import Reply
 from ingestbox.web.binding import ErrorBody
 from ingestbox.web.refusals import Refusal
 

@@ -8,7 +8,7 @@ import msgspec
 from msgspec import Meta
 
 from ingestbox import __version__
-from ingestbox.family import Answer, Reply, Route
+from ingestbox.route import Answer, Reply, Route
 from ingestbox.web.binding import BoundRoute, Request
 
 Probe = Literal["health", "ready"]

@@ -8,7 +8,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, 
 from typing import Any
 
 from ingestbox.errors import IngestError
-from ingestbox.family import Reply
+from ingestbox.route import Reply
 from ingestbox.web.bodies import Receive
 
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]

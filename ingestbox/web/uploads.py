@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Mapping
 import msgspec
 
 from ingestbox.errors import IngestError, TooLargeError
-from ingestbox.family import Upload
+from ingestbox.sheet import Upload
 from ingestbox.store.shelf import BUFFER_BYTES, EXTENSIONS, Incoming, Shelf
 from ingestbox.web.bodies import Body, check_content_type, content_encoding
 from ingestbox.web.budget import Hold

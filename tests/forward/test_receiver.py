@@ -18,8 +18,9 @@ import pytest
 from ingestbox import families
 from ingestbox.errors import IngestError
 from ingestbox.families.feedback.read.ticket import ticket_body
-from ingestbox.family import Family, Reply
+from ingestbox.family import Family
 from ingestbox.model import Caller, Role, delivery_digest
+from ingestbox.route import Reply
 from ingestbox.store import Store
 from ingestbox.store.sync import UNIT_LINES, Hole, Link, cover
 from ingestbox.web.v1 import sync

@@ -14,11 +14,12 @@ import msgspec
 
 from ingestbox import families
 from ingestbox.config import Work
-from ingestbox.family import Batch, Upload
+from ingestbox.family import Batch
 from ingestbox.model import Job, record_id
 from ingestbox.pipeline.loader import Loader
 from ingestbox.pipeline.pool import Pool
 from ingestbox.pipeline.runner import Runner
+from ingestbox.sheet import Upload
 from ingestbox.store import Store, jobs, records, staging
 from ingestbox.store.audit import Act
 from ingestbox.store.files import AcceptFile, NewFile

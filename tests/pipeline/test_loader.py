@@ -15,13 +15,14 @@ import pytest
 from ingestbox import families
 from ingestbox.config import Work
 from ingestbox.errors import IngestError
-from ingestbox.family import Batch, Family, Sheet, Table, Upload
+from ingestbox.family import Batch, Family
 from ingestbox.model import Job, JobState, index_of
 from ingestbox.pipeline import loader as module
 from ingestbox.pipeline.loader import SLICE_ROWS, Loader, Pace, warnings_of
 from ingestbox.pipeline.pool import ChildDied, ChildTimeout, FunctionFailed, Pool
 from ingestbox.pipeline.retry import DEATHS_ALONE
 from ingestbox.pipeline.runner import Runner
+from ingestbox.sheet import Sheet, Table, Upload
 from ingestbox.store import Store, files, jobs
 from ingestbox.store.files import AcceptFile, NewFile
 from ingestbox.store.intake import Accepted, Draft

@@ -14,11 +14,12 @@ from starlette.responses import PlainTextResponse
 
 from ingestbox.config import Issuer, Limits, Rates, Server
 from ingestbox.errors import Fault, IngestError
-from ingestbox.family import Box, Reply, Route
+from ingestbox.family import Box
 from ingestbox.identity.apikeys import KeyRecord
 from ingestbox.identity.guard import Guard, UserFinder
 from ingestbox.identity.tokens import mint
 from ingestbox.model import Role
+from ingestbox.route import Reply, Route
 from ingestbox.web.app import Door, build_app
 from ingestbox.web.binding import BoundRoute, Request
 from ingestbox.web.http.server import HttpServer, run

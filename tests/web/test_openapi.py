@@ -13,7 +13,7 @@ import pytest
 from ingestbox import __version__
 from ingestbox.config import Limits, Rates, Server, Settings
 from ingestbox.errors import CATALOGUE, Fault, IngestError
-from ingestbox.family import Reply, Route
+from ingestbox.route import Reply, Route
 from ingestbox.web.binding import BoundRoute
 from ingestbox.web.openapi import Documentation
 from ingestbox.web.openapi.errors import refusals

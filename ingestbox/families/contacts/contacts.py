@@ -22,7 +22,8 @@ from ingestbox.families.contacts.merge import newest
 from ingestbox.families.contacts.process import ContactResult
 from ingestbox.families.contacts.shapes import Contact, ContactList
 from ingestbox.families.contacts.sight import ALL, scope, scoped, sight_of
-from ingestbox.family import Answer, Ask, Parameter, Reply, Route
+from ingestbox.family import Ask
+from ingestbox.route import Answer, Parameter, Reply, Route
 from ingestbox.store import ReadTx
 from ingestbox.store.sight import Sight
 

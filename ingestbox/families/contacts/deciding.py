@@ -8,8 +8,9 @@ from collections.abc import Mapping
 from ingestbox import strictjson
 from ingestbox.errors import Fault, IngestError
 from ingestbox.families.contacts.fields import NUL
-from ingestbox.family import Ask, Parameter
+from ingestbox.family import Ask
 from ingestbox.model import Role
+from ingestbox.route import Parameter
 from ingestbox.store.audit import Act
 from ingestbox.store.review import Blocked
 

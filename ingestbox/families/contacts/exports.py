@@ -28,8 +28,9 @@ from ingestbox.families.contacts.issues import STATUS
 from ingestbox.families.contacts.jobs import JOB_ID
 from ingestbox.families.contacts.sight import ALL, job_id_of, job_row, no_job, sight_of
 from ingestbox.families.contacts.table import How
-from ingestbox.family import Answer, Ask, Parameter, Reply, Route
+from ingestbox.family import Ask
 from ingestbox.model import RecordState, checksum, index_of, record_id
+from ingestbox.route import Answer, Parameter, Reply, Route
 from ingestbox.store import ReadTx
 
 PIECE_ROWS = 500

@@ -10,7 +10,9 @@ from ingestbox.families.contacts.process import KIND, project
 from ingestbox.families.contacts.rule import STAGING
 from ingestbox.families.contacts.shapes import ContactsError, error_body
 from ingestbox.families.contacts.words import reworded
-from ingestbox.family import Family, Route, Table
+from ingestbox.family import Family
+from ingestbox.route import Route
+from ingestbox.sheet import Table
 
 ROUTES: tuple[Route, ...] = (
     *upload.ROUTES,

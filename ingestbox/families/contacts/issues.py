@@ -25,8 +25,9 @@ from ingestbox.families.contacts.sight import (
     scoped,
     sight_of,
 )
-from ingestbox.family import Answer, Ask, Parameter, Reply, Route
+from ingestbox.family import Ask
 from ingestbox.model import RecordState, checksum, index_of
+from ingestbox.route import Answer, Parameter, Reply, Route
 from ingestbox.store import ReadTx
 from ingestbox.store.sight import Sight
 from ingestbox.store.staged import issue_mark

@@ -10,7 +10,8 @@ from ingestbox.clock import iso
 from ingestbox.families.contacts import pages
 from ingestbox.families.contacts.shapes import ContactsJob, ContactsJobs, JobStatus
 from ingestbox.families.contacts.sight import ALL, job_id_of, job_row, no_job, scope, scoped, sight_of
-from ingestbox.family import Answer, Ask, Parameter, Reply, Route
+from ingestbox.family import Ask
+from ingestbox.route import Answer, Parameter, Reply, Route
 from ingestbox.store import ReadTx
 
 JOB_ID = Parameter("id", "The `job_id` of the answer to the upload.", int, "path")

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ingestbox.errors import IngestError
-from ingestbox.family import LIMIT, Parameter, limit_of
+from ingestbox.route import LIMIT, Parameter, limit_of
 
 WHOLE = 10_000
 """What a list has at most that is not asked for in parts."""

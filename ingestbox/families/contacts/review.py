@@ -16,7 +16,8 @@ from ingestbox.families.contacts.pages import number
 from ingestbox.families.contacts.rule import STAGING
 from ingestbox.families.contacts.shapes import ContactsIssue
 from ingestbox.families.contacts.sight import ALL, no_issue, sight_of
-from ingestbox.family import Answer, Ask, Reply, Route
+from ingestbox.family import Ask
+from ingestbox.route import Answer, Reply, Route
 from ingestbox.store.review import Blocked
 from ingestbox.store.staged import UPDATE_EXISTING, EditIssue, IssueChange
 

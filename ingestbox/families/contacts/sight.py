@@ -10,8 +10,9 @@ from typing import Any
 
 from ingestbox.errors import IngestError
 from ingestbox.families.contacts.pages import number
-from ingestbox.family import Ask, Parameter
+from ingestbox.family import Ask
 from ingestbox.model import Role
+from ingestbox.route import Parameter
 from ingestbox.store import ReadTx
 from ingestbox.store.sight import Sight
 

@@ -18,8 +18,9 @@ from ingestbox.families.contacts.issues import row_body
 from ingestbox.families.contacts.pages import number
 from ingestbox.families.contacts.shapes import AffectedRow
 from ingestbox.families.contacts.sight import ALL, FAMILY, sight_of
-from ingestbox.family import Answer, Ask, Parameter, Reply, Route
+from ingestbox.family import Ask
 from ingestbox.model import Job, JobState
+from ingestbox.route import Answer, Parameter, Reply, Route
 from ingestbox.store import ReadTx, jobs, records, staged
 from ingestbox.store.audit import Act
 from ingestbox.store.review import Blocked

@@ -24,8 +24,9 @@ from ingestbox.families.contacts.columns import (
 )
 from ingestbox.families.contacts.fields import FIELDS, key_of
 from ingestbox.families.contacts.guard import is_contacts, own_columns, unguarded
-from ingestbox.family import Column, Intake, Plan
+from ingestbox.family import Intake
 from ingestbox.model import Notice
+from ingestbox.sheet import Column, Plan
 from ingestbox.tabular import Row
 
 

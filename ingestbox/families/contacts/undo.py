@@ -16,8 +16,9 @@ from ingestbox.families.contacts.deciding import EDITORS
 from ingestbox.families.contacts.jobs import JOB_ID, file_key, status_of
 from ingestbox.families.contacts.process import KIND
 from ingestbox.families.contacts.sight import ALL, FAMILY, job_id_of, no_job, sight_of
-from ingestbox.family import Answer, Ask, Box, Reply, Route
+from ingestbox.family import Ask, Box
 from ingestbox.model import Job, JobState, Role
+from ingestbox.route import Answer, Reply, Route
 from ingestbox.store import ReadTx, changes, jobs, undoing
 from ingestbox.store.changes import CancelJob, ChangeSlice
 from ingestbox.store.staged import GoOn

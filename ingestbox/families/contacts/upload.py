@@ -18,8 +18,10 @@ from ingestbox.families.contacts.guard import unguarded
 from ingestbox.families.contacts.mappings import RememberMapping
 from ingestbox.families.contacts.table import How, Other, Wishes
 from ingestbox.families.contacts.words import already_imported
-from ingestbox.family import Answer, Ask, Column, Parameter, Reply, Route, Sheet, Upload
+from ingestbox.family import Ask
 from ingestbox.model import Notice, Role
+from ingestbox.route import Answer, Parameter, Reply, Route
+from ingestbox.sheet import Column, Sheet, Upload
 
 NAME = "contacts"
 SOURCE = "csv_upload"

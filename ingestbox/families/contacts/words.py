@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from ingestbox.config import MIB
 from ingestbox.errors import IngestError, TooLargeError
-from ingestbox.family import NO_ROWS
+from ingestbox.sheet import NO_ROWS
 
 REFUSED = 400
 """The status of a file that is no file of contacts."""

@@ -10,7 +10,8 @@ from ingestbox.families.feedback.read.search import SEARCH
 from ingestbox.families.feedback.redact import redact
 from ingestbox.families.feedback.routes import ROUTES
 from ingestbox.families.feedback.shapes import FeedbackError, error_body
-from ingestbox.family import Family, Table
+from ingestbox.family import Family
+from ingestbox.sheet import Table
 
 FAMILY = Family(
     name="feedback",

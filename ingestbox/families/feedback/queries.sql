@@ -216,5 +216,6 @@ ORDER BY id;
 SELECT id FROM tickets WHERE workspace = :workspace AND ticket_id = :object_id AND origin = '';
 
 -- name: merge_ticket
--- A slice of writing the index of full text anew: words of what was replaced or removed are in it until then.
-INSERT INTO ticket_words (ticket_words, rank) VALUES ('merge', -40);
+-- A slice of writing the index of full text anew: words of what was replaced or removed are in it until then. Less than
+-- no pages begin with all of it, others go on.
+INSERT INTO ticket_words (ticket_words, rank) VALUES ('merge', :pages);

@@ -23,8 +23,9 @@ from ingestbox.families.feedback.shapes import (
 )
 from ingestbox.families.feedback.upload import ROUTE as UPLOAD
 from ingestbox.families.feedback.upload import SOURCE as UPLOADED
-from ingestbox.family import LIMIT, Answer, Ask, Parameter, Reply, Route, limit_of
+from ingestbox.family import Ask
 from ingestbox.model import Role
+from ingestbox.route import LIMIT, Answer, Parameter, Reply, Route, limit_of
 
 NAME = "feedback"
 WRITERS = frozenset({Role.ANALYST, Role.INGEST})

@@ -10,8 +10,8 @@ from msgspec import UNSET, Meta, UnsetType
 from ingestbox.clock import iso
 from ingestbox.errors import MAX_FAULTS, Fault, IngestError
 from ingestbox.families.feedback.check import MAX_ID_CHARACTERS
-from ingestbox.family import JobFile
 from ingestbox.model import Job, JobState, Notice
+from ingestbox.sheet import JobFile
 
 Status = Literal["queued", "running", "completed", "failed"]
 

@@ -24,7 +24,8 @@ import msgspec
 
 from ingestbox.errors import Fault
 from ingestbox.families.feedback.check import check
-from ingestbox.family import Column, Intake, Plan
+from ingestbox.family import Intake
+from ingestbox.sheet import Column, Plan
 from ingestbox.tabular import Row
 from ingestbox.tabular.match import words_of
 

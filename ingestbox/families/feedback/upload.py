@@ -9,8 +9,10 @@ from msgspec import Meta
 
 from ingestbox.errors import IngestError
 from ingestbox.families import said
-from ingestbox.family import Answer, Ask, Column, Reply, Route, Sheet
+from ingestbox.family import Ask
 from ingestbox.model import Notice, Role
+from ingestbox.route import Answer, Reply, Route
+from ingestbox.sheet import Column, Sheet
 
 SOURCE = "csv_upload"
 """What a job that came as a file is called, a workbook too."""

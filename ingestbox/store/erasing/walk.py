@@ -193,12 +193,14 @@ class Walk:
         """A slice of each index. Where words keep coming there is always something to merge: what was there
         at the beginning is through after so many slices as the whole store would take, twice."""
         done = int(erasure.position[0]) if erasure.position else 0
+        pages = MERGE_PAGES if done else -MERGE_PAGES
         whole = True
         if erasure.counts:
             for family in self._families.values():
                 if family.search is not None:
                     for kind in sorted(family.kinds):
-                        whole = await self._store.write(MergeWords(f"{family.name}.merge_{kind}")) and whole
+                        merge = MergeWords(f"{family.name}.merge_{kind}", pages)
+                        whole = await self._store.write(merge) and whole
         size = await self._store.read_with(health.size)
         most = 2 * INDEX_PAGES * size.total // 4096 // MERGE_PAGES + 10
         if whole or done >= most:

@@ -11,7 +11,7 @@ from pathlib import Path
 import msgspec
 
 from ingestbox.errors import IngestError
-from ingestbox.family import Reply
+from ingestbox.route import Reply
 
 STATIC = Path(__file__).parents[1] / "static"
 

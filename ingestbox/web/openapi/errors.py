@@ -62,7 +62,7 @@ def error_type(bound: BoundRoute) -> Any:
 
 
 def is_counted(bound: BoundRoute) -> bool:
-    """Whether the route can have a rate limit: see `family.Route`."""
+    """Whether the route can have a rate limit: see `route.Route`."""
     return bool(bound.route.rate) and not (bound.public and bound.route.rate == COMMON_RATE)
 
 

@@ -9,8 +9,8 @@ from typing import Any
 import msgspec
 
 from ingestbox.config import MIB, Limits, Rates
-from ingestbox.family import Answer, Parameter
 from ingestbox.model import Role
+from ingestbox.route import Answer, Parameter
 from ingestbox.web.binding import BoundRoute, bytes_of
 from ingestbox.web.inflate import ENCODINGS
 from ingestbox.web.openapi import errors

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from ingestbox.config import Limits, Rates
-from ingestbox.family import Answer, Parameter, Reply, Route
+from ingestbox.route import Answer, Parameter, Reply, Route
 from ingestbox.web.binding import BoundRoute, Request
 from ingestbox.web.openapi.assets import Assets, Content
 from ingestbox.web.openapi.document import build, servers

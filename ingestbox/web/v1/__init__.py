@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from ingestbox.family import Route
+from ingestbox.route import Route
 from ingestbox.web.v1.audit import Audit
 from ingestbox.web.v1.bulk import BulkIssues
 from ingestbox.web.v1.deliveries import Deliveries

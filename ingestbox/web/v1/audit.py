@@ -10,8 +10,8 @@ import msgspec
 from msgspec import Meta
 
 from ingestbox.errors import IngestError
-from ingestbox.family import Answer, Parameter, Reply, Route, limit_of
 from ingestbox.model import EVERYWHERE, Role
+from ingestbox.route import Answer, Parameter, Reply, Route, limit_of
 from ingestbox.store import audit
 from ingestbox.store.audit import Wanted
 from ingestbox.web.binding import Request

@@ -10,7 +10,7 @@ from msgspec import UNSET, Meta, UnsetType
 
 from ingestbox import rules
 from ingestbox.errors import Fault, IngestError
-from ingestbox.family import Answer, Parameter, Reply, Route
+from ingestbox.route import Answer, Parameter, Reply, Route
 from ingestbox.rules import ONE_OF_THEM, Rule
 from ingestbox.store import ReadTx, changes, issues
 from ingestbox.store.issues import Issue

@@ -9,7 +9,7 @@ from msgspec import Meta
 
 from ingestbox.clock import iso
 from ingestbox.errors import IngestError
-from ingestbox.family import Answer, Parameter, Reply, Route, limit_of
+from ingestbox.route import Answer, Parameter, Reply, Route, limit_of
 from ingestbox.store import ReadTx, deliveries
 from ingestbox.store.deliveries import Delivery, State
 from ingestbox.web.binding import Request

@@ -13,8 +13,8 @@ from ingestbox.clock import iso
 from ingestbox.enrich.addresses import Spellings
 from ingestbox.enrich.addresses import key_of as address_key
 from ingestbox.errors import IngestError
-from ingestbox.family import Answer, Parameter, Reply, Route, limit_of
 from ingestbox.model import EVERYWHERE, Role
+from ingestbox.route import Answer, Parameter, Reply, Route, limit_of
 from ingestbox.store import ReadTx, erasures
 from ingestbox.store.erasures import BeginErasure, Begun, Erasure
 from ingestbox.store.once import Denied, Once

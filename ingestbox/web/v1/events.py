@@ -13,8 +13,8 @@ from sse_starlette.event import ServerSentEvent
 from sse_starlette.sse import EventSourceResponse, SendTimeoutError
 
 from ingestbox.errors import IngestError
-from ingestbox.family import Answer, Parameter, Reply, Route
 from ingestbox.model import Job, JobState
+from ingestbox.route import Answer, Parameter, Reply, Route
 from ingestbox.store import ReadTx, jobs
 from ingestbox.store.staging import Staged
 from ingestbox.web.binding import Request

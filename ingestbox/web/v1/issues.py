@@ -10,7 +10,7 @@ from msgspec import UNSET, Meta
 from ingestbox import strictjson
 from ingestbox.clock import iso
 from ingestbox.errors import Fault, IngestError
-from ingestbox.family import Answer, Parameter, Reply, Route, limit_of
+from ingestbox.route import Answer, Parameter, Reply, Route, limit_of
 from ingestbox.store import ReadTx, Store, issues, jobs, records
 from ingestbox.store.issues import Issue, Wanted
 from ingestbox.store.sight import Sight

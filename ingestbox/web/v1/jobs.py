@@ -9,8 +9,9 @@ from msgspec import UNSET, Meta, UnsetType
 
 from ingestbox.clock import iso
 from ingestbox.errors import IngestError
-from ingestbox.family import Answer, JobFile, Parameter, Reply, Route, limit_of
 from ingestbox.model import Job, JobState, Notice
+from ingestbox.route import Answer, Parameter, Reply, Route, limit_of
+from ingestbox.sheet import JobFile
 from ingestbox.store import ReadTx, changes, files, jobs, staging
 from ingestbox.store.audit import Act
 from ingestbox.store.changes import CancelJob, ReprocessJob, Which

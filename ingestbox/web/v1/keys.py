@@ -8,9 +8,9 @@ import msgspec
 from msgspec import Meta
 
 from ingestbox.errors import IngestError
-from ingestbox.family import Answer, Parameter, Reply, Route, limit_of
 from ingestbox.identity.apikeys import key_digest, new_key
 from ingestbox.model import EVERYWHERE, Caller, Role
+from ingestbox.route import Answer, Parameter, Reply, Route, limit_of
 from ingestbox.store import keys
 from ingestbox.store.intake import Key
 from ingestbox.store.keys import CreateKey, KeyLine, RevokeKey

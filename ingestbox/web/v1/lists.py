@@ -10,8 +10,8 @@ from typing import Annotated, Any
 from msgspec import Meta
 
 from ingestbox.errors import IngestError
-from ingestbox.family import LIMIT, Parameter
 from ingestbox.model import DEFAULT_WORKSPACE, Caller
+from ingestbox.route import LIMIT, Parameter
 
 NEWEST = (1 << 63) - 1
 """Above every id: where a list that is newest first begins."""

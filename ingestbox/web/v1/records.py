@@ -9,8 +9,8 @@ from msgspec import UNSET, Meta
 
 from ingestbox.clock import iso
 from ingestbox.errors import IngestError
-from ingestbox.family import Answer, Parameter, Reply, Route, limit_of
 from ingestbox.model import Job
+from ingestbox.route import Answer, Parameter, Reply, Route, limit_of
 from ingestbox.store import ReadTx, records
 from ingestbox.store.records import Became, Wanted
 from ingestbox.web.binding import Request

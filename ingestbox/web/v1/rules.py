@@ -9,7 +9,7 @@ from msgspec import Meta
 
 from ingestbox import rules as leaf
 from ingestbox.errors import Fault, IngestError
-from ingestbox.family import Answer, Parameter, Reply, Route, limit_of
+from ingestbox.route import Answer, Parameter, Reply, Route, limit_of
 from ingestbox.rules import ONE_OF_THEM, Rule
 from ingestbox.store import rules
 from ingestbox.store.once import Denied, Once

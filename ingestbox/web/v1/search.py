@@ -10,7 +10,8 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from ingestbox.errors import IngestError
-from ingestbox.family import Answer, Found, Hit, Parameter, Reply, Route, Search, limit_of
+from ingestbox.family import Found, Hit, Search
+from ingestbox.route import Answer, Parameter, Reply, Route, limit_of
 from ingestbox.store.terms import MAX_CHARACTERS
 from ingestbox.web.binding import Request
 from ingestbox.web.v1 import lists

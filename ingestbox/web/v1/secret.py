@@ -11,9 +11,9 @@ from msgspec import Meta
 
 from ingestbox.clock import iso
 from ingestbox.errors import IngestError, StartupError
-from ingestbox.family import Answer, Reply, Route
 from ingestbox.identity.secretfile import LONGEST_SECONDS, Secrets, commit, load_secrets, prepare
 from ingestbox.model import Role
+from ingestbox.route import Answer, Reply, Route
 from ingestbox.store.audit import Act
 from ingestbox.store.writer import Tx
 from ingestbox.web.binding import Request

@@ -10,8 +10,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ingestbox.errors import IngestError
-from ingestbox.family import Family, Parameter, Staging
+from ingestbox.family import Family, Staging
 from ingestbox.model import EVERYWHERE, Job, Role
+from ingestbox.route import Parameter
 from ingestbox.store import jobs
 from ingestbox.store.sight import Sight
 from ingestbox.web.binding import Request

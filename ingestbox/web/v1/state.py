@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from ingestbox.family import Answer, Reply, Route
 from ingestbox.model import Role
+from ingestbox.route import Answer, Reply, Route
 from ingestbox.web.binding import Request
 from ingestbox.web.v1 import lists
 from ingestbox.web.v1.parts import Parts

@@ -23,8 +23,9 @@ from msgspec import Meta
 from ingestbox import strictjson
 from ingestbox.clock import iso
 from ingestbox.errors import MAX_FAULTS, Fault, IngestError
-from ingestbox.family import Answer, Family, Reply, Route
+from ingestbox.family import Family
 from ingestbox.model import EVERYWHERE, Caller, Role, delivery_digest
+from ingestbox.route import Answer, Reply, Route
 from ingestbox.store import Store
 from ingestbox.store.sync import ApplyLines, Link, Rejection, SyncLine, senders, slices
 from ingestbox.web.v1.syncshapes import (

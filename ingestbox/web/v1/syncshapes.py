@@ -8,8 +8,8 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from ingestbox.family import Parameter
 from ingestbox.model import delivery_digest
+from ingestbox.route import Parameter
 from ingestbox.store.sync import Rejection
 
 DIGEST = re.compile(r"(?:^|,)\s*sha-256=:([A-Za-z0-9+/=]+):")

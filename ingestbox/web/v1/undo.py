@@ -8,7 +8,7 @@ import msgspec
 from msgspec import Meta
 
 from ingestbox.errors import IngestError
-from ingestbox.family import Answer, Parameter, Reply, Route
+from ingestbox.route import Answer, Parameter, Reply, Route
 from ingestbox.store import bulkundo
 from ingestbox.web.binding import Request
 from ingestbox.web.v1 import lists

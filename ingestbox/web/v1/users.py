@@ -9,10 +9,10 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from ingestbox.errors import IngestError
-from ingestbox.family import Answer, Parameter, Reply, Route, limit_of
 from ingestbox.identity import passwords
 from ingestbox.identity.users import MAX_CHARACTERS, address, address_key, is_stored_user
 from ingestbox.model import Role
+from ingestbox.route import Answer, Parameter, Reply, Route, limit_of
 from ingestbox.store import users
 from ingestbox.store.intake import Key
 from ingestbox.store.once import Denied, Once

@@ -14,8 +14,9 @@ from ingestbox.families.contacts.check import check
 from ingestbox.families.contacts.columns import signature
 from ingestbox.families.contacts.fields import FIELDS
 from ingestbox.families.contacts.table import How, Wishes, plan, rows
-from ingestbox.family import Intake, Plan
+from ingestbox.family import Intake
 from ingestbox.pipeline import tables
+from ingestbox.sheet import Plan
 from ingestbox.tabular import Row
 
 HEADER = ["email", "first_name", "last_name", "company"]

@@ -9,7 +9,8 @@ import pytest
 
 from ingestbox.families.feedback.decode import check_record
 from ingestbox.families.feedback.table import plan, rows
-from ingestbox.family import Intake, Plan
+from ingestbox.family import Intake
+from ingestbox.sheet import Plan
 from ingestbox.tabular import Row
 
 STEM = "0123456789abcdef"

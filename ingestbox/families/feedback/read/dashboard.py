@@ -10,8 +10,9 @@ import msgspec
 from msgspec import Meta
 
 from ingestbox.families.feedback.read.period import Date, Period, date_of, period_of
-from ingestbox.family import Ask, Reply
+from ingestbox.family import Ask
 from ingestbox.model import JobState
+from ingestbox.route import Reply
 
 Count = Annotated[int, Meta(ge=0)]
 Difference = Annotated[int, Meta(description="This period's less that of the period before.")]

@@ -10,7 +10,8 @@ from msgspec import Meta
 from ingestbox.families.feedback.read.period import date_of, period_of
 from ingestbox.families.feedback.read.tickets import SENTIMENTS
 from ingestbox.families.feedback.read.words import word_of
-from ingestbox.family import Ask, Reply
+from ingestbox.family import Ask
+from ingestbox.route import Reply
 
 Count = Annotated[int, Meta(ge=0)]
 

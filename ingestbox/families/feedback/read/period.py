@@ -11,7 +11,7 @@ from typing import Annotated
 from msgspec import Meta
 
 from ingestbox.errors import IngestError
-from ingestbox.family import Parameter
+from ingestbox.route import Parameter
 
 USUAL_DAYS = 30
 """A period of which nothing, or only one end, is given."""

@@ -13,7 +13,7 @@ from ingestbox.families.feedback.read.ticket import TicketBody, TicketPage
 from ingestbox.families.feedback.read.tickets import REACH, ticket, tickets
 from ingestbox.families.feedback.read.topentities import TopEntities, top_entities
 from ingestbox.families.feedback.read.words import in_either_case
-from ingestbox.family import LIMIT, Answer, Parameter, Route
+from ingestbox.route import LIMIT, Answer, Parameter, Route
 
 _Label = in_either_case(LABELS)
 _SINCE, _UNTIL = (

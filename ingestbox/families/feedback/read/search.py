@@ -11,11 +11,12 @@ from msgspec import UNSET, Meta, UnsetType
 
 from ingestbox.errors import IngestError
 from ingestbox.families.feedback.read.snippet import Cutter
-from ingestbox.family import LIMIT, Answer, Ask, Parameter, Reply, Route, limit_of
+from ingestbox.family import Ask
 from ingestbox.family import Found as FamilyFound
 from ingestbox.family import Hit as FamilyHit
 from ingestbox.family import Search as FamilySearch
 from ingestbox.model import Role, checksum
+from ingestbox.route import LIMIT, Answer, Parameter, Reply, Route, limit_of
 from ingestbox.store import search as fulltext
 from ingestbox.store.terms import MAX_CHARACTERS, Index, Term, parse
 

@@ -18,7 +18,8 @@ from ingestbox.families.feedback.read.period import DAY_MS, Period, day_of, orde
 from ingestbox.families.feedback.read.search import matching
 from ingestbox.families.feedback.read.ticket import TicketPage, ticket_body, ticket_line
 from ingestbox.families.feedback.read.words import word_of
-from ingestbox.family import Ask, Reply, limit_of
+from ingestbox.family import Ask
+from ingestbox.route import Reply, limit_of
 
 SENTIMENTS: tuple[str, ...] = get_args(Sentiment)
 

@@ -12,7 +12,8 @@ from ingestbox.families.feedback.columns import LABELS
 from ingestbox.families.feedback.read.ticket import Indexing
 from ingestbox.families.feedback.read.tickets import indexing
 from ingestbox.families.feedback.read.words import word_of
-from ingestbox.family import Ask, Reply, limit_of
+from ingestbox.family import Ask
+from ingestbox.route import Reply, limit_of
 
 
 class EntityCount(msgspec.Struct, frozen=True):
