@@ -147,7 +147,7 @@ def test_without_waiting_it_says_where_to_look(person: Person, tmp_path: Path) -
     ran = send(person, file(tmp_path, "later.csv", GOOD), "--no-wait", cwd=tmp_path)
     assert ran.code == 0
     assert "taken as job" in ran.out
-    (number,) = [word for word in ran.out.split() if word.count("-") == 4]
+    (number,) = set(re.findall(r"\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b", ran.out))
     job = person.client.get("/jobs").json()["jobs"][0]["job_id"]
     person.settled(job)
     shown = ingestbox("jobs", number, "--data", person.box.data, cwd=tmp_path)

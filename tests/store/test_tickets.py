@@ -28,8 +28,6 @@ from ingestbox.store.writer import Tx
 QUERIES = families.load()["feedback"].queries
 
 OF_THE_TEST = """
--- name: remove_ticket
-DELETE FROM tickets WHERE workspace = :workspace AND ticket_id = :object_id AND origin = :origin;
 -- name: all_days
 SELECT workspace, day, sentiment, language, tickets, points FROM ticket_days
 WHERE tickets <> 0 OR points <> 0;
