@@ -13,7 +13,7 @@ from ingestbox.model import Role
 from tests.faults.ledger import rows
 from tests.harness import BoxProcess, until
 
-ROWS, ROUNDS = 1_200, 8
+ROWS, ROUNDS = 1_200, 6
 
 # Small chunks, so that kills fall between many commits.
 CONFIG = "[work]\nchunk_records = 5\nsweep_seconds = 0.3\n"
