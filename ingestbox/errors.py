@@ -68,6 +68,11 @@ CATALOGUE: dict[str, Entry] = {
         "The job cannot be cancelled any more.",
         "While it is processed: wait for its end. What it made can be undone once it is completed.",
     ),
+    "partly_made": Entry(
+        409,
+        "Some rows of this import have become what they were to be.",
+        "Give its other rows up and have it processed again; then the whole import can be undone.",
+    ),
     "job_not_completed": Entry(
         409, "Only a completed import can be undone.", "Read the job; one that waits can be cancelled."
     ),

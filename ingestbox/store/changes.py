@@ -48,7 +48,7 @@ class CancelJob:
     """Ends a job that is not at its end; what of it is unfinished is discarded after that.
 
     A `staged` one, whose rows wait for each other, may have failed; but nobody may be working on it, nor may
-    its objects be half made.
+    any of its objects be made.
     """
 
     job_id: int
@@ -60,13 +60,15 @@ class CancelJob:
     def apply(self, tx: Tx) -> Blocked | None:
         """Cancels it; one that is cancelled already stays so.
 
-        Blocked: job_not_found, job_ended, job_active.
+        Blocked: job_not_found, job_ended, job_active, partly_made.
         """
         row = tx.one("jobs.state", {"id": self.job_id})
         if row is None:
             return Blocked("job_not_found")
         if row[0] == JobState.CANCELLED:
             return None
+        if self.staged and row[0] == JobState.REVIEW and tx.one("jobs.made", {"id": self.job_id}) != (0,):
+            return Blocked("partly_made")
         query = "jobs.cancel_staged" if self.staged else "jobs.cancel"
         if tx.run(query, {"id": self.job_id, "error": CANCELLED, "now": self.act.now_ms}) != 1:
             return Blocked("job_ended" if row[0] in ENDED else "job_active")

@@ -15,8 +15,10 @@ from ingestbox.config import Work
 from ingestbox.model import JobState, record_id
 from ingestbox.pipeline import checking, comparing
 from ingestbox.store import staging, undoing
+from ingestbox.store.changes import CancelJob
 from ingestbox.store.claim import FreeExpired
 from ingestbox.store.files import LoadSlice
+from ingestbox.store.review import Blocked
 from ingestbox.store.staged import GoOn
 from ingestbox.store.staging import AT_ONCE, SLICE, GiveTurnBack, Leave, ReleaseRows, SettleRows, TakeTurn
 from ingestbox.store.undoing import BeginUndo
@@ -83,6 +85,10 @@ def test_a_row_that_fails_on_the_way_waits_and_the_others_are_done(tmp_path: Pat
         name = ("processing_failed", "p1@example.com")
         assert await desk.issues(job_id) == [(*name, True, [1])]
         await desk.check_counts(job_id)
+
+        # Of what is there already nobody could take the contacts back.
+        cancel = CancelJob(job_id, f"j{job_id}", ACT, staged=True)
+        assert await desk.store.write(cancel) == Blocked("partly_made")
 
         # It fails again: that is the same issue, and its newest run is the job's.
         job = await desk.go_on(job_id)

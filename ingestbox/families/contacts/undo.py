@@ -85,6 +85,8 @@ async def cancel(ask: Ask) -> Reply:
     if blocked is not None:
         if blocked.code == "job_not_found":
             raise no_job(job.id)
+        if blocked.code == "partly_made":
+            raise IngestError("partly_made")
         raise IngestError("job_not_cancellable", CANCELLABLE + await _status(ask, job))
     ask.box.changed(job.id)
     await _to_the_end(_discard(ask.box, job.id))
@@ -179,7 +181,7 @@ ROUTES: tuple[Route, ...] = (
         "uploaded again. One that was cancelled before is answered alike.",
         parameters=_PLACE,
         answers=(Answer(Cancelled, description="It is cancelled."),),
-        errors=("bad_parameter", "forbidden", "job_not_found", "job_not_cancellable"),
+        errors=("bad_parameter", "forbidden", "job_not_found", "job_not_cancellable", "partly_made"),
     ),
     Route(
         "POST",

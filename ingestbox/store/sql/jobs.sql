@@ -212,11 +212,17 @@ SET state = 'cancelled', error = :error, owner = NULL, lease_at = NULL, retry_ms
 WHERE id = :id AND (state = 'queued' OR state = 'running' OR state = 'review');
 
 -- name: cancel_staged
--- Of a worker that asks for it at the same moment and this, the first one has it.
+-- Of a worker that asks for it at the same moment and this, the first one has it. Of what is partly made nobody could
+-- take the objects back any more.
 UPDATE jobs
 SET state = 'cancelled', error = :error, retry_ms = NULL, reopened = NULL, completed_ms = :now, updated_ms = :now
 WHERE id = :id AND owner IS NULL AND (state = 'queued' OR state = 'review' OR state = 'failed')
+  AND processed = issues + discarded
   AND NOT EXISTS (SELECT 1 FROM staged_jobs WHERE job_id = :id AND phase IN ('turn', 'consolidating'));
+
+-- name: made
+-- How many rows of a job are done.
+SELECT processed - issues - discarded FROM jobs WHERE id = :id;
 
 -- name: requeue
 -- An ended job is to be worked on again; its records become pending slice by slice.

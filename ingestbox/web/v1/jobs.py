@@ -227,7 +227,7 @@ class Jobs:
                 "work on it.",
                 parameters=(JOB_ID, ALL),
                 answers=(Answer(JobBody),),
-                errors=("bad_parameter", "job_not_found", "job_ended", "job_active"),
+                errors=("bad_parameter", "job_not_found", "job_ended", "job_active", "partly_made"),
             ),
             Route(
                 "POST",
