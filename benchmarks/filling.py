@@ -9,7 +9,7 @@ from pathlib import Path
 from ingestbox import families
 from ingestbox.store import DATABASE, load_queries
 from ingestbox.store.engine import connect_writer
-from ingestbox.store.writer import Tx
+from ingestbox.store.unit import Tx
 
 PUTS = 5_000
 """In one transaction: full text is written once for all of them, and has fewer parts to merge."""

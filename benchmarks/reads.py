@@ -25,7 +25,7 @@ from ingestbox.clock import SystemClock, iso
 from ingestbox.families.feedback.columns import LABELS, columns
 from ingestbox.store import DATABASE, load_queries
 from ingestbox.store.engine import connect_writer
-from ingestbox.store.writer import Tx
+from ingestbox.store.unit import Tx
 from tests.harness import BoxProcess
 
 SIZES, FULL_SIZES = (10_000, 100_000), (10_000, 1_000_000)

@@ -26,7 +26,7 @@ from ingestbox.config import Store as StoreSettings
 from ingestbox.families.feedback.columns import columns
 from ingestbox.model import Role
 from ingestbox.store import Store
-from ingestbox.store.writer import Tx
+from ingestbox.store.unit import Tx
 from tests.harness import BoxProcess
 
 TICKETS, FULL_TICKETS = 50_000, 1_000_000

@@ -56,7 +56,7 @@ class Batch(msgspec.Struct, frozen=True):
 
 
 class Work(Protocol[T_co]):
-    """What `Box.write` takes: see `store.writer.Unit`."""
+    """What `Box.write` takes: see `store.unit.Unit`."""
 
     @property
     def weight(self) -> int:
@@ -125,7 +125,7 @@ class Box(Protocol):
         """Runs a function over a `store.ReadTx`, all that it reads being of one moment; within a second."""
 
     async def write(self, unit: Work[T]) -> T:
-        """Runs a unit of work (`store.writer.Unit`); durable when it returns.
+        """Runs a unit of work (`store.unit.Unit`); durable when it returns.
 
         Raises IngestError (storage_full, store_unavailable) or what the unit raised.
         """

@@ -18,7 +18,8 @@ from ingestbox.store.identity import BoxIdentity
 from ingestbox.store.migrations import migrate
 from ingestbox.store.queries import Params, Queries
 from ingestbox.store.readers import Readers, ReadTx
-from ingestbox.store.writer import Tx, Unit, Writer, WriterStats
+from ingestbox.store.unit import Tx, Unit
+from ingestbox.store.writer import Writer, WriterStats
 
 __all__ = ["BoxIdentity", "ReadTx", "Store", "load_queries"]
 

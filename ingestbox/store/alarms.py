@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
-from ingestbox.store.writer import Tx
+from ingestbox.store.unit import Tx
 
 if TYPE_CHECKING:
     from ingestbox.store import Store

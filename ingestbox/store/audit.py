@@ -14,7 +14,7 @@ import msgspec
 from ingestbox.clock import iso
 from ingestbox.model import EVERYWHERE
 from ingestbox.store import ReadTx, Store
-from ingestbox.store.writer import Tx
+from ingestbox.store.unit import Tx
 
 _FIRST_MS, _LAST_MS = -(1 << 63), (1 << 63) - 1
 

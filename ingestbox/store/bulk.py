@@ -19,7 +19,7 @@ from ingestbox.store.audit import Act
 from ingestbox.store.review import Blocked
 from ingestbox.store.staged import EditRows, RowEdit
 from ingestbox.store.staging import Hold
-from ingestbox.store.writer import Tx, weight_of
+from ingestbox.store.unit import Tx, weight_of
 
 SLICE = 64
 """Rows that one unit changes: it keeps the writer under 20 ms."""

@@ -16,7 +16,7 @@ from ingestbox.store.bulk import SLICE, SLICE_BYTES
 from ingestbox.store.review import Blocked
 from ingestbox.store.sight import Sight
 from ingestbox.store.staged import RowEdit, edit_row, find_row
-from ingestbox.store.writer import Tx
+from ingestbox.store.unit import Tx
 
 UNDO_DAYS = 30
 """How long an operation can be taken back: the images of its rows are people's data, and go in the end."""

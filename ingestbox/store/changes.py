@@ -22,7 +22,7 @@ from ingestbox.model import JobState, RecordState, checksum, index_of, records_o
 from ingestbox.store import ReadTx, Store, files, jobs
 from ingestbox.store.audit import Act
 from ingestbox.store.review import ENDED, Blocked, resolve
-from ingestbox.store.writer import Tx
+from ingestbox.store.unit import Tx
 
 Which = Literal["retry", "redo"]
 """Records to process again: those that wait on an issue, or these and all that are done."""

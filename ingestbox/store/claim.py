@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from ingestbox.model import Job
 from ingestbox.store import jobs
-from ingestbox.store.writer import Tx
+from ingestbox.store.unit import Tx
 
 HORIZON_MS = 3_600_000
 """No retry lies further away than this; one that seems to was written under another clock and is due."""

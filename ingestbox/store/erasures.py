@@ -13,7 +13,7 @@ from ingestbox.store.audit import Act
 from ingestbox.store.erasing.slices import Position, Slice
 from ingestbox.store.once import Denied, Made, Once
 from ingestbox.store.readers import ReadTx
-from ingestbox.store.writer import Tx
+from ingestbox.store.unit import Tx
 
 FIRST_PLACE = ""
 """Where every erasure begins: before the first place."""

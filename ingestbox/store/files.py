@@ -26,7 +26,7 @@ from ingestbox.store.intake import (
     reserved,
     weight_of_records,
 )
-from ingestbox.store.writer import Tx, weight_of
+from ingestbox.store.unit import Tx, weight_of
 
 RETIRE_ROWS = 200
 

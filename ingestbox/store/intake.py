@@ -16,7 +16,7 @@ from ingestbox.errors import IngestError
 from ingestbox.family import Batch, Intake
 from ingestbox.model import MAX_RECORDS_PER_JOB, JobState, RecordState, checksum, record_id, records_of
 from ingestbox.store.readers import ReadTx
-from ingestbox.store.writer import Tx, weight_of
+from ingestbox.store.unit import Tx, weight_of
 
 CHUNK_ROWS = 1_000
 CHUNK_BYTES = 1_048_576

@@ -13,7 +13,7 @@ from ingestbox.model import EVERYWHERE
 from ingestbox.store import Store
 from ingestbox.store.audit import Act
 from ingestbox.store.once import Denied, Made, Once
-from ingestbox.store.writer import Tx
+from ingestbox.store.unit import Tx
 
 NOUN = "key"
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ingestbox.store.writer import Tx
+from ingestbox.store.unit import Tx
 
 if TYPE_CHECKING:
     from ingestbox.store import Store

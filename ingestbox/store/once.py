@@ -14,7 +14,7 @@ from typing import Generic, TypeVar
 import msgspec
 
 from ingestbox.store.intake import Key
-from ingestbox.store.writer import Tx
+from ingestbox.store.unit import Tx
 
 T = TypeVar("T", bound=msgspec.Struct)
 

@@ -15,8 +15,8 @@ from typing import Any
 
 from ingestbox.model import checksum
 from ingestbox.store import Store
+from ingestbox.store.unit import Tx, weight_of
 from ingestbox.store.work import PROJECTION_ROWS, searched_weight
-from ingestbox.store.writer import Tx, weight_of
 
 log = logging.getLogger(__name__)
 

@@ -11,7 +11,7 @@ import msgspec
 from ingestbox.clock import iso
 from ingestbox.model import delivery_digest
 from ingestbox.store.audit import Act
-from ingestbox.store.writer import Tx
+from ingestbox.store.unit import Tx
 
 ROWS_AN_OBJECT = 5
 """What removing one costs, in rows: its head and what is counted, its row with the indexes, the delivery."""

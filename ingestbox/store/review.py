@@ -13,7 +13,7 @@ from typing import Literal
 from ingestbox.model import JobState, RecordState, checksum
 from ingestbox.store import records
 from ingestbox.store.audit import Act
-from ingestbox.store.writer import Tx, weight_of
+from ingestbox.store.unit import Tx, weight_of
 
 Action = Literal["discard", "retry"]
 

@@ -26,7 +26,7 @@ from ingestbox.store.readers import ReadTx
 from ingestbox.store.ruling import Ruling
 from ingestbox.store.sight import Sight
 from ingestbox.store.staging import Hold
-from ingestbox.store.writer import Tx
+from ingestbox.store.unit import Tx
 
 NOUN = "rule"
 

@@ -20,7 +20,7 @@ from ingestbox.model import MAX_RECORDS_PER_JOB, JobState, RecordState, checksum
 from ingestbox.store import records
 from ingestbox.store.audit import Act
 from ingestbox.store.review import Blocked
-from ingestbox.store.writer import Tx, weight_of
+from ingestbox.store.unit import Tx, weight_of
 
 State = Literal["pending", "issue", "discarded"]
 """What a person can make of a row: wait to be taken, be wrong, be given up."""

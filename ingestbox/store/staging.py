@@ -18,7 +18,7 @@ from ingestbox.model import Job, JobState, checksum, index_of, record_id
 from ingestbox.store.claim import LostClaimError, own
 from ingestbox.store.intake import insert_rows
 from ingestbox.store.readers import ReadTx
-from ingestbox.store.writer import Tx, weight_of
+from ingestbox.store.unit import Tx, weight_of
 
 SYSTEM = "system"
 """Who resolves an issue that came to nothing."""

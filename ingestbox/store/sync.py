@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ingestbox.store.engine import sqlite3
+from ingestbox.store.unit import Tx
 from ingestbox.store.work import PROJECTION_ROWS, searched_weight
-from ingestbox.store.writer import Tx
 
 if TYPE_CHECKING:
     from ingestbox.store import Store

@@ -16,7 +16,7 @@ from ingestbox.store import Store
 from ingestbox.store.audit import Act
 from ingestbox.store.removal import ROWS_AN_OBJECT, Scope, remove
 from ingestbox.store.review import Blocked
-from ingestbox.store.writer import Tx
+from ingestbox.store.unit import Tx
 
 SLICE = 200
 """Rows of a job that one unit looks at: it keeps the writer under 20 ms."""

@@ -16,7 +16,7 @@ from ingestbox.model import EVERYWHERE, Role
 from ingestbox.store import Store
 from ingestbox.store.audit import Act
 from ingestbox.store.once import Denied, Made, Once
-from ingestbox.store.writer import Tx
+from ingestbox.store.unit import Tx
 
 NOUN = "user"
 ADMIN = Role.ADMIN.value

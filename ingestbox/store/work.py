@@ -14,7 +14,7 @@ from ingestbox.model import Job, JobState, Outcome, Put, RecordState, record_id
 from ingestbox.store import staging
 from ingestbox.store.claim import LostClaimError
 from ingestbox.store.identity import BoxIdentity
-from ingestbox.store.writer import Tx, weight_of
+from ingestbox.store.unit import Tx, weight_of
 
 PROJECTION_ROWS = 6
 """What putting an object into its family's tables costs, in rows: an empty ticket with a few entities and all

@@ -24,7 +24,7 @@ from ingestbox.forward import Forwarder, LaneState
 from ingestbox.model import delivery_digest
 from ingestbox.store import Store
 from ingestbox.store.identity import BoxIdentity
-from ingestbox.store.writer import Tx
+from ingestbox.store.unit import Tx
 
 if sys.version_info >= (3, 14):
     from compression import zstd

@@ -23,7 +23,7 @@ from ingestbox.errors import IngestError, StartupError
 from ingestbox.forward import Forwarder
 from ingestbox.store import Store, lanes
 from ingestbox.store.lanes import LaneStatus
-from ingestbox.store.writer import Tx, Unit
+from ingestbox.store.unit import Tx, Unit
 from tests.forward.support import (
     Answer,
     HeldClock,

@@ -27,7 +27,7 @@ from ingestbox.store.intake import Accepted, Draft, Refused
 from ingestbox.store.shelf import Shelf
 from ingestbox.store.staged import EditRows, GoOn, RowEdit, State
 from ingestbox.store.staging import Staged
-from ingestbox.store.writer import Tx
+from ingestbox.store.unit import Tx
 from tests.store.support import with_store
 
 HEADER = "email,first_name,last_name,company"

@@ -14,7 +14,7 @@ from ingestbox.family import Batch, Intake
 from ingestbox.model import Caller, Role
 from ingestbox.store import Store, tidy
 from ingestbox.store.intake import Accepted, AddRecords, DiscardIntake, Draft, OpenJob, PublishJob
-from ingestbox.store.writer import Unit
+from ingestbox.store.unit import Unit
 from ingestbox.web.box import StoreBox
 from tests.store.support import with_store
 

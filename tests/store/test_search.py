@@ -29,7 +29,7 @@ from ingestbox.store import DATABASE, Store, engine, migrations, reindex
 from ingestbox.store.engine import connect_writer
 from ingestbox.store.search import COUNTED, Found, Place, newest, search
 from ingestbox.store.terms import Index, parse
-from ingestbox.store.writer import Tx
+from ingestbox.store.unit import Tx
 from tests.store.support import with_store
 
 QUERIES = ("feedback.match", "feedback.match_count", "feedback.terms")

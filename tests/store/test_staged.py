@@ -15,7 +15,8 @@ from ingestbox.store.changes import CancelJob, ChangeSlice, look
 from ingestbox.store.engine import connect_writer
 from ingestbox.store.review import Blocked
 from ingestbox.store.staged import EDITS, EditIssue, EditRows, GoOn, IssueChange, RowEdit, State
-from ingestbox.store.writer import GROUP_WEIGHT, Tx
+from ingestbox.store.unit import Tx
+from ingestbox.store.writer import GROUP_WEIGHT
 from tests.pipeline.staged import ACT, Desk, at_desk, line
 from tests.store.support import with_store
 

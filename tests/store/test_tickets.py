@@ -23,7 +23,7 @@ from ingestbox.families.feedback.read.period import DAY_MS
 from ingestbox.families.feedback.read.tickets import SENTIMENTS, Filters
 from ingestbox.store import DATABASE, Store, load_queries, migrations, tallies
 from ingestbox.store.engine import connect_writer, sqlite3
-from ingestbox.store.writer import Tx
+from ingestbox.store.unit import Tx
 
 QUERIES = families.load()["feedback"].queries
 

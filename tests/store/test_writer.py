@@ -16,7 +16,7 @@ from ingestbox.family import Batch, Intake
 from ingestbox.store import Store, writer
 from ingestbox.store.engine import sqlite3
 from ingestbox.store.intake import AcceptBatch, Draft
-from ingestbox.store.writer import Tx
+from ingestbox.store.unit import Tx
 from tests.store.support import with_store
 
 

@@ -10,7 +10,7 @@ import msgspec
 
 from ingestbox.family import Ask
 from ingestbox.store import ReadTx
-from ingestbox.store.writer import Tx
+from ingestbox.store.unit import Tx
 
 MOST = 200
 """So many headers are remembered of a person; the one that was not used for longest goes."""

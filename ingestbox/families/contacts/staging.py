@@ -25,7 +25,7 @@ from ingestbox.store import ReadTx, jobs, records, staged
 from ingestbox.store.audit import Act
 from ingestbox.store.review import Blocked
 from ingestbox.store.staged import Found, RowEdit, State, edit_row, find_row
-from ingestbox.store.writer import Tx
+from ingestbox.store.unit import Tx
 
 STATES: Mapping[str, State] = {"READY": "pending", "ISSUE": "issue", "DISCARD": "discarded"}
 """What a person can make of a row, and how that is stored."""

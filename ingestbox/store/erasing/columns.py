@@ -10,7 +10,7 @@ from typing import Literal
 from ingestbox.enrich.addresses import Spellings
 from ingestbox.store.erasing.slices import Pace, Position, Slice, Wanted
 from ingestbox.store.readers import ReadTx
-from ingestbox.store.writer import Tx, weight_of
+from ingestbox.store.unit import Tx, weight_of
 
 Kind = Literal["text", "json", "file", "key"]
 """What a column holds. `file` (or another name) and `key` tell rows apart, so that what takes their place has

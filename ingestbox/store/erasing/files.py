@@ -13,7 +13,7 @@ from typing import IO
 import msgspec
 
 from ingestbox.enrich.addresses import Spellings
-from ingestbox.store.writer import Tx
+from ingestbox.store.unit import Tx
 
 BLOCK = 262_144
 """Bytes that are looked through in one go: 1 to 3 ms."""

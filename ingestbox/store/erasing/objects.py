@@ -15,8 +15,8 @@ from ingestbox.store.erasing.slices import Change, Pace, Position, Slice, Wanted
 from ingestbox.store.identity import BoxIdentity
 from ingestbox.store.readers import ReadTx
 from ingestbox.store.removal import ROWS_AN_OBJECT, Scope
+from ingestbox.store.unit import Tx, weight_of
 from ingestbox.store.work import PROJECTION_ROWS, DeliveryLines, searched_weight
-from ingestbox.store.writer import Tx, weight_of
 
 
 @dataclass(frozen=True, slots=True)

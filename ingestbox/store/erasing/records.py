@@ -13,7 +13,7 @@ from ingestbox.store import records
 from ingestbox.store.erasing import objects
 from ingestbox.store.erasing.slices import Change, Pace, Position, Slice, Wanted
 from ingestbox.store.readers import ReadTx
-from ingestbox.store.writer import Tx, weight_of
+from ingestbox.store.unit import Tx, weight_of
 
 _PENDING, _ISSUE, _DISCARDED = (
     state.value for state in (RecordState.PENDING, RecordState.ISSUE, RecordState.DISCARDED)

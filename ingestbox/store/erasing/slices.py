@@ -12,7 +12,7 @@ from ingestbox.family import Family
 from ingestbox.model import EVERYWHERE, record_id
 from ingestbox.store.identity import BoxIdentity
 from ingestbox.store.readers import ReadTx
-from ingestbox.store.writer import Tx
+from ingestbox.store.unit import Tx
 
 SLICE_BYTES = 2 * 1_048_576
 SLICE_ROWS = 20_000

@@ -15,7 +15,7 @@ from ingestbox.identity.secretfile import LONGEST_SECONDS, Secrets, commit, load
 from ingestbox.model import Role
 from ingestbox.route import Answer, Reply, Route
 from ingestbox.store.audit import Act
-from ingestbox.store.writer import Tx
+from ingestbox.store.unit import Tx
 from ingestbox.web.binding import Request
 from ingestbox.web.v1 import fields, lists
 from ingestbox.web.v1.audit import act

@@ -110,6 +110,9 @@ def line(number: int, **cells: str) -> str:
     return ",".join({**row, **cells}.values())
 
 
+BAD = line(1, email="no address")
+
+
 def stored(box: BoxProcess, sql: str, *values: object) -> list[tuple[Any, ...]]:
     """Rows of the box's database."""
     connection = connect_reader(box.data / DATABASE)

@@ -7,17 +7,16 @@ import os
 import signal
 import threading
 from collections import Counter
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx2
-import pytest
 
 from ingestbox.model import Role
 from ingestbox.store import DATABASE
 from ingestbox.store.engine import connect_writer
 from tests.families.contacts.person import (
+    BAD,
     Person,
     check_counts,
     is_refused,
@@ -28,19 +27,7 @@ from tests.families.contacts.person import (
 )
 from tests.harness import BoxProcess, running, until
 
-BAD = line(1, email="no address")
 REFUSED = "Job can only be cancelled if status is PENDING, NEEDS_REVIEW, or FAILED. Current status: "
-
-
-@pytest.fixture(scope="module")
-def box(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BoxProcess]:
-    with running(tmp_path_factory.mktemp("box")) as started:
-        yield started
-
-
-@pytest.fixture
-def anna(box: BoxProcess) -> Person:
-    return Person(box)
 
 
 def states(box: BoxProcess, job_id: int) -> Counter[str]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 from collections import Counter
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -13,6 +12,7 @@ import pytest
 
 from ingestbox.model import Role
 from tests.families.contacts.person import (
+    BAD,
     Person,
     check_counts,
     is_refused,
@@ -23,19 +23,7 @@ from tests.families.contacts.person import (
 )
 from tests.harness import BoxProcess, running, until
 
-BAD = line(1, email="no address")
 RESOLVED = "All related staging records resolved during reprocessing"
-
-
-@pytest.fixture(scope="module")
-def box(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BoxProcess]:
-    with running(tmp_path_factory.mktemp("box")) as started:
-        yield started
-
-
-@pytest.fixture
-def anna(box: BoxProcess) -> Person:
-    return Person(box)
 
 
 def test_the_answer_is_the_documented_one(anna: Person) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import httpx2
@@ -11,6 +10,7 @@ import pytest
 
 from ingestbox.model import Role
 from tests.families.contacts.person import (
+    BAD,
     Person,
     check_counts,
     is_refused,
@@ -21,20 +21,7 @@ from tests.families.contacts.person import (
     stored,
     trail,
 )
-from tests.harness import BoxProcess, running
-
-BAD = line(1, email="no address")
-
-
-@pytest.fixture(scope="module")
-def box(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BoxProcess]:
-    with running(tmp_path_factory.mktemp("box")) as started:
-        yield started
-
-
-@pytest.fixture
-def anna(box: BoxProcess) -> Person:
-    return Person(box)
+from tests.harness import BoxProcess
 
 
 def one_issue(person: Person, *lines: str) -> tuple[int, int]:

@@ -17,6 +17,7 @@ from ingestbox.model import Role
 from ingestbox.store import DATABASE
 from ingestbox.store.engine import connect_writer
 from tests.families.contacts.person import (
+    BAD,
     BOTH,
     Person,
     check_counts,
@@ -29,19 +30,6 @@ from tests.families.contacts.person import (
     trail,
 )
 from tests.harness import BoxProcess, post_tickets, running, ticket, until
-
-BAD = line(1, email="no address")
-
-
-@pytest.fixture(scope="module")
-def box(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BoxProcess]:
-    with running(tmp_path_factory.mktemp("box")) as started:
-        yield started
-
-
-@pytest.fixture
-def anna(box: BoxProcess) -> Person:
-    return Person(box)
 
 
 def test_what_is_left_out_stays_and_null_or_nothing_clears(anna: Person) -> None:

@@ -6,7 +6,6 @@ import contextlib
 import json
 import threading
 from collections import Counter
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from ingestbox.model import Role, delivery_digest
 from ingestbox.store import DATABASE
 from ingestbox.store.engine import connect_writer
 from tests.families.contacts.person import (
+    BAD,
     Person,
     check_counts,
     is_refused,
@@ -29,21 +29,8 @@ from tests.families.contacts.person import (
 )
 from tests.harness import BoxProcess, running, until
 
-BAD = line(1, email="no address")
-
 MOVED = """SELECT undo_position FROM staged_jobs
            WHERE job_id = ? AND (undo_position > ? OR phase = 'undone')"""
-
-
-@pytest.fixture(scope="module")
-def box(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BoxProcess]:
-    with running(tmp_path_factory.mktemp("box")) as started:
-        yield started
-
-
-@pytest.fixture
-def anna(box: BoxProcess) -> Person:
-    return Person(box)
 
 
 def undone(person: Person, job_id: int) -> dict[str, Any]:

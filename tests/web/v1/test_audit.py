@@ -18,7 +18,7 @@ from ingestbox.store import Store, audit
 from ingestbox.store.audit import Act, Wanted
 from ingestbox.store.keys import CreateKey, KeyLine
 from ingestbox.store.once import Once
-from ingestbox.store.writer import Tx
+from ingestbox.store.unit import Tx
 from tests.harness import BoxProcess
 from tests.store.support import with_store
 
