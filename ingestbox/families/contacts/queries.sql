@@ -184,18 +184,11 @@ WHERE contacts > 0;
 SELECT MAX(id) FROM contacts WHERE workspace = :workspace AND origin <> '';
 
 -- name: owned
--- Of one owner, newest first. What an import makes that is not at its end is hidden; what it updates is not.
+-- Of one owner, newest first.
 SELECT c.id, c.record_id, c.origin, c.import_id, CAST(c.owner AS BLOB), CAST(c.email AS BLOB),
        CAST(c.first_name AS BLOB), CAST(c.last_name AS BLOB), CAST(c.company AS BLOB), c.created_ms, c.crc
-FROM contacts AS c
+FROM contacts_seen AS c
 WHERE c.workspace = :workspace AND c.owner = :owner AND c.origin = '' AND c.id > :above AND c.id < :below
-  AND NOT (
-      EXISTS (
-          SELECT 1 FROM staged_jobs AS s
-          WHERE s.job_id = c.import_id AND s.phase IN ('consolidating', 'undoing')
-      )
-      AND c.object_id = CAST(c.record_id AS TEXT)
-  )
 ORDER BY c.id DESC
 LIMIT :limit;
 
@@ -211,31 +204,17 @@ LIMIT :limit;
 -- name: with_email_mine
 SELECT c.id, c.record_id, c.origin, c.import_id, CAST(c.owner AS BLOB), CAST(c.email AS BLOB),
        CAST(c.first_name AS BLOB), CAST(c.last_name AS BLOB), CAST(c.company AS BLOB), c.created_ms, c.crc
-FROM contacts AS c
-WHERE c.workspace = :workspace AND c.owner = :owner AND c.email_key = :key AND c.origin = ''
-  AND NOT (
-      EXISTS (
-          SELECT 1 FROM staged_jobs AS s
-          WHERE s.job_id = c.import_id AND s.phase IN ('consolidating', 'undoing')
-      )
-      AND c.object_id = CAST(c.record_id AS TEXT)
-  );
+FROM contacts_seen AS c
+WHERE c.workspace = :workspace AND c.owner = :owner AND c.email_key = :key AND c.origin = '';
 
 -- name: with_email_here
 -- Each owner has an address once; other boxes may send it several times.
 SELECT c.id, c.record_id, c.origin, c.import_id, CAST(c.owner AS BLOB), CAST(c.email AS BLOB),
        CAST(c.first_name AS BLOB), CAST(c.last_name AS BLOB), CAST(c.company AS BLOB), c.created_ms, c.crc
 FROM contact_tallies AS t
-CROSS JOIN contacts AS c
+CROSS JOIN contacts_seen AS c
   ON c.workspace = t.workspace AND c.owner = t.owner AND c.email_key = :key AND c.origin = ''
 WHERE t.workspace = :workspace AND t.remote = 0
-  AND NOT (
-      EXISTS (
-          SELECT 1 FROM staged_jobs AS s
-          WHERE s.job_id = c.import_id AND s.phase IN ('consolidating', 'undoing')
-      )
-      AND c.object_id = CAST(c.record_id AS TEXT)
-  )
 UNION ALL
 SELECT c.id, c.record_id, c.origin, c.import_id, CAST(c.owner AS BLOB), CAST(c.email AS BLOB),
        CAST(c.first_name AS BLOB), CAST(c.last_name AS BLOB), CAST(c.company AS BLOB), c.created_ms, c.crc
@@ -246,17 +225,10 @@ WHERE c.email_key = :key AND c.workspace = :workspace AND c.origin <> '';
 SELECT c.id, c.record_id, c.origin, c.import_id, CAST(c.owner AS BLOB), CAST(c.email AS BLOB),
        CAST(c.first_name AS BLOB), CAST(c.last_name AS BLOB), CAST(c.company AS BLOB), c.created_ms, c.crc
 FROM contact_tallies
-CROSS JOIN contacts AS c
+CROSS JOIN contacts_seen AS c
   ON c.workspace = contact_tallies.workspace AND c.owner = contact_tallies.owner AND c.email_key = :key
  AND c.origin = ''
 WHERE contact_tallies.remote = 0
-  AND NOT (
-      EXISTS (
-          SELECT 1 FROM staged_jobs AS s
-          WHERE s.job_id = c.import_id AND s.phase IN ('consolidating', 'undoing')
-      )
-      AND c.object_id = CAST(c.record_id AS TEXT)
-  )
 UNION ALL
 SELECT c.id, c.record_id, c.origin, c.import_id, CAST(c.owner AS BLOB), CAST(c.email AS BLOB),
        CAST(c.first_name AS BLOB), CAST(c.last_name AS BLOB), CAST(c.company AS BLOB), c.created_ms, c.crc

@@ -31,6 +31,19 @@ CREATE INDEX contacts_of_owner ON contacts (workspace, owner, id) WHERE origin =
 CREATE INDEX contacts_elsewhere ON contacts (workspace, id) WHERE origin <> '';
 CREATE INDEX contacts_elsewhere_by_email ON contacts (email_key, workspace) WHERE origin <> '';
 
+-- Those that are shown. What an import makes that is not at its end, or is being taken back, is hidden; what it only
+-- updates is not.
+CREATE VIEW contacts_seen AS
+SELECT c.*
+FROM contacts AS c
+WHERE NOT (
+    EXISTS (
+        SELECT 1 FROM staged_jobs AS s
+        WHERE s.job_id = c.import_id AND s.phase IN ('consolidating', 'undoing')
+    )
+    AND c.object_id = CAST(c.record_id AS TEXT)
+);
+
 -- How many contacts each owner has, of this box and (`remote`) of others: all that there are, hidden ones too. The
 -- triggers keep it exact in every transaction; a row that came to 0 stays.
 CREATE TABLE contact_tallies (
