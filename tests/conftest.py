@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
+import sys
 from collections.abc import Coroutine, Generator, Iterator
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,10 @@ from tests.harness import BoxProcess, Run, running
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # A shell makes what it starts in the background ignore Ctrl-C, and every program inherits that.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# Images for containers often set it. A thousand processes that are started would each compile all they import.
+sys.dont_write_bytecode = False
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 
 @pytest.hookimpl(wrapper=True)

@@ -38,7 +38,7 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"workqueue"}),
     frozenset({"identity"}),
     frozenset({"families", "forward", "pipeline", "web"}),
-    frozenset({"ops"}),
+    frozenset({"console", "ops"}),
     frozenset({"appliance"}),
     frozenset({"cli"}),
     frozenset({"__main__"}),

@@ -8,9 +8,12 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from ingestbox import families
+from ingestbox import console, families
 from ingestbox.clock import Clock
 from ingestbox.config import MIB, Settings
+from ingestbox.console.gate import Gate
+from ingestbox.console.inside import Inside
+from ingestbox.console.pages import Pages
 from ingestbox.errors import IngestError
 from ingestbox.family import Family
 from ingestbox.forward import Forwarder
@@ -39,8 +42,8 @@ from ingestbox.store.backlog import Backlog
 from ingestbox.store.erasing.walk import Hooks, Walk
 from ingestbox.store.shelf import Shelf
 from ingestbox.web import v1
-from ingestbox.web.app import Door, build_app
-from ingestbox.web.binding import BoundRoute
+from ingestbox.web.app import Door
+from ingestbox.web.binding import Binding, BoundRoute
 from ingestbox.web.box import Files, StoreBox
 from ingestbox.web.http.server import HttpServer
 from ingestbox.web.login import Login
@@ -48,6 +51,7 @@ from ingestbox.web.metrics import metrics_route
 from ingestbox.web.openapi import Documentation
 from ingestbox.web.policy.policies import Policies
 from ingestbox.web.policy.ratelimit import Buckets
+from ingestbox.web.routing import Table
 from ingestbox.web.service import service_routes
 from ingestbox.web.uploads import Uploads
 from ingestbox.web.v1 import sync
@@ -255,16 +259,23 @@ async def build(
         bound, limits=settings.limits, rates=settings.rates, prefix=settings.server.prefix
     )
     routes = (*bound, *documentation.routes)
-    door = build_app(
-        routes=routes,
-        guard=guard,
-        box=box,
-        limits=settings.limits,
-        clock=clock,
-        policies=Policies(Buckets(clock), settings.server, settings.rates, backlog.admit),
-        observe=metrics.request,
-        uploads=Uploads(shelf),
+    policies = Policies(Buckets(clock), settings.server, settings.rates, backlog.admit)
+    binding = Binding(
+        guard=guard, box=box, limits=settings.limits, rates=policies.rates, uploads=Uploads(shelf)
     )
+    api = binding.endpoints(routes)
+    pages = console.routes(
+        console.Parts(
+            store=store,
+            families=known,
+            clock=clock,
+            login=login,
+            inside=Inside(api),
+            pages=Pages(),
+            gate=Gate(store, clock),
+        )
+    )
+    door = Door(Table([*api, *binding.endpoints(pages)]), clock, policies, metrics.request)
     server = HttpServer(door, settings.server, install_signals, settings.limits, folder)
     return Parts(
         store=store,

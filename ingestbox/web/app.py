@@ -10,15 +10,14 @@ from typing import Any, cast
 
 from ingestbox import logs
 from ingestbox.clock import Clock
-from ingestbox.config import MIB, Limits
+from ingestbox.config import Limits
 from ingestbox.errors import IngestError
 from ingestbox.family import Box
 from ingestbox.identity.guard import Guard
 from ingestbox.route import Reply
 from ingestbox.web.accesslog import AccessLog
-from ingestbox.web.binding import BoundRoute, Endpoint
+from ingestbox.web.binding import ANONYMOUS, Binding, BoundRoute, Endpoint, Failed
 from ingestbox.web.bodies import Body, Receive
-from ingestbox.web.budget import Budget
 from ingestbox.web.headers import header_map, request_id_of
 from ingestbox.web.idempotency import named
 from ingestbox.web.policy.cors import Fields, is_preflight
@@ -26,7 +25,7 @@ from ingestbox.web.policy.origin import Origin
 from ingestbox.web.policy.paths import path_of, plain, without_prefix
 from ingestbox.web.policy.policies import Policies
 from ingestbox.web.policy.ratelimit import Buckets, refused
-from ingestbox.web.replies import COMMON_HEADERS, Wire, below, wire, wire_error
+from ingestbox.web.replies import COMMON_HEADERS, Wire, below, error_fields, wire, wire_error
 from ingestbox.web.routing import Table
 from ingestbox.web.streams import Send, Streamed, flowing
 from ingestbox.web.uploads import Uploads
@@ -60,7 +59,18 @@ log = logging.getLogger("ingestbox.web")
 class _Asked:
     """A request on its way through the door: what its head says, and what is found out about it."""
 
-    __slots__ = ("body", "endpoint", "fields", "headers", "origin", "path", "request_id", "scope", "url_path")
+    __slots__ = (
+        "body",
+        "caller",
+        "endpoint",
+        "fields",
+        "headers",
+        "origin",
+        "path",
+        "request_id",
+        "scope",
+        "url_path",
+    )
 
     def __init__(
         self,
@@ -81,6 +91,7 @@ class _Asked:
         self.path = path
         self.url_path = url_path
         self.endpoint: Endpoint | None = None
+        self.caller = ANONYMOUS
         self.fields: Fields = ()
         """Headers for the answer, whatever it is."""
 
@@ -134,8 +145,7 @@ class Door:
             close = close or failure.code == "body_incomplete"
             endpoint = asked.endpoint
             failure = endpoint.reworded(failure) if endpoint else failure
-            shape = endpoint.error_body if endpoint else self._table.error_body(asked.path)
-            answer = wire_error(failure, shape, asked.request_id)
+            answer = self._error(failure, asked)
         fields = asked.fields
         if self._policies.cors:
             fields += self._policies.cors.fields(asked.headers.get("origin"))
@@ -181,7 +191,7 @@ class Door:
             return self._options(asked.path, headers)
         asked.endpoint, parameters = self._table.find(method, asked.path)
         endpoint = asked.endpoint
-        caller = await endpoint.authenticate(headers)
+        asked.caller = caller = await endpoint.authenticate(headers, asked.origin)
         logs.user_id.set(caller.subject)
         if endpoint.quota:
             allowance, asked.fields = endpoint.quota.take(
@@ -203,6 +213,27 @@ class Door:
             request_id=asked.request_id,
             body=asked.body,
         )
+
+    def _error(self, failure: IngestError, asked: _Asked) -> Wire:
+        """The error as it looks at the path: a page for people, or a body for programs."""
+        endpoint = asked.endpoint
+        body, page = (
+            (endpoint.error_body, endpoint.error_page) if endpoint else self._table.errors_at(asked.path)
+        )
+        if page is None:
+            return wire_error(failure, body, asked.request_id)
+        failed = Failed(
+            caller=asked.caller,
+            method=asked.scope["method"],
+            url_path=asked.url_path,
+            query_string=asked.scope["query_string"].decode("latin-1"),
+            headers=asked.headers,
+            origin=asked.origin,
+            request_id=asked.request_id,
+        )
+        reply = page(failure, failed)
+        fields = error_fields(failure)
+        return wire(Reply(reply.body, reply.status, (*fields, *reply.headers)), asked.request_id)
 
     def _note(
         self, asked: _Asked, status: int, seconds: float, failure: IngestError | None, streamed: bool
@@ -307,17 +338,5 @@ def build_app(
     in `[limits]` or a rate that is not in `[rates]`.
     """
     policies = policies or Policies(Buckets(clock))
-    budget = Budget(limits.bodies_mb * MIB)
-    endpoints = [
-        Endpoint(
-            route,
-            guard=guard,
-            box=box,
-            limits=limits,
-            budget=budget,
-            rates=policies.rates,
-            uploads=uploads,
-        )
-        for route in routes
-    ]
-    return Door(Table(endpoints), clock, policies, observe)
+    binding = Binding(guard=guard, box=box, limits=limits, rates=policies.rates, uploads=uploads)
+    return Door(Table(binding.endpoints(routes)), clock, policies, observe)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from typing import Any, Protocol
 from urllib.parse import parse_qsl
 
 import msgspec
@@ -23,6 +23,33 @@ from ingestbox.web.uploads import Uploads
 
 ErrorBody = Callable[[IngestError, str], dict[str, object]]
 """The body of an error reply, from the error and the request id."""
+
+
+class Failed(msgspec.Struct, frozen=True):
+    """A request that is answered with an error, as a page for people has to know it; `caller` is `ANONYMOUS`
+    until somebody is known."""
+
+    caller: Caller
+    method: str
+    url_path: str
+    query_string: str
+    headers: Mapping[str, str]
+    origin: Origin
+    request_id: str
+
+
+Handler = Callable[[Any], Awaitable[Reply]]
+
+ErrorPage = Callable[[IngestError, Failed], Reply]
+"""An error as a page: for routes that people look at."""
+
+
+class Gate(Protocol):
+    """Who calls, for routes that take other credentials than those of the API (`Guard`)."""
+
+    async def caller(self, method: str, headers: Mapping[str, str], origin: Origin) -> Caller:
+        """Who sends a request with these headers (by lower-case name). Raises IngestError."""
+
 
 ANONYMOUS = Caller("anonymous", "", frozenset())
 """Who asks on a public route."""
@@ -44,7 +71,8 @@ class BoundRoute(msgspec.Struct, frozen=True):
 
     `error_type` is the type of what `error_body` gives (None: a problem), and `tag` the heading under which
     the route is documented; empty, it is found from the path. `reworded` puts an error into the family's own
-    words and status first.
+    words and status first. `error_page` takes the place of `error_body` where people read, `gate` that of the
+    API's credentials.
     """
 
     route: Route
@@ -53,6 +81,8 @@ class BoundRoute(msgspec.Struct, frozen=True):
     error_type: Any = None
     tag: str = ""
     reworded: Callable[[IngestError], IngestError] = _as_it_is
+    error_page: ErrorPage | None = None
+    gate: Gate | None = None
 
 
 class Request:
@@ -130,6 +160,7 @@ class Endpoint:
         "_stall",
         "_uploads",
         "error_body",
+        "error_page",
         "method",
         "path",
         "quota",
@@ -163,13 +194,18 @@ class Endpoint:
         self.quota = _quota(bound, rates or Rates())
         self.takes_records = bound.route.takes_records
         self.error_body = bound.error_body
+        self.error_page = bound.error_page
         self.reworded = bound.reworded
         self.method = bound.route.method
         self.path = bound.route.path
 
-    async def authenticate(self, headers: Mapping[str, str]) -> Caller:
-        """Who calls. Raises IngestError (401s)."""
-        return ANONYMOUS if self._bound.public else await self._guard.caller(headers)
+    async def authenticate(self, headers: Mapping[str, str], origin: Origin) -> Caller:
+        """Who calls. Raises IngestError (401s, and what a gate refuses)."""
+        if self._bound.public:
+            return ANONYMOUS
+        if self._bound.gate is not None:
+            return await self._bound.gate.caller(self.method, headers, origin)
+        return await self._guard.caller(headers)
 
     def authorize(self, caller: Caller) -> None:
         """Raises IngestError `forbidden` when the route does not admit the caller."""
@@ -218,11 +254,54 @@ class Endpoint:
                 wire_sha256=body.wire_sha256,
                 file=file,
             )
-            return await self._bound.route.handler(request)
+            return await self.handle(request)
         finally:
             hold.release()  # the handler keeps the body, and what it made of it, to its end
             if file is not None and self._uploads is not None:
                 await self._uploads.end(file)
+
+    async def handle(self, request: Request) -> Reply:
+        """The handler's reply to a request that is authenticated and read. Raises IngestError."""
+        return await self._bound.route.handler(request)
+
+
+class Binding:
+    """What endpoints are made over: the same for all routes of a box."""
+
+    def __init__(
+        self,
+        *,
+        guard: Guard,
+        box: Box,
+        limits: Limits,
+        rates: Rates | None = None,
+        uploads: Uploads | None = None,
+    ) -> None:
+        self._guard = guard
+        self._box = box
+        self._limits = limits
+        self._rates = rates
+        self._uploads = uploads
+        self._budget = Budget(limits.bodies_mb * MIB)
+
+    def endpoints(self, routes: Iterable[BoundRoute]) -> list[Endpoint]:
+        """An endpoint for each route.
+
+        Raises ValueError when a route names a body limit that is not a size in `[limits]` or a rate that is
+        not in `[rates]`, or takes a file and there is nowhere to put it.
+        """
+        return [
+            Endpoint(
+                route,
+                guard=self._guard,
+                box=self._box,
+                limits=self._limits,
+                budget=self._budget,
+                rates=self._rates,
+                uploads=self._uploads,
+            )
+            for route in routes
+        ]
 
 
 def _quota(bound: BoundRoute, rates: Rates) -> Quota | None:

@@ -115,22 +115,34 @@ class Login:
         """200 with a token, or 401 `login_failed`."""
         headers = self._count(f"address {place(ask.origin.address)}")
         email, password = _credentials(ask.headers, ask.body)
+        user = await self._verified(ask.origin, email, password, headers)
+        return Reply(Session(self._token(user), "bearer", self._session_seconds), headers=headers)
+
+    async def verify(self, origin: Origin, email: str, password: str) -> UserRecord:
+        """The user with this address and this password, for whom a login is noted.
+
+        Raises IngestError: login_failed, rate_limited, overloaded, store_unavailable.
+        """
+        headers = self._count(f"address {place(origin.address)}")
+        return await self._verified(origin, email, password, headers)
+
+    async def _verified(self, origin: Origin, email: str, password: str, headers: Headers) -> UserRecord:
         key = address_key(email)
         self._count(f"email {hashlib.sha256((key or email).encode()).hexdigest()}")
         found = await self._users.find_login(email)
         user, stored = found or (None, None)
         right = await self._hasher.matches(password, stored)
         if user is None or stored is None:
-            raise _failure(ask.origin, headers, "unknown e-mail")
+            raise _failure(origin, headers, "unknown e-mail")
         if not right:
-            raise _failure(ask.origin, headers, "wrong password", user)
+            raise _failure(origin, headers, "wrong password", user)
         if user.disabled:
-            raise _failure(ask.origin, headers, "disabled", user)
+            raise _failure(origin, headers, "disabled", user)
         if is_outdated(stored):
             await self._rehash(user, stored, password)
         self._users.logged_in(user.id)
-        log.info("A user logged in.", extra={"user": user.id, "client": ask.origin.address})
-        return Reply(Session(self._token(user), "bearer", self._session_seconds), headers=headers)
+        log.info("A user logged in.", extra={"user": user.id, "client": origin.address})
+        return user
 
     def _token(self, user: UserRecord) -> str:
         return mint(

@@ -59,6 +59,14 @@ def below(header: tuple[bytes, bytes], prefix: str) -> tuple[bytes, bytes]:
     return (name, prefix.encode("ascii") + value) if name == b"location" and value[:1] == b"/" else header
 
 
+def error_fields(error: IngestError) -> tuple[tuple[str, str], ...]:
+    """The headers that an error has wherever it is shown."""
+    headers: tuple[tuple[str, str], ...] = ()
+    if error.retry_after is not None:
+        headers += (("retry-after", str(error.retry_after)),)
+    return headers + error.headers if isinstance(error, Refusal) else headers
+
+
 def wire_error(error: IngestError, shape: ErrorBody | None, request_id: str) -> Wire:
     """An error in a family's shape, or as an RFC 9457 problem."""
     headers: tuple[tuple[str, str], ...] = ()
@@ -66,10 +74,7 @@ def wire_error(error: IngestError, shape: ErrorBody | None, request_id: str) -> 
         headers += (_PROBLEM,)
     if error.status == 401:
         headers += (("www-authenticate", "Bearer"),)
-    if error.retry_after is not None:
-        headers += (("retry-after", str(error.retry_after)),)
-    if isinstance(error, Refusal):
-        headers += error.headers
+    headers += error_fields(error)
     body = shape(error, request_id) if shape else problem(error, request_id)
     return wire(Reply(body, error.status, headers), request_id)
 

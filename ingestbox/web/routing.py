@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from starlette.routing import compile_path
 
 from ingestbox.errors import IngestError
-from ingestbox.web.binding import Endpoint, ErrorBody
+from ingestbox.web.binding import Endpoint, ErrorBody, ErrorPage
 from ingestbox.web.policy.paths import plain
 from ingestbox.web.refusals import Refusal
 
@@ -44,11 +44,11 @@ class Table:
     def __init__(self, endpoints: Iterable[Endpoint]) -> None:
         """Raises ValueError when a method of a path is bound twice."""
         resources: dict[str, _Resource] = {}
-        shapes: dict[str, ErrorBody | None] = {}
+        shapes: dict[str, tuple[ErrorBody | None, ErrorPage | None]] = {}
         for endpoint in endpoints:
             resources.setdefault(endpoint.path, _Resource()).add(endpoint)
             for prefix in _literal_prefixes(endpoint.path):
-                shapes.setdefault(prefix, endpoint.error_body)
+                shapes.setdefault(prefix, (endpoint.error_body, endpoint.error_page))
         self._shapes = sorted(shapes.items(), key=lambda each: len(each[0]), reverse=True)
         self._fixed = {path: r for path, r in resources.items() if "{" not in path}
         self._patterns = [(_pattern(path), r) for path, r in resources.items() if "{" in path]
@@ -79,12 +79,12 @@ class Table:
                 return resource, {name: plain(value) for name, value in match.groupdict().items()}
         raise IngestError("not_found")
 
-    def error_body(self, path: str) -> ErrorBody | None:
+    def errors_at(self, path: str) -> tuple[ErrorBody | None, ErrorPage | None]:
         """How errors look at a path that may not exist: as at its nearest ancestor that does."""
         for prefix, shape in self._shapes:
             if path.startswith(prefix) and path[len(prefix) : len(prefix) + 1] in ("", "/"):
                 return shape
-        return None
+        return None, None
 
 
 def _pattern(path: str) -> re.Pattern[str]:

@@ -20,6 +20,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
+from ingestbox.clock import iso
 from ingestbox.config import Issuer
 from ingestbox.identity.fetch import MAX_BYTES, Fetcher
 from ingestbox.identity.issuers import IssuerState
@@ -539,11 +540,11 @@ def test_names_on_either_side_may_be_missing_where_one_key_alone_fits() -> None:
         async with live.client() as client:
 
             async def with_keys(*keys: dict[str, Any]) -> None:
-                server.answer, asked = Published(list(keys)), server.asked
+                server.answer = Published(list(keys))
                 live.clock.ms += 600_000
+                here = f"{len(keys)} keys, fetched {iso(live.clock.now_ms())}"
                 await status(live, client, ONE.token())
-                await eventually(lambda: server.asked > asked)
-                await eventually(lambda: f"{len(keys)} keys" in state(live).detail)
+                await eventually(lambda: state(live).detail == here)
 
             def later(party: Party, **changes: Any) -> str:
                 now = live.clock.ms // 1000

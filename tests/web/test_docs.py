@@ -12,8 +12,8 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from ingestbox.web.openapi.assets import FILES, STATIC, Content, takes_gzip
-from ingestbox.web.openapi.pages import MAX_DOCUMENTS, POLICY, REDOC_POLICY
+from ingestbox.web.assets import Content, takes_gzip
+from ingestbox.web.openapi.pages import FILES, MAX_DOCUMENTS, POLICY, REDOC_POLICY, STATIC
 from tests.harness import PATIENCE, BoxProcess, running
 
 PAGES = ("/docs", "/redoc")

@@ -123,7 +123,7 @@ class Scrape:
 
 
 def scrape(box: BoxProcess) -> Scrape:
-    answer = httpx2.get(f"{box.url}/metrics", trust_env=False)
+    answer = httpx2.get(f"{box.url}/metrics", trust_env=False, verify=False)
     assert answer.status_code == 200
     assert answer.headers["content-type"].startswith("text/plain; version=0.0.4")
     return Scrape(parse_text(answer.text))
@@ -226,7 +226,7 @@ def test_an_import_shows_how_far_it_is_and_what_became_of_its_rows(lane_box: Box
 def test_the_text_is_as_prometheus_asks(lane_box: BoxProcess, client: httpx2.Client) -> None:
     """What `promtool check metrics` looks at, and that each name of the documentation is there."""
     wait_job(client, post_tickets(client, [ticket(1)])["job_id"])
-    text = httpx2.get(f"{lane_box.url}/metrics", trust_env=False).text
+    text = httpx2.get(f"{lane_box.url}/metrics", trust_env=False, verify=False).text
     found = scrape(lane_box)
     names = {family.name.removeprefix("ingestbox_") for family in found.families}
     assert names >= REQUIRED
@@ -249,7 +249,7 @@ def test_the_text_is_as_prometheus_asks(lane_box: BoxProcess, client: httpx2.Cli
 
 def test_open_metrics_when_asked_for(lane_box: BoxProcess) -> None:
     accept = "application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5,*/*;q=0.1"
-    answer = httpx2.get(f"{lane_box.url}/metrics", headers={"Accept": accept}, trust_env=False)
+    answer = httpx2.get(f"{lane_box.url}/metrics", headers={"Accept": accept}, trust_env=False, verify=False)
     assert answer.headers["content-type"].startswith("application/openmetrics-text; version=1.0.0")
     found = Scrape(parse_openmetrics(answer.text))  # type: ignore[no-untyped-call]
     assert found("build_info") == 1
@@ -319,7 +319,7 @@ def test_from_elsewhere_it_takes_a_token(lane_box: BoxProcess, roles: tuple[Role
     headers: dict[str, Any] = {"X-Forwarded-For": "203.0.113.9"}
     if roles:
         headers["Authorization"] = f"Bearer {lane_box.token(*roles)}"
-    answer = httpx2.get(f"{lane_box.url}/metrics", headers=headers, trust_env=False)
+    answer = httpx2.get(f"{lane_box.url}/metrics", headers=headers, trust_env=False, verify=False)
     assert answer.status_code == status
     assert ("ingestbox_" in answer.text) is (status == 200)
     if status == 401:
@@ -327,5 +327,5 @@ def test_from_elsewhere_it_takes_a_token(lane_box: BoxProcess, roles: tuple[Role
 
 
 def test_a_page_whose_name_points_here_does_not_read_it(lane_box: BoxProcess) -> None:
-    answer = httpx2.get(f"{lane_box.url}/metrics", headers={"Host": "evil.example"}, trust_env=False)
+    answer = httpx2.get(f"{lane_box.url}/metrics", headers={"Host": "evil.example"}, trust_env=False, verify=False)
     assert answer.status_code == 401

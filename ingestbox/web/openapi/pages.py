@@ -3,18 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from ingestbox.config import Limits, Rates
 from ingestbox.route import Answer, Parameter, Reply, Route
+from ingestbox.web.assets import Assets, Content
 from ingestbox.web.binding import BoundRoute, Request
-from ingestbox.web.openapi.assets import Assets, Content
 from ingestbox.web.openapi.document import build, servers
 from ingestbox.web.openapi.errors import JSON
 
 HTML = "text/html"
+
+STATIC = Path(__file__).parents[1] / "static"
+
+FILES = {
+    "docs.css": "text/css; charset=utf-8",
+    "docs.js": "text/javascript; charset=utf-8",
+    "redoc.js": "text/javascript; charset=utf-8",
+    "redoc/redoc.standalone.js.gz": "text/javascript; charset=utf-8",
+    "swagger-ui/favicon-32x32.png": "image/png",
+    "swagger-ui/swagger-ui-bundle.js.gz": "text/javascript; charset=utf-8",
+    "swagger-ui/swagger-ui.css.gz": "text/css; charset=utf-8",
+}
+"""What the pages load, by its place in `web/static`, with its media type."""
 
 MAX_DOCUMENTS = 8
 """Prefixes for which there is a document of their own: making one takes 10 ms, and proxies have few."""
@@ -49,7 +63,7 @@ class Documentation:
 
     def __init__(self, routes: Sequence[BoundRoute], *, limits: Limits, rates: Rates, prefix: str) -> None:
         """Raises KeyError or TypeError for a route whose documentation names what there is not."""
-        self._assets = Assets()
+        self._assets = Assets(STATIC, FILES)
         self._pages: dict[str, Content] = {}
         self.routes = [BoundRoute(route, public=True) for route in self._routes()]
         made = build([*routes, *self.routes], limits=limits, rates=rates, prefix=prefix)
@@ -135,7 +149,14 @@ class Documentation:
     def _page(self, name: str, policy: Mapping[str, str], ask: Request) -> Reply:
         page = self._pages.get(name)
         if page is None:
-            page = self._pages[name] = self._assets.page(name)
+            page = self._pages[name] = self._content(name)
         sources = "; ".join(f"{kind} {source}" for kind, source in policy.items())
         said = (("Content-Security-Policy", sources), ("Referrer-Policy", "no-referrer"))
         return page.reply(ask.headers, "no-cache", *said)
+
+    def _content(self, name: str) -> Content:
+        """An HTML page, with its `{file}` places filled by the files' addresses, relative to it."""
+        text = (STATIC / name).read_text("utf-8")
+        for each in self._assets.names:
+            text = text.replace(f"{{{each}}}", f"docs/assets/{self._assets.versioned(each)}")
+        return Content.of(text.encode(), "text/html; charset=utf-8")

@@ -1,4 +1,4 @@
-"""The files of the documentation's pages: compressed in the package, read when first asked for."""
+"""Files that pages load: compressed in the package, read when first asked for, kept by browsers for good."""
 
 from __future__ import annotations
 
@@ -13,20 +13,7 @@ import msgspec
 from ingestbox.errors import IngestError
 from ingestbox.route import Reply
 
-STATIC = Path(__file__).parents[1] / "static"
-
 YEAR_SECONDS = 31_536_000
-
-FILES = {
-    "docs.css": "text/css; charset=utf-8",
-    "docs.js": "text/javascript; charset=utf-8",
-    "redoc.js": "text/javascript; charset=utf-8",
-    "redoc/redoc.standalone.js.gz": "text/javascript; charset=utf-8",
-    "swagger-ui/favicon-32x32.png": "image/png",
-    "swagger-ui/swagger-ui-bundle.js.gz": "text/javascript; charset=utf-8",
-    "swagger-ui/swagger-ui.css.gz": "text/css; charset=utf-8",
-}
-"""What is served, by its place in `web/static`, with its media type; `.gz` is not a part of its name."""
 
 _ENTITY_TAG = re.compile(r'(?:W/)?"([^"]*)"')
 
@@ -80,10 +67,13 @@ def takes_gzip(headers: Mapping[str, str]) -> bool:
 
 
 class Assets:
-    """The files by the last part of their name."""
+    """The files of a folder by the last part of their name; `.gz` is not a part of it."""
 
-    def __init__(self) -> None:
-        self._places = {place.rpartition("/")[2].removesuffix(".gz"): place for place in FILES}
+    def __init__(self, folder: Path, files: Mapping[str, str]) -> None:
+        """`files` are the places below the folder, each with its media type."""
+        self._folder = folder
+        self._files = files
+        self._places = {place.rpartition("/")[2].removesuffix(".gz"): place for place in files}
         self._read: dict[str, Content] = {}
 
     @property
@@ -97,20 +87,14 @@ class Assets:
         if place is None:
             raise IngestError("not_found")
         if name not in self._read:
-            body = (STATIC / place).read_bytes()
+            body = (self._folder / place).read_bytes()
             make = Content.packed_as if place.endswith(".gz") else Content.of
-            self._read[name] = make(body, FILES[place])
+            self._read[name] = make(body, self._files[place])
         return self._read[name]
 
-    def page(self, name: str) -> Content:
-        """An HTML page, with its `{file}` places filled by the files' addresses, relative to it."""
-        text = (STATIC / name).read_text("utf-8")
-        for each in self.names:
-            text = text.replace(f"{{{each}}}", f"docs/assets/{each}?v={self._version(each)}")
-        return Content.of(text.encode(), "text/html; charset=utf-8")
-
-    def _version(self, name: str) -> str:
-        return self.get(name).digest
+    def versioned(self, name: str) -> str:
+        """The name with its content's version, under which it may be kept for good."""
+        return f"{name}?v={self.get(name).digest}"
 
     def reply(self, name: str, version: str | None, headers: Mapping[str, str]) -> Reply:
         """The answer: kept for a year where the address has the content's version, else asked for anew."""

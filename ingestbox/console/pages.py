@@ -1,0 +1,151 @@
+"""Answers made of templates: whole pages, pieces for htmx, and errors as people read them."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, urlencode
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from ingestbox import __version__
+from ingestbox.console import assets, nav, show, texts
+from ingestbox.errors import IngestError
+from ingestbox.model import Caller
+from ingestbox.route import Reply
+from ingestbox.web.binding import ANONYMOUS, Failed, Request
+
+TEMPLATES = Path(__file__).parent / "templates"
+
+_POLICY = "; ".join(
+    (
+        "default-src 'none'",
+        "script-src 'self'",
+        "style-src 'self'",
+        "img-src 'self' data:",
+        "connect-src 'self'",
+        "form-action 'self'",
+        "base-uri 'none'",
+        "frame-ancestors 'none'",
+    )
+)
+"""Content Security Policy: nothing from elsewhere, no script or style inside a page."""
+
+_HEADERS = (
+    ("Content-Type", "text/html; charset=utf-8"),
+    ("Content-Security-Policy", _POLICY),
+    ("Referrer-Policy", "same-origin"),
+    ("X-Frame-Options", "DENY"),
+    ("Cross-Origin-Opener-Policy", "same-origin"),
+    ("Vary", "HX-Request"),
+)
+
+
+class Place:
+    """Where a page stands: makes the addresses of others."""
+
+    def __init__(self, prefix: str, path: str, query: Mapping[str, str]) -> None:
+        self._prefix = prefix
+        self.path = path
+        self.query = query
+
+    def url(self, path: str, /, **query: object) -> str:
+        """The address of a path of the box, below the prefix that a proxy publishes it at. Members of the
+        query that are None or empty are left out."""
+        given = {name: str(value) for name, value in query.items() if value not in (None, "")}
+        return f"{self._prefix}{path}{'?' + urlencode(given) if given else ''}"
+
+    def here(self, **changes: object) -> str:
+        """The address of this page with its query changed; None or empty takes a member out."""
+        return self.url(self.path, **{**self.query, **changes})
+
+    def inside(self, item: nav.Item) -> bool:
+        """Whether this page belongs to an entry of the menu."""
+        place = f"/console{item.path}"
+        return self.path == place or (bool(item.path) and self.path.startswith(f"{place}/"))
+
+
+class Pages:
+    """Templates, texts and assets, read once."""
+
+    def __init__(self) -> None:
+        self.texts = texts.load()
+        self.assets = assets.load()
+        self._environment = Environment(
+            loader=FileSystemLoader(TEMPLATES),
+            autoescape=True,
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+        )
+        self._environment.filters.update(show.FILTERS)
+        self._environment.globals.update(t=self.texts, version=__version__, once=secrets.token_urlsafe)
+
+    def reply(
+        self,
+        ask: Request,
+        template: str,
+        /,
+        *,
+        status: int = 200,
+        headers: tuple[tuple[str, str], ...] = (),
+        **values: Any,
+    ) -> Reply:
+        """The template as an answer. It has, beside `values`: `t`, `me` (the caller; None before signing in),
+        `place` (see Place), `menu`, `asset(name)`, `partial` (htmx asked, for a piece of the page)."""
+        place = Place(ask.origin.prefix, ask.url_path, ask.query)
+        body = self._render(template, place, ask.caller, ask.headers, values)
+        return Reply(body, status, (*_HEADERS, *headers))
+
+    def redirect(self, ask: Request, path: str, *headers: tuple[str, str], **query: object) -> Reply:
+        """Sends the browser to a path of the box, to be got (303)."""
+        address = Place("", "", {}).url(path, **query)  # the door puts the prefix before it
+        if is_htmx(ask.headers):
+            return Reply(b"", 204, (("HX-Redirect", f"{ask.origin.prefix}{address}"), *headers))
+        return Reply(b"", 303, (("Location", address), *headers))
+
+    def error(self, error: IngestError, failed: Failed) -> Reply:
+        """An error as people read it. Who is not signed in is led to where they can; a piece of a page that
+        cannot be made leaves the page as it is, and says why in its place for messages."""
+        place = Place(failed.origin.prefix, failed.url_path, {})
+        partial = is_htmx(failed.headers)
+        values = {"error": error, "request_id": failed.request_id}
+        if error.status == 401 and not partial and failed.method in ("GET", "HEAD"):
+            target = failed.url_path + (f"?{failed.query_string}" if failed.query_string else "")
+            return Reply(b"", 303, (("Location", f"/console/login?next={quote(target, safe='')}"),))
+        template = "error_piece.html" if partial else "error.html"
+        more = (("HX-Retarget", "#messages"), ("HX-Reswap", "innerHTML")) if partial else ()
+        body = self._render(template, place, failed.caller, failed.headers, values)
+        return Reply(body, error.status, (*_HEADERS, *more))
+
+    def _render(
+        self,
+        template: str,
+        place: Place,
+        caller: Caller,
+        headers: Mapping[str, str],
+        values: Mapping[str, Any],
+    ) -> bytes:
+        def asset(name: str) -> str:
+            return place.url(f"/console/assets/{self.assets.versioned(name)}")
+
+        signed_in = caller is not ANONYMOUS
+        return (
+            self._environment.get_template(template)
+            .render(
+                place=place,
+                asset=asset,
+                me=caller if signed_in else None,
+                menu=nav.menu(caller) if signed_in else [],
+                partial=is_htmx(headers),
+                **values,
+            )
+            .encode()
+        )
+
+
+def is_htmx(headers: Mapping[str, str]) -> bool:
+    """Whether htmx asks, which puts the answer into the page, rather than the browser."""
+    return headers.get("hx-request") == "true"

@@ -1,0 +1,63 @@
+"""What the places of the console are made over."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from ingestbox.clock import Clock
+from ingestbox.console.gate import Gate
+from ingestbox.console.inside import Inside
+from ingestbox.console.pages import Pages
+from ingestbox.family import Family
+from ingestbox.model import Role
+from ingestbox.route import Answer, Method, Route
+from ingestbox.store import Store
+from ingestbox.web.binding import BoundRoute, Handler
+from ingestbox.web.login import Login
+
+HTML = "text/html"
+FORM = ("application/x-www-form-urlencoded",)
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """The parts of a box that the console shows and changes.
+
+    `inside` asks the API, `pages` makes answers of templates, `gate` knows who is signed in.
+    """
+
+    store: Store
+    families: Mapping[str, Family]
+    clock: Clock
+    login: Login
+    inside: Inside
+    pages: Pages
+    gate: Gate
+
+    def page(
+        self,
+        method: Method,
+        path: str,
+        handler: Handler,
+        *roles: Role,
+        body_limit: str | None = "control_kb",
+        upload: bool = False,
+        takes_records: bool = False,
+        public: bool = False,
+    ) -> BoundRoute:
+        """A route of the console, below `/console`: for who is signed in with one of the roles (none: any),
+        or for everybody. Bodies are forms; errors are pages."""
+        route = Route(
+            method,
+            f"/console{path}",
+            handler,
+            "A page of the console",
+            frozenset(roles),
+            body_limit=None if method == "GET" else body_limit,
+            media_types=FORM,
+            answers=(Answer(None, media_type=HTML),),
+            upload=upload,
+            takes_records=takes_records,
+        )
+        return BoundRoute(route, public=public, gate=self.gate, error_page=self.pages.error, tag="console")
