@@ -8,8 +8,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
-# Processes that tests run in: as many as processors, two at least, since tests often wait for something.
-WORKERS ?= $(shell echo $$(($$(nproc) > 2 ? $$(nproc) : 2)))
+# Processes that tests run in: one more than there are processors, since tests often wait for something.
+WORKERS ?= $(shell echo $$(($$(nproc) + 1)))
 
 export PIP_ROOT_USER_ACTION := ignore
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
@@ -19,7 +19,7 @@ INSTALL := $(BIN)/python -m pip install --quiet --require-hashes --requirement
 INSTALL_SELF := PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
 SOURCES := $(shell find ingestbox -type f ! -name '*.pyc')
 
-.PHONY: help run setup test check bench evaluate faults binary docs lock clean
+.PHONY: help run setup test check bench evaluate faults soak binary docs lock clean
 
 help: ## List the targets.
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
@@ -30,7 +30,7 @@ run: $(VENV)/.runtime ## Install what is needed into .venv and start the box (da
 setup: $(VENV)/.development ## Install the box and its development tools into .venv, editable.
 
 test: $(VENV)/.development ## Install and run the tests (they build the binary when it is out of date).
-	@$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile $(ARGS)
+	@$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 check: $(VENV)/.development ## Lint, formatting and types.
 	$(BIN)/ruff check
@@ -45,6 +45,9 @@ evaluate: $(VENV)/.development ## Measure the analyses against the labelled samp
 
 faults: $(VENV)/.development ## Power loss, failing disks, kill at each fsync (needs root and loop devices).
 	@$(BIN)/python -m pytest -m privileged -s tests/faults $(ARGS)
+
+soak: $(VENV)/.development ## The long forms of tests that `make test` runs in a short one: more records, other seeds.
+	@$(BIN)/python -m pytest -m soak $(ARGS)
 
 binary: dist/ingestbox ## Build the single file dist/ingestbox.
 

@@ -45,6 +45,9 @@ CATALOGUE: dict[str, Entry] = {
         "Check both. Operator: ingestbox user passwd EMAIL sets a new password.",
     ),
     "forbidden": Entry(403, "The caller's roles do not allow this.", "Ask for a token with the role named."),
+    "other_site": Entry(
+        403, "This form came from another site.", "Open the page on the box itself, and send it from there."
+    ),
     "not_found": Entry(404, "Not found", "Check the address; the links are at /."),
     "job_not_found": Entry(404, "Job not found", "Check the id; only jobs of your workspace are visible."),
     "method_not_allowed": Entry(405, "Method not allowed", "Use one of the methods in the Allow header."),
@@ -124,6 +127,15 @@ CATALOGUE: dict[str, Entry] = {
         409,
         "No administrator would be left.",
         "Make another user an administrator first; or, as the operator, use ingestbox user on the box.",
+    ),
+    "user_disabled": Entry(409, "The user is disabled.", "Enable the user first."),
+    "already_set_up": Entry(
+        409, "This box has users already.", "Sign in; or ask an administrator to add you."
+    ),
+    "link_ended": Entry(
+        410,
+        "This link is not good any more.",
+        "It was used, replaced or is too old. If you have used it, sign in; else ask for a new one.",
     ),
     "payload_too_large": Entry(413, "Payload too large.", "Send less in one request."),
     "unsupported_media_type": Entry(

@@ -18,6 +18,7 @@ from ingestbox.errors import Fault, IngestError
 from ingestbox.model import Caller, Job, JobState, Notice, Outcome, Role
 from ingestbox.route import Reply, Route
 from ingestbox.sheet import JobFile, Sheet, Table, Upload
+from ingestbox.view import Form, View
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
@@ -244,13 +245,19 @@ class Family(msgspec.Struct, frozen=True):
     of objects the family puts; `queries` is its file of named SQL. `check` looks at one record, as JSON, that
     a person has corrected, and finds what decoding would find. `error_type` is the type of what `error_body`
     gives. `table` is how it takes files, if it does; `search` how its objects are found by their text.
+    Those of one that is `indexed` are found by it in the family's own lists alone.
     `staging` is how its rows wait for each other, if they do. What is `private` is seen by who made it, and
     by administrators who ask for all; otherwise by the whole workspace. `reworded` puts an error into the
     family's own words and status, before `error_body` shapes it. `redact` takes an address out of an object,
     from kind, record and result (both JSON); unless given, a mark takes its place in every string.
 
+    `forms` is how records with an issue are repaired at the console, by its code; `view.OTHERS` stands for
+    those that are not in it. `views` are the pages there that show its objects. `export(ask, job, every)`
+    gives a job's rows that wait, or every one, as a file of the family's own, to be corrected and sent again;
+    None for a job that has none. It is asked for jobs in sight alone.
+
     What is erased when a person asks for it is found by the queries `erasable_<kind>`, `number_<kind>` and
-    `remove_<kind>`, and with a search gone from there by `merge_<kind>` (see `store.erasing`).
+    `remove_<kind>`, and with a full text gone from there by `merge_<kind>` (see `store.erasing`).
     """
 
     name: str
@@ -264,10 +271,19 @@ class Family(msgspec.Struct, frozen=True):
     error_type: type[msgspec.Struct]
     table: Table | None = None
     search: Search | None = None
+    indexed: bool = False
     staging: Staging | None = None
     private: bool = False
     reworded: Callable[[IngestError], IngestError] = _as_it_is
     redact: Callable[[str, bytes, bytes, Address], tuple[bytes, bytes]] = _redacted
+    forms: Mapping[str, Form] = {}
+    views: tuple[View, ...] = ()
+    export: Callable[[Any, Job, bool], Awaitable[Reply | None]] | None = None
+
+    @property
+    def full_text(self) -> bool:
+        """Whether there is an index of its objects' words."""
+        return self.indexed or self.search is not None
 
 
 Process = Callable[..., list[Outcome]]

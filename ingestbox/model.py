@@ -194,3 +194,16 @@ class Chunk(msgspec.Struct, frozen=True, array_like=True):
 def delivery_digest(record: bytes, result: bytes) -> str:
     """The `hash` of a delivery line: SHA-256 over the JSON bytes of record, a newline, and result."""
     return "sha256:" + hashlib.sha256(record + b"\n" + result).hexdigest()
+
+
+class LaneTest(msgspec.Struct, frozen=True):
+    """What came of knocking at a lane's upstream with a batch that has no lines.
+
+    `reason` says what is wrong, as a lane's does; `status` is the HTTP status of the answer, if there was one.
+    `ok`: it was reached and let us in, whatever it thinks of empty batches.
+    """
+
+    ok: bool
+    reason: str | None
+    status: int | None
+    seconds: float

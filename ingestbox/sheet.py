@@ -63,17 +63,34 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     refusal: Fault | None = None
 
 
+class UploadView(msgspec.Struct, frozen=True, kw_only=True):
+    """How people upload a file of a family: by which of its calls, and what may be said of the columns.
+
+    `upload` and `preview` are paths of routes that take a file by POST, with `encoding`, `delimiter` and
+    `mapping` in the query; the one honours Idempotency-Key and answers with the job's public id as
+    `public_id`, or else `job_id`; the other answers as `families.preview` does. `fields` are what a column
+    can be; those of `several` more than one column each. With `baseline` the upload takes `baseline=true`.
+    """
+
+    upload: str
+    preview: str
+    fields: tuple[str, ...]
+    several: tuple[str, ...] = ()
+    baseline: bool = False
+
+
 class Table(msgspec.Struct, frozen=True):
     """How a family takes files: two functions, as `module:function`, which run in a child process.
 
     `plan(header, preview, wishes)` gives the Plan for the names of a file's columns, the cells of its first
     rows, and JSON of the family's own that came with the file (`Upload.wishes`).
     `rows(how, stem, rows)` makes an Intake of each row (`tabular.Row`), in order, faults included; `stem` is
-    the same for every copy of the same file, and ids are made from it.
+    the same for every copy of the same file, and ids are made from it. `view` is how people upload one.
     """
 
     plan: str
     rows: str
+    view: UploadView | None = None
 
 
 class FileInfo(msgspec.Struct, frozen=True, kw_only=True):

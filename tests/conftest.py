@@ -19,9 +19,29 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # A shell makes what it starts in the background ignore Ctrl-C, and every program inherits that.
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
-# Images for containers often set it. A thousand processes that are started would each compile all they import.
+# Images of containers often set it; each of the many processes that tests start would compile all it imports.
 sys.dont_write_bytecode = False
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
+FOLDER = Path(__file__).parent
+
+LONG = (
+    "binary/test_smoke.py",
+    "faults/test_kill_rounds.py",
+    "test_readme.py",
+    "web/v1/test_erasures.py",
+    "cli/test_demo.py",
+    "journeys/test_schemathesis.py",
+    "test_appliance.py",
+    "cli/test_commands.py",
+    "faults/test_bulk_kill.py",
+    "faults/test_sigterm.py",
+    "cli/test_jobs.py",
+    "ops/test_health.py",
+    "journeys/test_forwarding.py",
+    "journeys/test_hundred_thousand.py",
+)
+"""Files that take longest. They begin first, so that at the end nobody waits for one of them."""
 
 
 @pytest.hookimpl(wrapper=True)
@@ -30,6 +50,12 @@ def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.Tes
     report = yield
     report.sections = [(title, text.encode(errors="replace").decode()) for title, text in report.sections]
     return report
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    order = {FOLDER / name: place for place, name in enumerate(LONG)}
+    assert all(path.exists() for path in order), "a file of LONG has gone, or has another name now"
+    items.sort(key=lambda item: order.get(item.path, len(order)))
 
 
 @pytest.fixture(scope="module")

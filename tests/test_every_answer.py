@@ -38,6 +38,8 @@ REFUSED = {"POST /v1/jobs/{id}/cancel"}
 
 LAST = ("PATCH", "DELETE")
 
+LANE = '[[lanes]]\nname = "nowhere"\nurl = "http://127.0.0.1:9/v1/sync/batches"\n'
+
 
 class Scene:
     """A box with something of everything in it, and where that is to be found."""
@@ -127,6 +129,7 @@ class Scene:
             "/v1/issues/": self.issue["id"],
             "/v1/jobs/": self.ended if bound.route.method == "POST" else self.job,
             "/v1/keys/": self.keys[ending],
+            "/v1/lanes/": "nowhere",
             "/v1/records/": self.waiting,
             "/v1/rules/": self.rules[ending],
             "/v1/users/": self.users[ending],
@@ -159,7 +162,7 @@ class Scene:
 
 @pytest.fixture(scope="module")
 def box(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BoxProcess]:
-    with running(tmp_path_factory.mktemp("box"), config=RATED) as started:
+    with running(tmp_path_factory.mktemp("box"), config=RATED + LANE) as started:
         yield started
 
 

@@ -12,9 +12,10 @@ from collections.abc import Iterator
 from graphlib import CycleError, TopologicalSorter
 from operator import attrgetter
 from pathlib import Path
-from typing import get_type_hints
+from typing import Any, get_type_hints
 
 import msgspec
+import msgspec.inspect
 import pytest
 
 from ingestbox import config, families
@@ -29,7 +30,7 @@ PACKAGE = ROOT / "ingestbox"
 
 LEAVES = frozenset(
     {"clock", "config", "errors", "family", "ids", "logs", "metrics", "model"}
-    | {"route", "rules", "sheet", "strictjson"}
+    | {"route", "rules", "sheet", "spreadsheet", "strictjson", "view"}
 )
 LAYERS: tuple[frozenset[str], ...] = (
     LEAVES,
@@ -201,6 +202,106 @@ def test_a_familys_routes_can_be_bound(family: Family) -> None:
         if route.body_limit is not None:
             assert route.body_limit in Limits.__struct_fields__, where
             assert route.body_limit.endswith(("_mb", "_kb")), where
+
+
+def members(shape: Any, path: str) -> Any:
+    """The type of what stands under a path of members of a type; elements for a list."""
+    for name in path.split("."):
+        inner = type_info(shape)
+        while isinstance(inner, msgspec.inspect.UnionType):
+            (inner,) = [each for each in inner.types if isinstance(each, msgspec.inspect.StructType)]
+        assert isinstance(inner, msgspec.inspect.StructType), (shape, name)
+        found = {field.encode_name: field.type for field in inner.fields}
+        assert name in found, f"{inner.cls.__name__} has no {name}"
+        shape = found[name]
+    return shape
+
+
+def type_info(shape: Any) -> Any:
+    while isinstance(shape, msgspec.inspect.Metadata):
+        shape = shape.type
+    return shape if isinstance(shape, msgspec.inspect.Type) else type_info(msgspec.inspect.type_info(shape))
+
+
+def element(shape: Any) -> Any:
+    inner = type_info(shape)
+    assert isinstance(inner, msgspec.inspect.ListType), inner
+    return inner.item_type
+
+
+def answer_of(family: Family, path: str) -> tuple[Any, set[str]]:
+    """The documented answer of a GET of a family, and the names of its parameters."""
+    (route,) = [
+        each for each in family.routes if (each.method, each.path.replace(":path", "")) == ("GET", path)
+    ]
+    return route.answers[0].type, {each.name for each in route.parameters}
+
+
+def test_a_view_shows_and_asks_what_its_routes_document(family: Family) -> None:
+    """A column, filter, facet, figure or chart that the API has not would show nothing, or be refused."""
+    for view in family.views:
+        answer, parameters = answer_of(family, view.path)
+        assert answer is view.type
+        row = element(members(view.type, view.items))
+        members(view.type, view.total), members(view.type, "next_cursor"), members(row, view.key)
+        for column in view.columns:
+            members(row, column.member)
+            assert column.filters in {"", *(each.parameter for each in view.filters)}, column
+            assert bool(column.words) == (column.kind in ("badge", "language")), column
+        asked = {each.parameter for each in view.filters}
+        words = {view.search, view.everybody} - {""}
+        assert asked | words | set(view.whole) | {"limit", "cursor"} <= parameters, view.name
+        item, with_ = answer_of(family, view.item.path)
+        assert item is view.item.type
+        assert set(view.item.with_) <= with_
+        named = (*view.item.title, view.item.record, view.item.job, view.item.called, view.item.rest)
+        for name in (
+            *named,
+            *(each.member for each in (*view.item.facts, *view.item.texts)),
+            *view.item.with_,
+        ):
+            if name:
+                members(item, name)
+        spans, said = view.item.spans, view.item.said
+        if spans is not None:
+            each_span = element(members(item, spans.items))
+            for name in (spans.field, spans.start, spans.end, spans.text, spans.label, *spans.sets.values()):
+                members(each_span, name)
+            assert set(spans.sets) <= asked
+        if said is not None:
+            fact = element(members(item, said.items))
+            for name in (said.field, said.number, *(each.member for each in said.columns)):
+                members(fact, name)
+        for facet in view.facets:
+            assert set(facet.sets) <= asked
+            if not facet.path:
+                assert facet.words
+                assert set(facet.sets.values()) == {""}
+                continue
+            counts, takes = answer_of(family, facet.path)
+            assert set(facet.passes) | ({"limit"} if facet.limit else set()) <= takes
+            assert set(facet.passes.values()) <= asked
+            value = element(members(counts, facet.items))
+            for name in (facet.value, facet.count, *facet.sets.values(), *filter(None, [facet.note])):
+                members(value, name)
+        for figure in view.figures:
+            numbers, takes = answer_of(family, figure.path)
+            assert set(figure.passes) <= takes
+            assert set(figure.passes.values()) | set(figure.sets) <= asked
+            for name in filter(None, (figure.member, figure.change)):
+                members(numbers, name)
+        for chart in view.charts:
+            points, takes = answer_of(family, chart.path)
+            assert set(chart.passes) <= takes
+            assert set(chart.passes.values()) <= asked
+            point = element(members(points, chart.items))
+            for name in (chart.at, *(each.member for each in chart.series)):
+                members(point, name)
+
+
+def test_views_of_all_families_have_names_of_their_own() -> None:
+    names = [view.name for each in families.load().values() for view in each.views]
+    assert len(names) == len(set(names))
 
 
 def test_a_family_has_tests_of_its_own(family: Family) -> None:

@@ -132,3 +132,25 @@ def test_the_files_are_part_of_the_package() -> None:
     declared = (root / "pyproject.toml").read_text("utf-8")
     kinds = {path.suffix for path in samples.FOLDER.iterdir() if path.is_file()} - {".py"}
     assert all(f'"*{kind}"' in declared for kind in kinds)
+
+
+def test_every_family_has_its_samples_as_a_file_of_rows() -> None:
+    for name in families.FAMILIES:
+        found = samples.table(name)
+        assert found is not None
+        assert found[0].endswith(".csv")
+        assert found[1].startswith(b"\xef\xbb\xbf")
+    assert samples.table("nobody") is None
+
+
+def test_samples_of_records_are_taken_as_a_file_too(box: BoxProcess) -> None:
+    found = samples.table("feedback")
+    assert found is not None
+    with box.client(workspace="samples-as-rows") as client:
+        answer = client.post("/api/upload", files={"file": found}).raise_for_status().json()
+        assert answer["file_info"]["rows"] == len(samples.records("feedback.ndjson"))
+        assert answer["file_info"]["text_columns"] == ["summary", "description", "comments 1", "comments 2"]
+        assert wait_job(client, answer["job_id"])["status"] == "completed"
+        sample = SAMPLES[0]
+        ticket = client.get(f"{sample.look}/{sample.shown[0]}").raise_for_status().json()
+        assert ticket["extra"]["company"]

@@ -13,8 +13,10 @@ from pathlib import Path
 from ingestbox import __version__
 from ingestbox.appliance.parts import Parts, build
 from ingestbox.clock import Clock, SystemClock
-from ingestbox.config import Settings
-from ingestbox.errors import StartupError
+from ingestbox.config import Loaded, Settings
+from ingestbox.errors import IngestError, StartupError
+from ingestbox.identity import first
+from ingestbox.identity.links import SET_UP_HOURS
 from ingestbox.ops.integrity import Integrity
 from ingestbox.store import Store
 from ingestbox.store.engine import has_wal_reset_bug, version
@@ -31,16 +33,25 @@ class Appliance:
     """One box on one data folder."""
 
     def __init__(
-        self, settings: Settings, *, clock: Clock | None = None, install_signals: bool = False
+        self,
+        settings: Settings,
+        *,
+        loaded: Loaded | None = None,
+        clock: Clock | None = None,
+        install_signals: bool = False,
     ) -> None:
-        """Nothing is opened yet. With `install_signals` SIGTERM and SIGINT end `wait`."""
+        """Nothing is opened yet. `loaded` says where the settings come from; with `install_signals` SIGTERM
+        and SIGINT end `wait`."""
         self._settings = settings
+        self._loaded = loaded or Loaded(settings, [])
         self._clock = clock or SystemClock()
         self._install_signals = install_signals
         self._folder = Path(settings.data)
         self._stack = AsyncExitStack()
         self._parts: Parts | None = None
         self._stop_by = float("-inf")  # monotonic seconds; a start that fails waits for nothing
+        self.set_up_link = ""
+        """Where the first administrator is made; empty when there are users."""
 
     @property
     def url(self) -> str:
@@ -54,8 +65,13 @@ class Appliance:
 
     @property
     def routes(self) -> Sequence[BoundRoute]:
-        """Every route of the box, once it is built."""
+        """Every route of the box's API, once it is built."""
         return self._built.routes
+
+    @property
+    def pages(self) -> Sequence[BoundRoute]:
+        """Every route of the console, once it is built."""
+        return self._built.pages
 
     @property
     def document(self) -> bytes:
@@ -89,6 +105,7 @@ class Appliance:
             lock.say(server.url, server.certificate)
             server.on_renewal(lambda certificate: lock.say(server.url, certificate))
             self._say_where(integrity.unclean)
+            await self._offer_set_up()
         except BaseException:
             await self._stack.aclose()
             raise
@@ -125,7 +142,7 @@ class Appliance:
         integrity = Integrity(self._folder)
         self._stack.callback(integrity.close)
         self._parts = await build(
-            self._settings, self._folder, self._clock, self._stack, integrity, self._install_signals
+            self._loaded, self._folder, self._clock, self._stack, integrity, self._install_signals
         )
         return lock, integrity
 
@@ -133,6 +150,7 @@ class Appliance:
         # What starts last stops first. Stopping: no new requests, then no new chunks while those in hand
         # are finished by the children, then the lanes, then the store.
         stack = self._stack
+        await first.make(parts.store, parts.hasher, self._settings.console)
         parts.server.bind()
         parts.guard.start()
         stack.push_async_callback(parts.guard.stop)
@@ -165,6 +183,23 @@ class Appliance:
             self._folder.absolute(),
             self._folder,
             extra={"sqlite": version(), "box": self.store.identity.box, "unclean_start": unclean or None},
+        )
+
+
+    async def _offer_set_up(self) -> None:
+        """While nobody can sign in: a link with which the first administrator is made, for this start."""
+        try:
+            path = await first.offer(self.store)
+        except IngestError as error:
+            log.warning("There are no users yet, and no link to make one with: %s", error.detail)
+            return
+        if path is None:
+            return
+        self.set_up_link = f"{self.url}{self._settings.server.prefix}{path}"
+        log.warning(
+            "There are no users yet. Make the first administrator, once and within %d hours, at: %s",
+            SET_UP_HOURS,
+            self.set_up_link,
         )
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from ingestbox import console, families
 from ingestbox.clock import Clock
-from ingestbox.config import MIB, Settings
+from ingestbox.config import MIB, Loaded
 from ingestbox.console.gate import Gate
 from ingestbox.console.inside import Inside
 from ingestbox.console.pages import Pages
@@ -37,7 +37,7 @@ from ingestbox.pipeline.loader import Loader
 from ingestbox.pipeline.pool import Pool
 from ingestbox.pipeline.runner import Runner
 from ingestbox.sheet import Sheet, Upload
-from ingestbox.store import Store, tidy
+from ingestbox.store import Store, series, tidy
 from ingestbox.store.backlog import Backlog
 from ingestbox.store.erasing.walk import Hooks, Walk
 from ingestbox.store.shelf import Shelf
@@ -54,7 +54,7 @@ from ingestbox.web.policy.ratelimit import Buckets
 from ingestbox.web.routing import Table
 from ingestbox.web.service import service_routes
 from ingestbox.web.uploads import Uploads
-from ingestbox.web.v1 import sync
+from ingestbox.web.v1 import configuration, lanes, sync
 from ingestbox.web.v1.progress import Progress
 from ingestbox.web.v1.reports import Report
 from ingestbox.workqueue import Bell
@@ -78,12 +78,14 @@ class Parts:
     progress: Progress
     door: Door
     server: HttpServer
+    hasher: Hasher
     routes: Sequence[BoundRoute]
+    pages: Sequence[BoundRoute]
     document: bytes
 
 
 async def build(
-    settings: Settings,
+    loaded: Loaded,
     folder: Path,
     clock: Clock,
     stack: AsyncExitStack,
@@ -94,6 +96,8 @@ async def build(
 
     The caller holds the folder's lock; what is opened is put on `stack`. Raises StartupError.
     """
+    settings = loaded.settings
+    built_at = clock.monotonic()
 
     def secrets() -> Secrets:  # what signs the box's tokens now: a rotation replaces the files
         return load_secrets(folder)
@@ -161,8 +165,10 @@ async def build(
         forwarder.wake()
 
     private = frozenset(name for name, family in known.items() if family.private)
+    await series.name_private(store, private)
     box = StoreBox(store, bell.ring, backlog, metrics.received, files, changed, private)
     keys, users = StoredKeys(store), StoredUsers(store)
+    gate = Gate(store, clock, settings.console)
     hasher = Hasher()
     stack.callback(hasher.close)
     guard = Guard(
@@ -192,7 +198,7 @@ async def build(
         watch=watch,
         being_filled=box.being_filled,
         ring=bell.ring,
-        noted=(keys, users),
+        noted=(keys, users, gate),
         idempotency_hours=settings.store.idempotency_hours,
         shelf=shelf,
         file_days=settings.store.file_days,
@@ -218,7 +224,15 @@ async def build(
     )
 
     async def snapshot(workspace: str | None) -> status.Status:
-        live = status.Live(server.url, bell.depth, bell.worker_restarts, pool.alive, pool.restarts)
+        live = status.Live(
+            url=server.url,
+            queue_depth=bell.depth,
+            worker_restarts=bell.worker_restarts,
+            children=pool.alive,
+            child_restarts=pool.restarts,
+            uptime_seconds=round(clock.monotonic() - built_at, 1),
+            issuers=[status.IssuerStatus(each.name, each.ok, each.detail) for each in issuers()],
+        )
         return await status.snapshot(store, workspace, live, alarms.raised)
 
     async def render(accept: str) -> tuple[bytes, str]:
@@ -248,11 +262,17 @@ async def build(
         session_minutes=settings.auth.session_minutes,
         per_minute=settings.rates.login,
     )
+    v1_routes = (
+        *v1.routes(parts),
+        *lanes.Lanes(store, forwarder).routes(),
+        *configuration.Configuration(loaded).routes(),
+        *sync.routes(store, known),
+    )
     bound = [
         *service_routes(health),
         *login.routes(),
         metrics_route(render, guard),
-        *(BoundRoute(route) for route in (*v1.routes(parts), *sync.routes(store, known))),
+        *(BoundRoute(route) for route in v1_routes),
         *_family_routes(known),
     ]
     documentation = Documentation(
@@ -271,8 +291,10 @@ async def build(
             clock=clock,
             login=login,
             inside=Inside(api),
-            pages=Pages(),
-            gate=Gate(store, clock),
+            pages=Pages(view for family in known.values() for view in family.views),
+            gate=gate,
+            guard=guard,
+            hasher=hasher,
         )
     )
     door = Door(Table([*api, *binding.endpoints(pages)]), clock, policies, metrics.request)
@@ -289,7 +311,9 @@ async def build(
         progress=progress,
         door=door,
         server=server,
+        hasher=hasher,
         routes=routes,
+        pages=pages,
         document=documentation.document,
     )
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import Sequence
+import sys
 
 from ingestbox import logs
 from ingestbox.appliance.appliance import Appliance
-from ingestbox.config import Settings
+from ingestbox.config import Loaded
 from ingestbox.errors import StartupError
 from ingestbox.web.http.server import run
 
@@ -19,21 +19,32 @@ FORCED_EXIT = 130
 """Exit code after a second signal, as a shell has it for an interrupted command."""
 
 
-def serve(settings: Settings, warnings: Sequence[str]) -> int:
+SET_UP = """
+    Open this to set the box up (it works once):
+
+    {}
+
+"""
+
+
+def serve(loaded: Loaded) -> int:
     """Runs a box until a signal stops it; returns the exit code (1 if it could not start)."""
-    logs.set_up(settings.log.level, settings.log.format)
-    for warning in warnings:
+    logs.set_up(loaded.settings.log.level, loaded.settings.log.format)
+    for warning in loaded.warnings:
         log.warning("%s", warning)
-    return run(_serve(settings))
+    return run(_serve(loaded))
 
 
-async def _serve(settings: Settings) -> int:
-    appliance = Appliance(settings, install_signals=True)
+async def _serve(loaded: Loaded) -> int:
+    appliance = Appliance(loaded.settings, loaded=loaded, install_signals=True)
     try:
         await appliance.start()
     except StartupError as error:
         log.critical("%s", error)
         return 1
+    if appliance.set_up_link and sys.stderr.isatty():
+        # A line of a log is easily overlooked by who has just started a box and sits before it.
+        sys.stderr.write(SET_UP.format(appliance.set_up_link))
     await appliance.wait()
     log.info("Stopping.")
     stopping = asyncio.create_task(appliance.stop())

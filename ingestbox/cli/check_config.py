@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
-import msgspec
 
 from ingestbox.cli.options import data_options, json_option
 from ingestbox.cli.output import print_json, print_marked
@@ -21,16 +19,6 @@ COLUMN = 44
 """Where it begins that says where a value comes from."""
 
 MARKS = {"ok": ("ok     ", "green"), "warning": ("WARNING", "yellow"), "error": ("WRONG  ", "red")}
-
-
-class Shown(msgspec.Struct, frozen=True):
-    """A setting as it is shown: `source` is default, file, environment or flag, `place` where in it."""
-
-    section: str
-    key: str
-    value: object
-    source: str
-    place: str
 
 
 @click.command(
@@ -52,6 +40,7 @@ def command(data: str | None, config: Path | None, as_json: bool) -> int:
     """
     from ingestbox import config as configuration
     from ingestbox.cli.preflight import look
+    from ingestbox.config import shown
     from ingestbox.config.load import ConfigError
 
     try:
@@ -68,7 +57,7 @@ def command(data: str | None, config: Path | None, as_json: bool) -> int:
     errors = [check.message for check in checks if check.level == "error"]
     if as_json:
         file = None if loaded.file is None else str(loaded.file)
-        settings = list(_settings(loaded))
+        settings = list(shown(loaded))
         print_json({"ok": not errors, "file": file, "settings": settings, "errors": errors, "checks": checks})
     else:
         _show(loaded, checks)
@@ -77,50 +66,12 @@ def command(data: str | None, config: Path | None, as_json: bool) -> int:
     return 1 if errors else 0
 
 
-def _settings(loaded: Loaded) -> Iterator[Shown]:
-    """All settings in their order; of a list's entries those that were given."""
-    from ingestbox.config import GROUPS, LISTS, Settings, sections
-    from ingestbox.config.words import masked
-
-    def one(section: str, key: str, value: object, path: tuple[str | int, ...]) -> Shown:
-        origins = (loaded.origins.get(path[:end]) for end in range(len(path), 1 if path[1:] else 0, -1))
-        origin = next((origin for origin in origins if origin), None)
-        if origin is None and path[0] in LISTS:
-            origin = loaded.origins.get(path[:1])
-        if origin is None:
-            return Shown(section, key, masked(key, value), "default", "default")
-        return Shown(section, key, masked(key, value), origin.kind, str(origin))
-
-    for name in Settings.__struct_fields__:
-        value: Any = getattr(loaded.settings, name)
-        if name in sections():
-            for key in value.__struct_fields__:
-                yield one(f"[{name}]", key, getattr(value, key), (name, key))
-        elif name in GROUPS:
-            for inner in value.__struct_fields__:
-                section = getattr(value, inner)
-                for key in section.__struct_fields__:
-                    yield one(f"[{name}.{inner}]", key, getattr(section, key), (name, inner, key))
-        elif name in LISTS:
-            for number, entry in enumerate(value):
-                for field in msgspec.structs.fields(entry):
-                    given = getattr(entry, field.name)
-                    if given != _default(field):
-                        yield one(f"[[{name}]] {entry.name}", field.name, given, (name, number, field.name))
-        else:
-            yield one("", name, value, (name,))
-
-
-def _default(field: msgspec.structs.FieldInfo) -> object:
-    made = field.default_factory
-    return made() if made is not msgspec.NODEFAULT else field.default
-
-
 def _show(loaded: Loaded, checks: list[Check]) -> None:
+    from ingestbox.config import shown
     from ingestbox.config.template import toml
 
     section = ""
-    for each in _settings(loaded):
+    for each in shown(loaded):
         if each.section != section:
             section = each.section
             click.echo(f"\n{click.style(section, bold=True)}")

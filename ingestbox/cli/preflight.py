@@ -102,11 +102,15 @@ def _identity(loaded: Loaded) -> Iterator[Check]:
     """Whether a start could read what identity is made of; by the very functions that it calls."""
     from ingestbox.clock import SystemClock
     from ingestbox.identity.apikeys import static_keys
+    from ingestbox.identity.first import wanted
     from ingestbox.identity.issuers import Issuers
 
     auth, issuers = loaded.settings.auth, loaded.settings.issuers
     names = ", ".join(entry.name for entry in issuers)
     yield from _tried("static keys", lambda: static_keys(auth.api_keys), str(len(auth.api_keys) or "none"))
+    yield from _tried(
+        "first administrator", lambda: wanted(loaded.settings.console), "as the settings say, or by a link"
+    )
     yield from _tried(
         "issuers", lambda: Issuers(issuers, SystemClock(), auth.leeway_seconds), names or "none"
     )

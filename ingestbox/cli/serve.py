@@ -44,4 +44,4 @@ def command(
     loaded = configuration.load(
         environ=os.environ, file=config, flags={"server": {"host": host, "port": port}}, data=data
     )
-    return appliance.serve(loaded.settings, loaded.warnings)
+    return appliance.serve(loaded)

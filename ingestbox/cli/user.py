@@ -35,8 +35,13 @@ def password_options(function: F) -> F:
     function = click.option("--generate", is_flag=True, help="Make a password up, and print it once.")(
         function
     )
-    return click.option(
+    function = click.option(
         "--password-stdin", is_flag=True, help="Read the password from the first line of standard input."
+    )(function)
+    return click.option(
+        "--invite",
+        is_flag=True,
+        help="Print a link, good once and for 7 days, with which the user chooses a password.",
     )(function)
 
 
@@ -44,7 +49,7 @@ def password_options(function: F) -> F:
     "add",
     epilog="""\b
 Examples:
-  ingestbox user add ann@example.com --role admin
+  ingestbox user add ann@example.com --role admin --invite
   ingestbox user add bob@example.com --role analyst --generate
   pass show box/eve | ingestbox user add eve@example.com --role editor --password-stdin
 """,
@@ -62,11 +67,16 @@ def add(
     roles: tuple[str, ...],
     password_stdin: bool,
     generate: bool,
+    invite: bool,
     workspace: str,
     as_json: bool,
 ) -> None:
-    """Add a user. The password is asked for twice, without showing it."""
-    _check_source(password_stdin, generate)
+    """Add a user.
+
+    With --invite the user chooses a password in the console, and nobody else ever knows it. Without that and
+    on a terminal it is asked for twice, without showing it.
+    """
+    _check_source(password_stdin, generate, invite)
     _check_address(email)
     settings = settings_of(data, config)
 
@@ -77,10 +87,16 @@ def add(
             )
 
     _run(settings, workspace, look)  # before anybody types a password
-    wanted = {"email": email, "roles": roles, "workspace": workspace}
-    if not generate:
+    wanted: dict[str, object] = {"email": email, "roles": roles, "workspace": workspace}
+    if invite:
+        wanted["invite"] = True
+    elif not generate:
         wanted["password"] = _password(password_stdin, email)
     made = _run(settings, workspace, lambda client: _call(client, "POST", USERS, wanted))
+    if invite:
+        told = f"User {made['id']} is added: {made['email']}, {' '.join(made['roles'])}."
+        _show_link(settings, made, told, as_json)
+        return
     if as_json:
         print_json(made)
         return
@@ -96,6 +112,7 @@ def add(
 Examples:
   ingestbox user passwd ann@example.com
   ingestbox user passwd ann@example.com --generate
+  ingestbox user passwd ann@example.com --invite
 """,
 )
 @data_options
@@ -109,13 +126,19 @@ def passwd(
     email: str,
     password_stdin: bool,
     generate: bool,
+    invite: bool,
     workspace: str,
     as_json: bool,
 ) -> None:
-    """Give a user a new password. The user's tokens end at once."""
-    _check_source(password_stdin, generate)
+    """Give a user a new password. The user's tokens end at once; with --invite, when the link is used."""
+    _check_source(password_stdin, generate, invite)
     settings = settings_of(data, config)
     user = _run(settings, workspace, lambda client: _one(client, email, workspace))
+    if invite:
+        path = f"{USERS}/{user['id']}/invitation"
+        made = _run(settings, workspace, lambda client: _call(client, "POST", path))
+        _show_link(settings, made, f"{made['email']} chooses a new password with this link.", as_json)
+        return
     password = _made_up() if generate else _password(password_stdin, email)
     path, wanted = f"{USERS}/{user['id']}", {"password": password}
     changed = _run(settings, workspace, lambda client: _call(client, "PATCH", path, wanted))
@@ -176,13 +199,36 @@ def remove(data: str | None, config: Path | None, email: str, workspace: str, as
         click.echo(f"{email} is removed; logins so far have ended.")
 
 
-def _check_source(password_stdin: bool, generate: bool) -> None:
-    if password_stdin and generate:
-        raise click.UsageError("--password-stdin and --generate exclude each other.")
-    if not (password_stdin or generate or sys.stdin.isatty()):
+def _check_source(password_stdin: bool, generate: bool, invite: bool) -> None:
+    if password_stdin + generate + invite > 1:
+        raise click.UsageError("--invite, --password-stdin and --generate exclude each other.")
+    if not (password_stdin or generate or invite or sys.stdin.isatty()):
         raise click.UsageError(
-            "There is no terminal to ask for a password on: use --password-stdin or --generate."
+            "There is no terminal to ask for a password on: use --invite, --password-stdin or --generate."
         )
+
+
+def _show_link(settings: Settings, user: Any, told: str, as_json: bool) -> None:
+    """The link on standard output alone, so that a script can hand it on; the rest beside it."""
+    link = f"{asyncio.run(_address(settings))}{settings.server.prefix}{user['invitation']}"
+    if as_json:
+        print_json({**user, "link": link})
+        return
+    click.echo(link)
+    click.echo(
+        f"{told} The link works once, until {user['invited_until']}, and cannot be shown again.", err=True
+    )
+
+
+async def _address(settings: Settings) -> str:
+    """Where the box is, or will be once it is started."""
+    from ingestbox.cli.reach import running_box
+
+    server = settings.server
+    scheme = "https" if server.tls_cert else "http"
+    host = f"[{server.host}]" if ":" in server.host else server.host
+    local = host in ("0.0.0.0", "[::]")  # noqa: S104 - compared, not bound
+    return await running_box(settings) or f"{scheme}://{'127.0.0.1' if local else host}:{server.port}"
 
 
 def _check_address(email: str) -> None:

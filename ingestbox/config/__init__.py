@@ -11,6 +11,7 @@ from ingestbox.config.settings import (
     MIB,
     Alarms,
     Auth,
+    Console,
     Endpoint,
     Enrich,
     Lane,
@@ -23,6 +24,7 @@ from ingestbox.config.settings import (
     Work,
     sections,
 )
+from ingestbox.config.shown import Shown, shown
 
 __all__ = [
     "GROUPS",
@@ -30,6 +32,7 @@ __all__ = [
     "MIB",
     "Alarms",
     "Auth",
+    "Console",
     "Endpoint",
     "Enrich",
     "Issuer",
@@ -40,10 +43,12 @@ __all__ = [
     "Rates",
     "Server",
     "Settings",
+    "Shown",
     "Store",
     "Work",
     "describe",
     "load",
     "reference",
     "sections",
+    "shown",
 ]

@@ -94,6 +94,32 @@ class Auth(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     ] = 60
 
 
+class Console(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """[console]: who is let in at /console, and for how long."""
+
+    admin_email: Annotated[
+        str,
+        Meta(
+            description="E-mail address of an administrator who is made at a start without users; later it "
+            "does nothing."
+        ),
+    ] = ""
+    admin_password: Annotated[
+        str,
+        Meta(
+            description="That administrator's password; better in a file that "
+            "INGESTBOX_CONSOLE_ADMIN_PASSWORD_FILE names."
+        ),
+    ] = ""
+    session_hours: Annotated[
+        int, Meta(ge=1, le=720, description="How long a person stays signed in at most.")
+    ] = 12
+    idle_minutes: Annotated[
+        int,
+        Meta(ge=5, le=43_200, description="How long a person stays signed in who does nothing meanwhile."),
+    ] = 120
+
+
 class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """[limits]: caps on what one request may carry; they hold on the wire and after decompression."""
 
@@ -305,6 +331,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     server: Server = Server()
     log: Log = Log()
     auth: Auth = Auth()
+    console: Console = Console()
     limits: Limits = Limits()
     rates: Rates = Rates()
     alarms: Alarms = Alarms()

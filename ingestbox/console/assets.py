@@ -21,6 +21,13 @@ _MEDIA_TYPES = {
 }
 
 
+GUARDS = (
+    ("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'"),
+    ("Cross-Origin-Resource-Policy", "same-origin"),
+)
+"""An image that is opened by itself is a page, too."""
+
+
 def load() -> Assets:
     """What lies in the folder."""
     files: dict[str, str] = {}
@@ -44,4 +51,5 @@ class Files:
 
     async def one(self, ask: Request) -> Reply:
         """GET /console/assets/{name}."""
-        return self._assets.reply(ask.path["name"], ask.query.get("v"), ask.headers)
+        reply = self._assets.reply(ask.path["name"], ask.query.get("v"), ask.headers)
+        return Reply(reply.body, reply.status, (*reply.headers, *GUARDS))

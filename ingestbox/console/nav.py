@@ -2,33 +2,57 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import msgspec
 
 from ingestbox.model import Caller, Role
+from ingestbox.view import View
 
 
 class Item(msgspec.Struct, frozen=True):
     """An entry of the menu: its path below `/console`, its text in `nav`, whose it is (no role: everybody's).
-    `operators` is for those who operate the box."""
+    `operators` is for those who operate the box; `label` is the text of one that a family brings."""
 
     path: str
     name: str
     roles: frozenset[Role] = frozenset()
     operators: bool = False
+    label: str = ""
 
 
 READERS = frozenset({Role.UPLOADER, Role.EDITOR, Role.ANALYST})
 EDITORS = frozenset({Role.EDITOR})
 ADMIN = frozenset({Role.ADMIN})
 
-MENU: tuple[tuple[Item, ...], ...] = ((Item("", "home"),),)
+UPLOADERS = frozenset({Role.UPLOADER, Role.ANALYST, Role.INGEST})
+
+MENU: tuple[tuple[Item, ...], ...] = (
+    (Item("", "home"), Item("/upload", "upload", UPLOADERS), Item("/jobs", "jobs")),
+    (Item("/issues", "issues", READERS), Item("/rules", "rules", EDITORS)),
+    (
+        Item("/lanes", "lanes", ADMIN),
+        Item("/keys", "keys", ADMIN),
+        Item("/users", "users", ADMIN),
+        Item("/settings", "settings", ADMIN, operators=True),
+        Item("/audit", "audit", ADMIN),
+        Item("/erasures", "erasures", ADMIN),
+    ),
+    (Item("/health", "health"),),
+)
 """In groups."""
 
 
-def menu(caller: Caller) -> list[list[Item]]:
-    """What this caller sees of the menu."""
+def of(view: View) -> Item:
+    """The entry of what a family shows."""
+    return Item(f"/browse/{view.name}", view.name, view.roles, label=view.title)
+
+
+def menu(caller: Caller, views: Sequence[Item] = ()) -> list[list[Item]]:
+    """What this caller sees of the menu; `views` come after the first group's own entries."""
+    groups = ((*MENU[0], *views), *MENU[1:])
     seen = [
         [item for item in group if caller.may(item.roles) and (caller.operates or not item.operators)]
-        for group in MENU
+        for group in groups
     ]
     return [group for group in seen if group]

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote, urlencode
+from urllib.parse import urlencode
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from ingestbox import __version__
-from ingestbox.console import assets, nav, show, texts
+from ingestbox.console import assets, curl, kept, marked, nav, outlook, show, texts
+from ingestbox.console.gate import SAFE, is_link_from_elsewhere
 from ingestbox.errors import IngestError
 from ingestbox.model import Caller
 from ingestbox.route import Reply
+from ingestbox.view import View
 from ingestbox.web.binding import ANONYMOUS, Failed, Request
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -33,21 +35,32 @@ _POLICY = "; ".join(
 )
 """Content Security Policy: nothing from elsewhere, no script or style inside a page."""
 
-_HEADERS = (
-    ("Content-Type", "text/html; charset=utf-8"),
+_GUARDS = (
     ("Content-Security-Policy", _POLICY),
     ("Referrer-Policy", "same-origin"),
     ("X-Frame-Options", "DENY"),
     ("Cross-Origin-Opener-Policy", "same-origin"),
+    ("Cross-Origin-Resource-Policy", "same-origin"),
+)
+
+_HEADERS = (
+    ("Content-Type", "text/html; charset=utf-8"),
+    *_GUARDS,
     ("Vary", "HX-Request"),
 )
+
+
+_AS_MESSAGE = (("HX-Retarget", "#messages"), ("HX-Reswap", "innerHTML"), ("HX-Reselect", ".message"))
+"""Has htmx show an answer as a message, whatever the request was to change."""
 
 
 class Place:
     """Where a page stands: makes the addresses of others."""
 
-    def __init__(self, prefix: str, path: str, query: Mapping[str, str]) -> None:
+    def __init__(self, prefix: str, path: str, query: Mapping[str, str], address: str = "") -> None:
+        """`address` is what the reader's browser calls the box: scheme, host and port."""
         self._prefix = prefix
+        self.address = f"{address}{prefix}"
         self.path = path
         self.query = query
 
@@ -70,7 +83,9 @@ class Place:
 class Pages:
     """Templates, texts and assets, read once."""
 
-    def __init__(self) -> None:
+    def __init__(self, views: Iterable[View] = ()) -> None:
+        """`views` are what the families show: they have entries in the menu."""
+        self._views = tuple(map(nav.of, views))
         self.texts = texts.load()
         self.assets = assets.load()
         self._environment = Environment(
@@ -80,8 +95,14 @@ class Pages:
             trim_blocks=True,
             lstrip_blocks=True,
         )
-        self._environment.filters.update(show.FILTERS)
-        self._environment.globals.update(t=self.texts, version=__version__, once=secrets.token_urlsafe)
+        self._environment.filters.update({**show.FILTERS, **marked.FILTERS})
+        self._environment.globals.update(
+            t=self.texts,
+            version=__version__,
+            once=secrets.token_urlsafe,
+            curl_command=curl.command,
+            job_outlook=outlook.outlook,
+        )
 
     def reply(
         self,
@@ -95,7 +116,8 @@ class Pages:
     ) -> Reply:
         """The template as an answer. It has, beside `values`: `t`, `me` (the caller; None before signing in),
         `place` (see Place), `menu`, `asset(name)`, `partial` (htmx asked, for a piece of the page)."""
-        place = Place(ask.origin.prefix, ask.url_path, ask.query)
+        address = f"{ask.origin.scheme}://{ask.origin.host}"
+        place = Place(ask.origin.prefix, ask.url_path, ask.query, address)
         body = self._render(template, place, ask.caller, ask.headers, values)
         return Reply(body, status, (*_HEADERS, *headers))
 
@@ -103,22 +125,40 @@ class Pages:
         """Sends the browser to a path of the box, to be got (303)."""
         address = Place("", "", {}).url(path, **query)  # the door puts the prefix before it
         if is_htmx(ask.headers):
-            return Reply(b"", 204, (("HX-Redirect", f"{ask.origin.prefix}{address}"), *headers))
-        return Reply(b"", 303, (("Location", address), *headers))
+            return Reply(b"", 204, (*_GUARDS, ("HX-Redirect", f"{ask.origin.prefix}{address}"), *headers))
+        return Reply(b"", 303, (*_GUARDS, ("Location", address), *headers))
 
     def error(self, error: IngestError, failed: Failed) -> Reply:
         """An error as people read it. Who is not signed in is led to where they can; a piece of a page that
         cannot be made leaves the page as it is, and says why in its place for messages."""
         place = Place(failed.origin.prefix, failed.url_path, {})
         partial = is_htmx(failed.headers)
-        values = {"error": error, "request_id": failed.request_id}
-        if error.status == 401 and not partial and failed.method in ("GET", "HEAD"):
-            target = failed.url_path + (f"?{failed.query_string}" if failed.query_string else "")
-            return Reply(b"", 303, (("Location", f"/console/login?next={quote(target, safe='')}"),))
+        if error.code == "not_authenticated" and not partial:
+            return self._unknown(failed, place)
+        own = self.texts["errors"]
+        remedy = own.of(error.code) if error.code in own else error.remedy
+        values = {"error": error, "remedy": remedy, "request_id": failed.request_id}
         template = "error_piece.html" if partial else "error.html"
-        more = (("HX-Retarget", "#messages"), ("HX-Reswap", "innerHTML")) if partial else ()
+        more = _AS_MESSAGE if partial else ()
         body = self._render(template, place, failed.caller, failed.headers, values)
         return Reply(body, error.status, (*_HEADERS, *more))
+
+    def _unknown(self, failed: Failed, place: Place) -> Reply:
+        """Leads to the login who is not signed in, and keeps the form that they sent."""
+        if failed.method in SAFE:
+            target = kept.target_of(failed)
+            if is_link_from_elsewhere(failed.headers):
+                values: dict[str, Any] = {"target": {"next": target}}
+                body = self._render("arrived.html", place, failed.caller, failed.headers, values)
+                return Reply(body, 200, _HEADERS)
+            # The door puts the prefix before the addresses of answers, but not of errors.
+            return Reply(b"", 303, (*_GUARDS, ("Location", place.url("/console/login", next=target))))
+        form = kept.of(failed)
+        before = kept.page_before(failed.headers, failed.origin.host, failed.origin.prefix)
+        values = {"given": {"next": before}, "error": None, "form": form, "ended": True}
+        return Reply(
+            self._render("login.html", place, failed.caller, failed.headers, values), 401, _HEADERS
+        )
 
     def _render(
         self,
@@ -138,7 +178,7 @@ class Pages:
                 place=place,
                 asset=asset,
                 me=caller if signed_in else None,
-                menu=nav.menu(caller) if signed_in else [],
+                menu=nav.menu(caller, self._views) if signed_in else [],
                 partial=is_htmx(headers),
                 **values,
             )

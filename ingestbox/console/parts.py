@@ -5,15 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import msgspec
+
 from ingestbox.clock import Clock
-from ingestbox.console.gate import Gate
+from ingestbox.console.gate import Gate, check_site
 from ingestbox.console.inside import Inside
 from ingestbox.console.pages import Pages
 from ingestbox.family import Family
+from ingestbox.identity.guard import Guard
+from ingestbox.identity.passwords import Hasher
 from ingestbox.model import Role
-from ingestbox.route import Answer, Method, Route
+from ingestbox.route import Answer, Method, Reply, Route
 from ingestbox.store import Store
-from ingestbox.web.binding import BoundRoute, Handler
+from ingestbox.web.binding import BoundRoute, Handler, Request
 from ingestbox.web.login import Login
 
 HTML = "text/html"
@@ -34,6 +38,8 @@ class Parts:
     inside: Inside
     pages: Pages
     gate: Gate
+    guard: Guard
+    hasher: Hasher
 
     def page(
         self,
@@ -60,4 +66,16 @@ class Parts:
             upload=upload,
             takes_records=takes_records,
         )
+        if public and method != "GET":
+            route = msgspec.structs.replace(route, handler=_of_this_site(handler))
         return BoundRoute(route, public=public, gate=self.gate, error_page=self.pages.error, tag="console")
+
+
+def _of_this_site(handler: Handler) -> Handler:
+    """The same for what comes from the console's own pages alone; the gate looks at that for other routes."""
+
+    async def checked(ask: Request) -> Reply:
+        check_site(ask.method, ask.headers, ask.origin)
+        return await handler(ask)
+
+    return checked

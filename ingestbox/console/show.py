@@ -25,9 +25,20 @@ def text(value: object, limit: int | None = None) -> Markup:
     """A value as inert text, in a direction of its own; cut after `limit` characters, if one is given."""
     whole = "" if value is None else str(value)
     cut = limit is not None and len(whole) > limit
-    shown = escape(whole[:limit] if cut else whole)
-    shown = Markup(UNSEEN.sub(_named, str(shown)))  # noqa: S704 (it is escaped)
+    shown = inert(whole[:limit] if cut else whole)
     return Markup('<bdi class="text">{}{}</bdi>').format(shown, "…" if cut else "")
+
+
+def inert(value: str) -> Markup:
+    """A part of such a text, in the direction of what is around it."""
+    return Markup(UNSEEN.sub(_named, str(escape(value))))  # noqa: S704 (it is escaped)
+
+
+def plain(value: object, limit: int = 80) -> str:
+    """A value as a title or a label has it, where there are no elements: cut when it is long."""
+    whole = "" if value is None else str(value)
+    shown = UNSEEN.sub(lambda found: f"U+{ord(found[0]):04X}", whole[:limit])
+    return shown + ("…" if len(whole) > limit else "")
 
 
 def clip(value: object) -> Markup:
@@ -67,6 +78,14 @@ def when(value: str | None) -> Markup:
     )
 
 
+def moment(value: object) -> Markup:
+    """The same of what may be none: then it is a text."""
+    try:
+        return when(str(value))
+    except (ValueError, OverflowError):
+        return text(value)
+
+
 def segment(value: object) -> str:
     """A value as one segment of a path."""
     return quote(str(value), safe="")
@@ -79,10 +98,13 @@ def _named(found: re.Match[str]) -> str:
 FILTERS = {
     "text": text,
     "clip": clip,
+    "plain": plain,
     "number": number,
     "percent": percent,
     "size": size,
     "when": when,
+    "moment": moment,
+    "inert": inert,
     "segment": segment,
 }
 """The filters of templates, by name."""

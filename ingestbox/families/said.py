@@ -1,9 +1,11 @@
-"""What the sender of a file says of it: `?encoding=` and `?delimiter=`. What is not said is found out."""
+"""What the sender of a file says of it: `?encoding=`, `?delimiter=`, `?mapping=`. What is not said is found
+out."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
+from ingestbox import strictjson
 from ingestbox.errors import IngestError
 from ingestbox.route import Parameter
 from ingestbox.tabular import NotTabular
@@ -56,3 +58,17 @@ def delimiter(query: Mapping[str, str]) -> str | None:
             f"delimiter: write {named_ones}, or one character of ASCII that is no letter, digit or quote.",
         )
     return mark
+
+
+def mapping(query: Mapping[str, str]) -> object:
+    """What is said of the columns, as JSON that `mapped.said` reads; None without.
+
+    Raises IngestError `bad_parameter`.
+    """
+    given = query.get("mapping", "")
+    if not given.strip():
+        return None
+    try:
+        return strictjson.decode(given.encode("utf-8", "surrogatepass"), "mapping")
+    except IngestError as problem:
+        raise IngestError("bad_parameter", problem.detail) from None

@@ -11,6 +11,7 @@ from ingestbox.clock import Clock
 from ingestbox.forward.backoff import Backoff
 from ingestbox.forward.http_sink import HttpSink, shown_url
 from ingestbox.forward.lane import LaneRunner, LaneState, Observe, Outcome
+from ingestbox.model import LaneTest
 from ingestbox.store import Store
 from ingestbox.store.lanes import OpenLanes
 
@@ -42,19 +43,23 @@ class Forwarder:
         source = random or SystemRandom()
         self._store = store
         self._clock = clock
-        self._sinks = [HttpSink(lane, clock) for lane in lanes]
+        self._sinks = [HttpSink(lane, clock, store.identity.box) for lane in lanes]
         self._runners = [
             LaneRunner(
                 store, lane, shown_url(lane.url), sink, clock, Backoff(lane.backoff_seconds, source), hears
             )
             for lane, sink in zip(lanes, self._sinks, strict=True)
         ]
+        self._lanes = {runner.state.name: runner for runner in self._runners}
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
         """Opens the lanes' rows and starts sending. Raises IngestError when the store cannot be written."""
         shown = [(state.name, state.url) for state in self.states()]
-        await self._store.write(OpenLanes(shown, self._clock.now_ms()))
+        held = await self._store.write(OpenLanes(shown, self._clock.now_ms()))
+        for runner in self._runners:
+            if runner.state.name in held:
+                runner.hold()
         self._tasks = [
             asyncio.create_task(runner.run(), name=f"lane-{runner.state.name}") for runner in self._runners
         ]
@@ -68,6 +73,18 @@ class Forwarder:
         """Lines that are not delivered yet are others now: what was read ahead of them counts no more."""
         for runner in self._runners:
             runner.reread()
+
+    def hold(self, name: str) -> None:
+        """A person has put a lane on hold: what is on its way arrives, nothing else is sent."""
+        self._lanes[name].hold()
+
+    def release(self, name: str) -> None:
+        """The lane goes on, and tries at once."""
+        self._lanes[name].release()
+
+    async def test(self, name: str) -> LaneTest:
+        """Knocks at a lane's upstream; the lane goes on as it is."""
+        return await self._sinks[list(self._lanes).index(name)].test()
 
     async def stop(self, deadline: float) -> None:
         """Lets batches on their way finish for up to `deadline` seconds, then breaks them off.

@@ -24,6 +24,7 @@ from ingestbox.errors import StartupError
 from ingestbox.forward import answers
 from ingestbox.forward.batch import LaneBatch
 from ingestbox.forward.sink import Decision, Delivered, Parcel, Pause, Retry
+from ingestbox.model import LaneTest
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -43,10 +44,14 @@ SLOWEST_BYTES_A_SECOND = 8_192
 class HttpSink:
     """One upstream behind a URL. Its body is zstd, or gzip once the upstream has answered 415."""
 
-    def __init__(self, lane: config.Lane, clock: Clock, *, tls: ssl.SSLContext | None = None) -> None:
-        """Raises StartupError for a URL or token that no request can carry (without showing the token)."""
+    def __init__(
+        self, lane: config.Lane, clock: Clock, box: str = "", *, tls: ssl.SSLContext | None = None
+    ) -> None:
+        """`box` is this box's id. Raises StartupError for a URL or token that no request can carry (without
+        showing the token)."""
         self._url = _checked_url(lane)
         self._clock = clock
+        self._box = box
         self._timeout = lane.timeout_seconds
         self._batch_bytes = lane.batch_kb * 1024
         self._encoding = "zstd"
@@ -61,12 +66,17 @@ class HttpSink:
             if not (lane.token.isascii() and lane.token.isprintable() and " " not in lane.token):
                 raise StartupError(f"Lane {lane.name}: its token has characters that a header cannot carry.")
             self._headers["Authorization"] = f"Bearer {lane.token}"
-        self._client = httpx2.AsyncClient(
-            verify=tls or True,
+        self._tls = tls
+        self._client = self._opened()
+
+    def _opened(self) -> httpx2.AsyncClient:
+        return httpx2.AsyncClient(
+            verify=self._tls or True,
             cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),
             trust_env=False,
             follow_redirects=False,
             http2=False,
+            timeout=httpx2.Timeout(self._timeout, connect=min(CONNECT_SECONDS, self._timeout)),
             limits=httpx2.Limits(
                 max_connections=1, max_keepalive_connections=1, keepalive_expiry=KEEPALIVE_SECONDS
             ),
@@ -98,6 +108,39 @@ class HttpSink:
             return _unconnected(error)
         except (httpx2.TransportError, OSError):
             return Retry("cut")
+
+    async def test(self) -> LaneTest:
+        """Posts a batch without lines over a connection of its own: a batch may be on its way over the other.
+
+        400 and 422 are answers of one that let us in and has no use for an empty batch.
+        """
+        began = self._clock.monotonic()
+        digest = base64.b64encode(hashlib.sha256(b"").digest()).decode()
+        status: int | None = None
+        decision: Decision
+        try:
+            async with asyncio.timeout(self._timeout), self._opened() as client:
+                answer = await client.post(
+                    self._url,
+                    content=b"",
+                    headers={
+                        **self._headers,
+                        "Content-Digest": f"sha-256=:{digest}:",
+                        "Ingestbox-Box": self._box,
+                    },
+                )
+            status = answer.status_code
+            taken = answer.is_success or status in (400, 422)
+            refusal = answers.refusal(status, answer.headers, self._clock.now_ms())
+            decision = Delivered() if taken else refusal
+        except (TimeoutError, httpx2.TimeoutException):
+            decision = Retry("timeout")
+        except httpx2.ConnectError as error:
+            decision = _unconnected(error)
+        except (httpx2.TransportError, OSError):
+            decision = Retry("cut")
+        reason = None if isinstance(decision, Delivered) else decision.reason
+        return LaneTest(reason is None, reason, status, round(self._clock.monotonic() - began, 3))
 
     async def close(self) -> None:
         """Closes the connection."""

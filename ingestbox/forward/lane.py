@@ -36,6 +36,10 @@ NOW = 0.0
 """A monotonic time that is always past: the next turn follows at once."""
 
 
+ON_HOLD = "on_hold"
+"""The reason of a lane that a person has put on hold."""
+
+
 @dataclass(frozen=True, slots=True)
 class LaneState:
     """How a lane is. `since_ms` is when it came into this state; `next_try_ms` when it tries again."""
@@ -46,6 +50,11 @@ class LaneState:
     reason: str | None
     since_ms: int
     next_try_ms: int | None
+
+    @property
+    def refused(self) -> bool:
+        """Whether it is paused by itself: who put a lane on hold knows."""
+        return self.state == "paused" and self.reason != ON_HOLD
 
 
 Outcome = Literal["delivered", "retried", "refused"]
@@ -94,6 +103,8 @@ class LaneRunner:
         self._gap_epoch = ""
         self._filled: tuple[str, int] | None = None
         self._last_logged = -LOG_SECONDS
+        self._on_hold = False
+        self._at_once = False  # a person wants the next turn now, whatever the lane waits for
         self._stale = False  # what was read ahead is not what is stored any more
         self.state = LaneState(lane.name, url, "running", None, clock.now_ms(), None)
 
@@ -104,6 +115,17 @@ class LaneRunner:
     def reread(self) -> None:
         """What is to be sent is another now; what is on its way already is not called back."""
         self._stale = True
+
+    def hold(self) -> None:
+        """A person wants nothing sent until `release`; a batch on its way arrives."""
+        self._on_hold = self._at_once = True
+        self._bell.set()
+
+    def release(self) -> None:
+        """Ends a hold; a lane that waits for something else tries now."""
+        self._on_hold = False
+        self._at_once = True
+        self._bell.set()
 
     def ask_to_stop(self) -> None:
         """Lets the batch on its way finish; no other is begun."""
@@ -127,6 +149,12 @@ class LaneRunner:
     async def _turn(self) -> float | None:
         """Sends one batch. Returns the monotonic time of the next turn; None for when the bell rings."""
         self._bell.clear()
+        self._at_once = False
+        if self._on_hold:
+            await self._rest_on_hold()
+            return None
+        if self.state.reason == ON_HOLD:
+            await self._recovered()
         parcel = await self._next()
         if parcel is None:
             return self._scheduled() if await self._committed() else NOW
@@ -140,6 +168,17 @@ class LaneRunner:
         await self._ahead.drop()
         await self._committed()
         return await self._held(decision)
+
+    async def _rest_on_hold(self) -> None:
+        """Lets go of what was read ahead, and says that the lane is on hold."""
+        await self._ahead.drop()
+        await self._committed()
+        if self.state.reason == ON_HOLD:
+            return
+        log.info("A lane is put on hold.", extra={"lane": self._lane.name})
+        now = self._clock.now_ms()
+        self.state = replace(self.state, state="paused", reason=ON_HOLD, since_ms=now, next_try_ms=None)
+        await self._save_state()
 
     def _scheduled(self) -> float | None:
         """When a lane that has nothing to send looks again."""
@@ -353,7 +392,7 @@ class LaneRunner:
                 async with asyncio.timeout(LINGER_SECONDS):
                     await self._stop.wait()
             return
-        while not self._stop.is_set() and (left := due - self._clock.monotonic()) > 0:
+        while not (self._stop.is_set() or self._at_once) and (left := due - self._clock.monotonic()) > 0:
             self._bell.clear()
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(left):

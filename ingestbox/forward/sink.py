@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from ingestbox.forward.batch import LaneBatch
+from ingestbox.model import LaneTest
 from ingestbox.store.lanes import Parked
 
 
@@ -68,6 +69,9 @@ class Sink(Protocol):
 
     async def send(self, parcel: Parcel) -> Decision:
         """Sends it once. Raises only for faults of the program; what the network does is a decision."""
+
+    async def test(self) -> LaneTest:
+        """Knocks with a batch that has no lines. Raises as `send` does."""
 
     async def close(self) -> None:
         """Lets go of connections."""

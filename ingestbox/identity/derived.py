@@ -13,7 +13,7 @@ import secrets as random
 from collections.abc import Callable
 
 from ingestbox.errors import IngestError
-from ingestbox.identity import passwords
+from ingestbox.identity import links, passwords
 from ingestbox.identity.apikeys import PREFIX
 from ingestbox.identity.secretfile import Secrets
 
@@ -47,6 +47,10 @@ class Derived:
     def password(self, seed: bytes, *names: str | bytes) -> str:
         """A password of 128 bits, the same for the same seed and names. Raises as `api_key` does."""
         return passwords.generated(self._material(seed, "password", *names))
+
+    def link(self, seed: bytes, *names: str | bytes) -> str:
+        """What a link of 256 bits holds, the same for the same seed and names. Raises as `api_key` does."""
+        return links.new_link(self._material(seed, "link", *names))
 
     def digests(self, *names: str | bytes) -> list[str]:
         """What names can be known by without being kept (hex, 256 bits): under the current secret, then under

@@ -79,14 +79,15 @@ class StoredUsers(Noted):
         rows = await self._store.read("users.by_id", {"id": user_id})
         return _record(*rows[0]) if rows else None
 
-    async def find_login(self, email: str) -> tuple[UserRecord, str] | None:
-        """The user with this address, however it is written, and the hash of their password; or None."""
+    async def find_login(self, email: str) -> tuple[UserRecord, str | None] | None:
+        """The user with this address, however it is written, and the hash of their password, if they have set
+        one; or None."""
         key = address_key(email)
         rows = await self._store.read("users.by_email", {"email_key": key})
         if key is None or not rows:
             return None
         *columns, password = rows[0]
-        return _record(*columns), password
+        return _record(*columns), password or None
 
     async def rehash(self, user_id: int, before: str, after: str) -> None:
         """Keeps the same password under newer parameters."""

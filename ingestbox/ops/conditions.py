@@ -95,6 +95,5 @@ class BoxConditions:
 
 
 def _lane(state: LaneState) -> Condition:
-    paused = state.state == "paused"
-    detail = f"{state.reason} from {state.url}; nothing is dropped" if paused else state.state
-    return Condition(f"lane_paused:{state.name}", not paused, detail)
+    detail = f"{state.reason} from {state.url}; nothing is dropped" if state.refused else state.state
+    return Condition(f"lane_paused:{state.name}", not state.refused, detail)

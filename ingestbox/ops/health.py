@@ -70,7 +70,7 @@ class BoxHealth:
         """Every check, made now; the store's by writing to it."""
         trouble = await self._store_trouble()
         damage = self._integrity()
-        paused = [lane.name for lane in self._forwarder.states() if lane.state == "paused"]
+        paused = [lane.name for lane in self._forwarder.states() if lane.refused]
         down = [issuer.name for issuer in self._issuers() if not issuer.ok]
         return [
             Check("store", trouble is None, FATAL, trouble or "takes writes"),

@@ -11,7 +11,7 @@ from ingestbox.errors import IngestError
 from ingestbox.family import Family
 from ingestbox.ops.erasing import Erasing
 from ingestbox.ops.reindexing import Reindexing
-from ingestbox.store import Store, bulkundo, changes, tidy, undoing
+from ingestbox.store import Store, bulkundo, changes, series, tidy, undoing
 from ingestbox.store.noted import Noted
 from ingestbox.store.shelf import Shelf
 
@@ -94,6 +94,8 @@ class Housekeeping:
             await tidy.purge_idempotency(self._store, self._hours)
             await tidy.retire_files(self._store, self._file_days)
             await bulkundo.forget_old(self._store)
+            await tidy.purge_sessions(self._store)
+            await series.tend(self._store)
         await tidy.forget_keys(self._store)
         swept = await tidy.sweep_files(self._store, self._shelf)
         if swept:

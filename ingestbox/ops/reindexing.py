@@ -37,7 +37,7 @@ class Reindexing:
 
     async def _run(self) -> None:
         for family in self._families.values():
-            if family.search is not None:
+            if family.full_text:
                 for kind in sorted(family.kinds):
                     await self._all(family, kind)
 

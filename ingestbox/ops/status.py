@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Sequence
 
 from ingestbox import __version__
 from ingestbox.model import JobState
 from ingestbox.store import Store, alarms, lanes, tallies
 from ingestbox.store.alarms import Raised
-from ingestbox.web.v1.reports import Live, Objects, Status, StoreStatus
+from ingestbox.store.engine import version
+from ingestbox.web.v1.reports import IssuerStatus, Live, Objects, Status, StoreStatus
 
-__all__ = ["Live", "Objects", "Status", "StoreStatus", "snapshot"]
+__all__ = ["IssuerStatus", "Live", "Objects", "Status", "StoreStatus", "snapshot"]
 
 
 async def snapshot(
@@ -51,6 +53,8 @@ async def snapshot(
             units=stats.units,
             largest_group=stats.largest_group,
             failed_groups=stats.failed_groups,
+            sqlite=version(),
+            disk_free_bytes=shutil.disk_usage(store.path.parent).free,
         ),
         live=live,
     )

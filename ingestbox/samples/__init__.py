@@ -5,6 +5,8 @@ All of it is made up. A family brings its samples by a file in this folder and a
 
 from __future__ import annotations
 
+import csv
+import io
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -122,3 +124,32 @@ def again(sample: Sample) -> Iterator[bytes]:
             renamed = {**record, sample.key: f"{record[sample.key]}-{turn}"}
             yield msgspec.json.encode({sample.wrap: [renamed]})
         turn += 1
+
+
+def table(family: str) -> tuple[str, bytes] | None:
+    """A family's samples as a file of rows, as people would upload it: its name and content; None without."""
+    for each in FILES:
+        if each.family == family:
+            return each.file, (FOLDER / each.file).read_bytes()
+    for sample in SAMPLES:
+        if sample.family == family:
+            return f"{family}.csv", _as_rows(records(sample.file))
+    return None
+
+
+def _as_rows(found: list[dict[str, Any]]) -> bytes:
+    """Records as CSV in UTF-8 with a mark, by which spreadsheets know it; a list becomes a column each."""
+    flat: list[dict[str, Any]] = []
+    for record in found:
+        row: dict[str, Any] = {}
+        for name, value in record.items():
+            items = value if isinstance(value, list) else [value]
+            names = [f"{name} {n}" for n in range(1, len(items) + 1)] if isinstance(value, list) else [name]
+            row.update(zip(names, items, strict=True))
+        flat.append(row)
+    names = list(dict.fromkeys(name for row in flat for name in row))
+    out = io.StringIO()
+    writer = csv.DictWriter(out, names, restval="")
+    writer.writeheader()
+    writer.writerows(flat)
+    return out.getvalue().encode("utf-8-sig")

@@ -50,12 +50,18 @@ def one(tx: ReadTx, seq: int, sight: Sight) -> tuple[Delivery, bytes | None] | N
 
 
 def listed(
-    tx: ReadTx, sight: Sight, lane: str | None, state: State | None, below: int, limit: int
+    tx: ReadTx,
+    sight: Sight,
+    lane: str | None,
+    state: State | None,
+    below: int,
+    limit: int,
+    record: int | None = None,
 ) -> tuple[list[Delivery], int | None]:
     """A page of deliveries, newest first, under the seq `below`, and the seq to go on under.
 
-    `state` is that in `lane`, which has to be one that runs. Deliveries are read in their order, and those
-    out of sight left out: a page may be short.
+    `state` is that in `lane`, which has to be one that runs; with `record` those that this record led to.
+    Deliveries are read in their order, and those out of sight left out: a page may be short.
     """
     above = 0
     if lane is not None and state is not None:
@@ -64,14 +70,17 @@ def listed(
             above = cursor
         else:
             below = min(below, cursor + 1)
-    if state == "parked":
+    if record is not None:
+        rows = tx.each("deliveries.all_of_record", {"record_id": record, "above": above, "below": below})
+    elif state == "parked":
         rows = tx.each("deliveries.parked", {"lane": lane, "below": below})
     else:
         rows = tx.each("deliveries.newest", {"above": above, "below": below})
-    parked, seen = _Parked(tx, lane if state == "delivered" else None), _Seen(tx, sight)
+    lone = record is not None and state == "parked"
+    parked, seen = _Parked(tx, lane if lone or state == "delivered" else None), _Seen(tx, sight)
 
     def keep(row: tuple[Any, ...]) -> bool:
-        return seen.has(row) and not parked.has(row[0])
+        return seen.has(row) and parked.has(row[0]) is lone
 
     found = page(rows, limit, keep)
     return _with_lanes(tx, found.rows), found.last

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from ingestbox.model import Job
+from ingestbox.store import jobs
 from ingestbox.store.pages import page
 from ingestbox.store.readers import ReadTx
 from ingestbox.store.sight import Sight
@@ -40,6 +42,26 @@ class Issue:
     def grouped(self) -> bool:
         """Whether it may hold several records."""
         return self.key is not None
+
+
+MOST_JOBS = 1_000
+"""Jobs that one page of groups looks at, at most: some 50 ms."""
+
+MOST_COUNTED = 300_000
+"""Issues that one page of groups counts, before it ends (one group at least): some 20 ms."""
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """A job with open issues: how many, by code."""
+
+    job: Job
+    kinds: tuple[tuple[str, int], ...]
+
+    @property
+    def open(self) -> int:
+        """All of them."""
+        return sum(count for _, count in self.kinds)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +116,10 @@ def listed(tx: ReadTx, wanted: Wanted, below: int, limit: int) -> tuple[list[Iss
     What no index narrows is walked: such a page may be short.
     """
     workspace = None if wanted.sight is None else wanted.sight.workspace
-    if wanted.job_id is not None:
+    if wanted.job_id is not None and wanted.open and wanted.code is not None:
+        kind = {"job_id": wanted.job_id, "code": wanted.code, "below": below}
+        rows = tx.each("issues.open_of_kind", kind)
+    elif wanted.job_id is not None:
         rows = tx.each("issues.of_one_job", {"job_id": wanted.job_id, "below": below})
     elif workspace is None:
         rows = tx.each("issues.everywhere", {"below": below})
@@ -104,3 +129,47 @@ def listed(tx: ReadTx, wanted: Wanted, below: int, limit: int) -> tuple[list[Iss
         rows = tx.each("issues.of_workspace", {"workspace": workspace, "below": below})
     found = page(rows, limit, wanted.keeps)
     return [Issue(*row) for row in found.rows], found.last
+
+
+def listed_up(tx: ReadTx, wanted: Wanted, above: int, limit: int) -> tuple[list[Issue], int | None]:
+    """A page of one job's issues, oldest first, over the id `above`, and the id to go on over."""
+    place = {"job_id": wanted.job_id, "above": above}
+    if wanted.open and wanted.code is not None:
+        rows = tx.each("issues.open_of_kind_up", {**place, "code": wanted.code})
+    else:
+        rows = tx.each("issues.of_one_job_up", place)
+    found = page(rows, limit, wanted.keeps)
+    return [Issue(*row) for row in found.rows], found.last
+
+
+def groups(tx: ReadTx, wanted: Wanted, below: int, limit: int) -> tuple[list[Group], int | None]:
+    """A page of jobs with open issues, newest first, under the job id `below`, and the id to go on under.
+
+    Jobs are gone through by seeks, and those that are not wanted are left out: a page may be short. `open` of
+    `wanted` is left out of account.
+    """
+    found: list[Group] = []
+    counted = 0
+    if wanted.job_id is not None:
+        below = min(below, wanted.job_id + 1)
+    for _ in range(MOST_JOBS):
+        if len(found) == limit or counted > MOST_COUNTED:
+            return found, below
+        row = tx.one("issues.next_open_job", {"below": below})
+        if row is None or (wanted.job_id is not None and row[0] != wanted.job_id):
+            return found, None
+        below = row[0]
+        job = jobs.by_id(tx, below, wanted.sight)
+        if job is None or wanted.family not in (None, job.family):
+            continue
+        kinds = _kinds(tx, below, wanted.code)
+        if kinds:
+            found.append(Group(job, kinds))
+            counted += found[-1].open
+    return found, below
+
+
+def _kinds(tx: ReadTx, job_id: int, code: str | None) -> tuple[tuple[str, int], ...]:
+    if code is None:
+        return tuple(tx.all("issues.open_kinds", {"job_id": job_id}))
+    return tuple(tx.all("issues.open_of_one_kind", {"job_id": job_id, "code": code}))

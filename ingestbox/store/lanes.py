@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ingestbox.store.audit import Act
 from ingestbox.store.unit import Tx
 
 if TYPE_CHECKING:
@@ -70,14 +71,36 @@ class OpenLanes:
         """A row or two a lane."""
         return 2 * len(self.lanes) + 1
 
-    def apply(self, tx: Tx) -> None:
-        """A lane that was known goes on from its cursor."""
+    def apply(self, tx: Tx) -> frozenset[str]:
+        """The lanes that are on hold; one that was known goes on from its cursor."""
         for name, url in self.lanes:
             tx.run("lanes.open", {"name": name, "url": url, "now": self.now_ms})
         configured = {name for name, _ in self.lanes}
-        for name, state in tx.all("lanes.names"):
+        known = tx.all("lanes.names")
+        for name, state, _ in known:
             if name not in configured and state != "off":
                 tx.run("lanes.close", {"name": name, "now": self.now_ms})
+        return frozenset(name for name, _, held_ms in known if held_ms is not None)
+
+
+@dataclass(frozen=True, slots=True)
+class HoldLane:
+    """A person stops a lane, or (`release`) lets it go on."""
+
+    lane: str
+    act: Act
+    release: bool = False
+    reason: str | None = None
+    weight: int = 2
+
+    def apply(self, tx: Tx) -> bool:
+        """Whether that changed anything; only then the trail has a line."""
+        said = {"name": self.lane, "actor": self.act.actor, "now": self.act.now_ms, "reason": self.reason}
+        changed = tx.run("lanes.release" if self.release else "lanes.hold", said) == 1
+        if changed:
+            after = {"reason": self.reason} if self.reason else None
+            self.act.note(tx, "lane.resume" if self.release else "lane.pause", "lane", self.lane, after=after)
+        return changed
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,7 +236,11 @@ def _page(rows: list[tuple[int, str, bytes, int, int, int]]) -> Page | None:
 
 @dataclass(frozen=True, slots=True)
 class LaneStatus:
-    """A lane as `status` shows it; its lag is `pending` and `oldest_ms`, when the oldest pending was made."""
+    """A lane as `status` shows it; its lag is `pending` and `oldest_ms`, when the oldest pending was made.
+
+    `held_ms` is when a person put it on hold (`held_by`, for `held_reason`): it is `paused` until it is let
+    go.
+    """
 
     name: str
     url: str
@@ -227,6 +254,9 @@ class LaneStatus:
     parked: int
     delivered_ms: int | None
     oldest_ms: int | None
+    held_by: str | None
+    held_ms: int | None
+    held_reason: str | None
 
 
 async def overview(store: Store) -> list[LaneStatus]:
@@ -234,7 +264,7 @@ async def overview(store: Store) -> list[LaneStatus]:
     found = []
     for row in await store.read("lanes.overview"):
         name, url, state, reason, since, next_try, _, enqueued, delivered, delivered_ms, parked = row[:11]
-        newest, oldest_seq, oldest_ms = row[11:]
+        newest, oldest_seq, oldest_ms, held_by, held_ms, held_reason = row[11:]
         found.append(
             LaneStatus(
                 name=name,
@@ -249,6 +279,9 @@ async def overview(store: Store) -> list[LaneStatus]:
                 parked=parked,
                 delivered_ms=delivered_ms,
                 oldest_ms=oldest_ms,
+                held_by=held_by,
+                held_ms=held_ms,
+                held_reason=held_reason,
             )
         )
     return found

@@ -44,6 +44,10 @@ class Noted:
         """It was used now."""
         self._times[row_id] = self._store.clock.now_ms()
 
+    def noted(self, row_id: int) -> int | None:
+        """The time that is not written yet, if there is one."""
+        return self._times.get(row_id)
+
     async def flush(self) -> None:
         """Writes what was noted since the last call. What was not written, because the store refuses or the
         caller is cancelled, is kept for the next call. Raises IngestError as a write does."""

@@ -81,3 +81,29 @@ class Once(Generic[T]):
                 },
             )
         return Made(what, self.seed)
+
+
+@dataclass(frozen=True, slots=True)
+class Recall(Generic[T]):
+    """What an earlier request with the key decides, if there was one: for work of many units."""
+
+    once: Once[T]
+    weight: int = 1
+
+    def apply(self, tx: Tx) -> Made[T] | Denied | None:
+        """Looks."""
+        return self.once.earlier(tx)
+
+
+@dataclass(frozen=True, slots=True)
+class KeepAnswer(Generic[T]):
+    """The answer of such work, once it is done."""
+
+    once: Once[T]
+    what: T
+    now_ms: int
+    weight: int = 4
+
+    def apply(self, tx: Tx) -> Made[T] | Denied:
+        """Keeps it, unless there is one."""
+        return self.once.earlier(tx) or self.once.keep(tx, self.what, self.now_ms)

@@ -38,14 +38,20 @@ def page(rows: Generator[Row, None, None], limit: int, keep: Callable[[Row], boo
     return Page(found, None)
 
 
-def merged(pages: Sequence[Page], limit: int) -> Page:
-    """One page of several lists that go down by the same key: its rows go down too.
+def merged(pages: Sequence[Page], limit: int, *, up: bool = False) -> Page:
+    """One page of several lists that go down (`up`: up) by the same key: its rows do so too.
 
-    Below the highest key at which one of the lists has more, nothing can be said yet.
+    Below (above) the highest (lowest) key at which one of the lists has more, nothing can be said yet.
     """
-    reach = max((each.last for each in pages if each.last is not None), default=None)
-    rows = [row for each in pages for row in each.rows if reach is None or row[0] >= reach]
-    rows.sort(key=operator.itemgetter(0), reverse=True)
+    ends = [each.last for each in pages if each.last is not None]
+    reach = (min if up else max)(ends, default=None)
+    rows = [
+        row
+        for each in pages
+        for row in each.rows
+        if reach is None or (row[0] <= reach if up else row[0] >= reach)
+    ]
+    rows.sort(key=operator.itemgetter(0), reverse=not up)
     if len(rows) > limit:
         return Page(rows[:limit], rows[limit - 1][0])
     return Page(rows, reach)

@@ -34,6 +34,10 @@ class ReadTx:
         rows = self.all(query, params)
         return rows[0] if rows else None
 
+    def has(self, query: str) -> bool:
+        """Whether there is a query of this name (a family may leave optional ones out)."""
+        return query in self._queries
+
     def each(self, query: str, params: Params = ()) -> Generator[tuple[Any, ...], None, None]:
         """Row by row, so that a caller can stop at a cap on bytes."""
         statement = self._queries[query]

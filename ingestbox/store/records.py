@@ -123,6 +123,28 @@ def payload(tx: ReadTx, rid: int) -> bytes | None:
     return row[1] if row is not None and checksum(row[0], row[1]) == row[2] else None
 
 
+def line(tx: ReadTx, rid: int) -> int | None:
+    """The line of its file that a record began in, if it came in one."""
+    content = payload(tx, rid)
+    try:
+        return None if content is None else _placed.decode(content).place.line
+    except msgspec.DecodeError:
+        return None
+
+
+class _Place(msgspec.Struct):
+    line: int | None = None
+
+
+class _Placed(msgspec.Struct):
+    """What the box keeps with a row of a file."""
+
+    place: _Place = msgspec.field(default_factory=_Place, name="_row")
+
+
+_placed = msgspec.json.Decoder(_Placed)
+
+
 def text(key: bytes) -> str:
     """A key as text, whatever became of it on disk."""
     return key.decode("utf-8", "replace")

@@ -17,6 +17,9 @@ from ingestbox.store.unit import Tx, weight_of
 
 Action = Literal["discard", "retry"]
 
+SHOWN_CHARACTERS = 200
+"""What the audit trail keeps of a comment."""
+
 ENDED = frozenset({JobState.COMPLETED, JobState.FAILED})
 """States that a job leaves only when somebody asks for it; a cancelled one stays what it is."""
 
@@ -42,7 +45,7 @@ class EditRecord:
     """Replaces a waiting record's content and has it processed again.
 
     `mark` is the one that was read: a record that changed since is left alone. `before` and `after` are what
-    the audit trail keeps.
+    the audit trail keeps, `comment` what its issues do.
     """
 
     record_id: int
@@ -52,11 +55,12 @@ class EditRecord:
     before: Mapping[str, object]
     after: Mapping[str, object]
     act: Act
+    comment: str | None = None
 
     @property
     def weight(self) -> int:
         """A few rows, and the payload."""
-        return 6 + weight_of(len(self.payload))
+        return 7 + weight_of(len(self.payload))
 
     def apply(self, tx: Tx) -> Decided | Blocked:
         """Writes it. Blocked: record_not_waiting, record_changed, job_cancelled."""
@@ -65,7 +69,7 @@ class EditRecord:
             return Blocked("record_not_waiting")
         if records.mark(*row) != self.mark:
             return Blocked("record_changed")
-        if not _reopen(tx, self.record_id, "edit", self.act):
+        if not _reopen(tx, self.record_id, "edit", self.act, self.comment):
             return Blocked("job_cancelled")
         crc = checksum(self.key.encode(), self.payload)
         tx.run(
@@ -77,16 +81,18 @@ class EditRecord:
 
 @dataclass(frozen=True, slots=True)
 class ResolveIssues:
-    """Decides about issues, given with their records as (issue id, record id); one outcome each, in order."""
+    """Decides about issues, given with their records as (issue id, record id); one outcome each, in order.
+    `comment` is what they keep of it."""
 
     issues: Sequence[tuple[int, int]]
     action: Action
     act: Act
+    comment: str | None = None
 
     @property
     def weight(self) -> int:
-        """Four rows an issue: its own, the record's, the job's and the trail's."""
-        return 4 * len(self.issues)
+        """Five rows an issue: its own, that again for a comment, the record's, the job's and the trail's."""
+        return 5 * len(self.issues)
 
     def apply(self, tx: Tx) -> list[Decided | Blocked]:
         """Writes what can be. Blocked: issue_resolved, job_cancelled."""
@@ -97,29 +103,33 @@ class ResolveIssues:
         if row is None or row[0] != RecordState.ISSUE or row[2] != issue:
             return Blocked("issue_resolved")
         if self.action == "retry":
-            if not _reopen(tx, rid, "retry", self.act):
+            if not _reopen(tx, rid, "retry", self.act, self.comment):
                 return Blocked("job_cancelled")
             tx.run("records.settle", {"state": RecordState.PENDING.value, "id": rid})
         else:
             tx.run("records.settle", {"state": RecordState.DISCARDED.value, "id": rid})
-            resolve(tx, rid, "discard", self.act.actor, self.act.now_ms)
+            resolve(tx, rid, "discard", self.act.actor, self.act.now_ms, self.comment)
             job = {"id": records.place(rid)[0], "pending": 0, "issues": 1, "now": self.act.now_ms}
             tx.run("jobs.discard", job)
         after = {"record": str(rid), "action": self.action}
+        if self.comment is not None:
+            after["comment"] = self.comment[:SHOWN_CHARACTERS]
         self.act.note(tx, f"issue.{self.action}", "issue", issue, after=after)
         return Decided(records.place(rid)[0])
 
 
-def resolve(tx: Tx, rid: int, resolution: str, actor: str, now_ms: int) -> None:
-    """Closes the open issues of a record."""
+def resolve(tx: Tx, rid: int, resolution: str, actor: str, now_ms: int, comment: str | None = None) -> None:
+    """Closes the open issues of a record, with a comment if there is one."""
+    if comment is not None:
+        tx.run("issues.comment", {"record_id": rid, "comment": comment})
     tx.run("issues.resolve", {"record_id": rid, "resolution": resolution, "actor": actor, "now": now_ms})
 
 
-def _reopen(tx: Tx, rid: int, resolution: str, act: Act) -> bool:
+def _reopen(tx: Tx, rid: int, resolution: str, act: Act, comment: str | None) -> bool:
     """Counts a waiting record as pending and queues its job; False for a job that was cancelled."""
     job_id, index = records.place(rid)
     counts = {"id": job_id, "index": index, "records": 1, "issues": 1, "now": act.now_ms}
     if tx.run("jobs.reopen", counts) != 1:
         return False
-    resolve(tx, rid, resolution, act.actor, act.now_ms)
+    resolve(tx, rid, resolution, act.actor, act.now_ms, comment)
     return True

@@ -7,6 +7,7 @@ again.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -36,6 +37,9 @@ class Verdict:
         return self.changed + self.discarded + self.kept
 
 
+Plan = Mapping[int, bytes]
+"""What is to become of each row: a digest of what it is now and is to be, by the record's id."""
+
 Write = Callable[[str, Sequence[Planned], Sequence[Ending]], Awaitable[Done]]
 """Writes a slice, of issues of one workspace."""
 
@@ -54,10 +58,12 @@ class Ruling:
         noted: bool = False,
         waiting: bool = True,
         facts: Mapping[str, object] | None = None,
+        agreed: Plan | None = None,
     ) -> None:
         """Without `write` nothing is changed. `note(text)` is what a row is to say of itself, with `noted`
         also one that is not given up for another. With `waiting` the jobs have to wait for a person. `facts`
-        are what the trail says of each issue; None: nothing."""
+        are what the trail says of each issue; None: nothing. With `agreed` only rows of which the same is
+        planned as there are changed; others stay (`record_changed`)."""
         self._store = store
         self._planner = Planner(families, rule, note=note, noted=noted, waiting=waiting)
         self._write = write
@@ -67,6 +73,9 @@ class Ruling:
         self._size = 0
         self._workspace = ""
         self._endings: list[Ending] = []
+        self._agreed = agreed
+        self.plan: dict[int, bytes] = {}
+        """Of a ruling that changes nothing: what it would do."""
 
     async def apply(self, issues: Sequence[int], most: int, shown: int = 0) -> dict[int, Verdict]:
         """Applies it to these issues, in order, until it changed `most` rows: what became of each by its id.
@@ -110,6 +119,9 @@ class Ruling:
                     verdict.code = verdict.code or "in_part"
                     return count
                 count += 1
+                if not self._note_plan(row.planned):
+                    verdict.code = verdict.code or "record_changed"
+                    continue
                 if len(verdict.rows) < shown:
                     verdict.rows.append(row.planned)
                 await self._add(row)
@@ -120,6 +132,15 @@ class Ruling:
         if count:
             await self._end(verdict, settled=settled and verdict.code is None)
         return count
+
+    def _note_plan(self, planned: Planned) -> bool:
+        """Whether this was agreed to, or nobody asks."""
+        if self._write is None or self._agreed is not None:
+            made = _digest(planned)
+            if self._agreed is not None:
+                return self._agreed.get(planned.edit.record_id) == made
+            self.plan[planned.edit.record_id] = made
+        return True
 
     async def _add(self, row: Row) -> None:
         size = len(row.planned.edit.payload)
@@ -157,3 +178,9 @@ class Ruling:
                 verdict.kept += 1
             else:
                 verdict.changed += 1
+
+
+def _digest(planned: Planned) -> bytes:
+    edit = planned.edit
+    facts = (edit.mark, edit.key, edit.state, planned.kept, planned.issue_id)
+    return hashlib.blake2b(repr(facts).encode() + edit.payload, digest_size=16).digest()

@@ -199,10 +199,12 @@ async def newest(
     limit: int,
     below: int | None = None,
     facets: Sequence[str] = (),
+    without: Sequence[str] = (),
 ) -> tuple[list[int], int | None, int, bool]:
     """The ids of up to `limit` hits, highest first and no tiers; where to go on (None: the end); the total
-    and whether it is exact. For a list that is filtered by text."""
-    matches = await Matches.of(read, index, terms, facets)
+    and whether it is exact. For a list that is filtered by text, and by facets that its objects have to have
+    or must not have (`Matches.of`)."""
+    matches = await Matches.of(read, index, terms, facets, without)
     high = index.high if below is None else min(below, index.high)
     span = {"match": matches.any, "low": index.low, "high": high, "limit": limit}
     ids = [row[0] for row in await read(index.match, span)]

@@ -6,8 +6,18 @@ from dataclasses import dataclass
 
 import msgspec
 
+from ingestbox.clock import iso
 from ingestbox.store import Store
+from ingestbox.store.audit import Act
+from ingestbox.store.once import Denied
 from ingestbox.store.unit import Tx
+from ingestbox.store.users import CHANGED, NOUN
+
+MOST = 50
+"""Sessions that a user has at once; the oldest goes when there is one more."""
+
+PURGED = 500
+"""Sessions forgotten in one unit."""
 
 
 class SessionRecord(msgspec.Struct, frozen=True):
@@ -25,9 +35,20 @@ class SessionRecord(msgspec.Struct, frozen=True):
     disabled: bool
 
 
+class SessionLine(msgspec.Struct, frozen=True):
+    """A session as its user sees it; times are ISO 8601, `agent` is what the browser says it is."""
+
+    id: int
+    created_at: str
+    seen_at: str
+    address: str
+    agent: str
+
+
 @dataclass(frozen=True, slots=True)
 class OpenSession:
-    """Begins a session; `digest` is the SHA-256 of its cookie's value."""
+    """Begins a session; `digest` is the SHA-256 of its cookie's value. The browser's last one, `replaced`,
+    ends."""
 
     digest: bytes
     user_id: int
@@ -36,10 +57,13 @@ class OpenSession:
     expires_ms: int
     address: str
     agent: str
-    weight: int = 2
+    replaced: bytes | None = None
+    weight: int = 4
 
     def apply(self, tx: Tx) -> int:
         """Inserts the row; its id."""
+        if self.replaced is not None:
+            tx.run("sessions.remove", {"digest": self.replaced})
         row = tx.one(
             "sessions.insert",
             {
@@ -53,6 +77,7 @@ class OpenSession:
             },
         )
         assert row is not None  # INSERT … RETURNING gives the row it made
+        tx.run("sessions.remove_old", {"user_id": self.user_id, "most": MOST})
         session_id: int = row[0]
         return session_id
 
@@ -67,6 +92,77 @@ class CloseSession:
     def apply(self, tx: Tx) -> None:
         """Deletes the row, if it is there."""
         tx.run("sessions.remove", {"digest": self.digest})
+
+
+@dataclass(frozen=True, slots=True)
+class EndSession:
+    """Ends one of a user's sessions; whether there was one."""
+
+    session_id: int
+    user_id: int
+    weight: int = 1
+
+    def apply(self, tx: Tx) -> bool:
+        """Deletes the row, if it is there."""
+        return tx.run("sessions.remove_one", {"id": self.session_id, "user_id": self.user_id}) > 0
+
+
+@dataclass(frozen=True, slots=True)
+class EndSessions:
+    """Signs a user out everywhere: ends the sessions, and the tokens with the generation."""
+
+    user_id: int
+    act: Act
+    weight: int = 10
+
+    def apply(self, tx: Tx) -> None:
+        """Deletes the rows."""
+        tx.run("sessions.remove_others", {"user_id": self.user_id, "keep": 0})
+        tx.run("users.end_logins", {"id": self.user_id, "now": self.act.now_ms})
+        self.act.note(tx, "user.sign_out_everywhere", NOUN, self.user_id)
+
+
+@dataclass(frozen=True, slots=True)
+class ChangePassword:
+    """Gives a user the password that they chose, after they named the one before. Their other sessions, their
+    tokens and a link to set a password with end.
+
+    `generation` is the user's when that was looked at.
+    """
+
+    user_id: int
+    generation: int
+    session_id: int
+    password: str
+    act: Act
+    weight: int = 10
+
+    def apply(self, tx: Tx) -> Denied | None:
+        """Updates the user. Denied: `not_authenticated`, when the user was changed meanwhile."""
+        row = tx.one("users.by_id", {"id": self.user_id})
+        if row is None or row[4] != self.generation:
+            return Denied("not_authenticated")
+        tx.run("users.set_password", {"id": self.user_id, "password": self.password, "now": self.act.now_ms})
+        tx.run("invitations.revoke", {"user_id": self.user_id})
+        tx.run("sessions.remove_others", {"user_id": self.user_id, "keep": self.session_id})
+        tx.run(
+            "sessions.renew",
+            {"id": self.session_id, "user_id": self.user_id, "generation": self.generation + 1},
+        )
+        self.act.note(tx, "user.change_password", NOUN, self.user_id, after={"password": CHANGED})
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class PurgeSessions:
+    """Forgets sessions that nobody can use any more; returns how many."""
+
+    now_ms: int
+    weight: int = PURGED
+
+    def apply(self, tx: Tx) -> int:
+        """Deletes a slice of them."""
+        return tx.run("sessions.purge", {"now": self.now_ms, "limit": PURGED})
 
 
 async def find(store: Store, digest: bytes) -> SessionRecord | None:
@@ -87,3 +183,15 @@ async def find(store: Store, digest: bytes) -> SessionRecord | None:
         user_generation=now_generation,
         disabled=disabled_ms is not None,
     )
+
+
+async def of_user(store: Store, user_id: int, idle_ms: int) -> list[SessionLine]:
+    """A user's sessions that are good still, newest first: those used within the last `idle_ms`."""
+    now = store.clock.now_ms()
+    rows = await store.read(
+        "sessions.of_user", {"user_id": user_id, "now": now, "idle_since": now - idle_ms, "limit": MOST}
+    )
+    return [
+        SessionLine(session, iso(created) or "", iso(seen) or "", address, agent)
+        for session, created, seen, address, agent in rows
+    ]

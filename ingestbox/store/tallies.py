@@ -15,7 +15,7 @@ from ingestbox.store.readers import ReadTx
 if TYPE_CHECKING:
     from ingestbox.store import Store
 
-_COUNTED = ("jobs", "objects", "issues", "tickets", "totals", "entities", "staged", "contacts")
+_COUNTED = ("jobs", "objects", "issues", "tickets", "totals", "entities", "staged", "contacts", "companies")
 
 
 @dataclass(frozen=True, slots=True)

@@ -107,8 +107,16 @@ class Matches:
     any: str
 
     @classmethod
-    async def of(cls, read: Read, index: Index, terms: Sequence[Term], facets: Sequence[str] = ()) -> Matches:
-        """The expressions for these terms, and of the objects with these facets alone."""
+    async def of(
+        cls,
+        read: Read,
+        index: Index,
+        terms: Sequence[Term],
+        facets: Sequence[str] = (),
+        without: Sequence[str] = (),
+    ) -> Matches:
+        """The expressions for these terms, and of the objects alone that have all of `facets` and none of
+        `without`. Without terms there have to be facets."""
         wanted = [term for term in terms if not term.without]
         as_written = [await _alternatives(read, index, term, "") for term in wanted]
         bare = [Term(tuple(folded(term.words)), term.open) for term in wanted]
@@ -124,12 +132,18 @@ class Matches:
                 out.append(await _alternatives(read, index, other, FOLDED))
                 out.append(await _alternatives(read, index, other, ""))
 
-        found = _either([every(parts) for parts in ([as_written, *folds] if bare_is_written else folds)])
-        chosen = every([found, *(f'{{title}} : "{FACET}{facet}"' for facet in facets)])
+        texts = [as_written, *folds] if bare_is_written else folds
+        found = [_either([every(parts) for parts in texts])] if wanted else []
+        chosen = every([*found, *map(_facet, facets)])
+        out += map(_facet, without)
         return cls(
             ([_in_title(as_written)], [as_written], [_in_title(parts) for parts in folds]),
             f"{chosen} NOT {_either(out)}" if out else chosen,
         )
+
+
+def _facet(facet: str) -> str:
+    return f'{{title}} : "{FACET}{facet}"'
 
 
 def _in_title(parts: Sequence[str]) -> list[str]:

@@ -9,6 +9,8 @@ from ingestbox.clock import Clock
 from ingestbox.store import Store, files
 from ingestbox.store.files import RETIRE_ROWS, RetireFiles
 from ingestbox.store.intake import DiscardIntake, PurgeKeys
+from ingestbox.store.invitations import PurgeInvitations
+from ingestbox.store.sessions import PURGED, PurgeSessions
 from ingestbox.store.shelf import Shelf
 from ingestbox.store.staging import DropKeys
 
@@ -79,6 +81,19 @@ async def retire_files(store: Store, days: int) -> int:
     while gone := await store.write(RetireFiles(now - days * 86_400_000, now)):
         total += gone
         if gone < RETIRE_ROWS:
+            break
+    return total
+
+
+async def purge_sessions(store: Store) -> int:
+    """Forgets sessions of the console and links that nobody can use any more; returns how many."""
+    now = store.clock.now_ms()
+    if not (await store.read("sessions.dead", {"now": now}))[0][0]:
+        return 0
+    total = await store.write(PurgeInvitations(now))
+    while gone := await store.write(PurgeSessions(now)):
+        total += gone
+        if gone < PURGED:
             break
     return total
 

@@ -25,7 +25,8 @@ CHANGED = "changed"
 
 
 class UserLine(msgspec.Struct, frozen=True):
-    """A user as it is listed; times are ISO 8601."""
+    """A user as it is listed; times are ISO 8601. `invited_until` is set while there is a link with which the
+    user sets a password."""
 
     id: str
     email: str
@@ -37,11 +38,28 @@ class UserLine(msgspec.Struct, frozen=True):
     updated_at: str
     login_at: str | None
     disabled_at: str | None
+    invited_until: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Invitation:
+    """A link with which a user sets a password; `digest` is the SHA-256 of what it holds."""
+
+    digest: bytes
+    expires_ms: int
+
+    def put(self, tx: Tx, user_id: int) -> None:
+        """Puts it in the place of the user's last one, as a part of a unit."""
+        tx.run(
+            "invitations.insert",
+            {"user_id": user_id, "digest": self.digest, "expires_ms": self.expires_ms},
+        )
 
 
 @dataclass(frozen=True, slots=True)
 class CreateUser:
-    """Makes a user, once for an Idempotency-Key."""
+    """Makes a user, once for an Idempotency-Key. One who is invited has no password (an empty one, which
+    nothing matches) until they set it."""
 
     email: str
     email_key: str
@@ -50,7 +68,8 @@ class CreateUser:
     workspace: str
     act: Act
     once: Once[UserLine]
-    weight: int = 4
+    invitation: Invitation | None = None
+    weight: int = 5
 
     def apply(self, tx: Tx) -> Made[UserLine] | Denied:
         """Inserts the row. Denied: `user_exists`, or what stands in the key's way."""
@@ -58,22 +77,17 @@ class CreateUser:
             return earlier
         if tx.one("users.taken", {"email_key": self.email_key}) is not None:
             return Denied("user_exists")
-        row = tx.one(
-            "users.insert",
-            {
-                "email": self.email,
-                "email_key": self.email_key,
-                "password": self.password,
-                "roles": " ".join(self.roles),
-                "workspace": self.workspace,
-                "created_by": self.act.actor,
-                "now": self.act.now_ms,
-            },
-        )
-        assert row is not None  # INSERT … RETURNING gives the row it made
-        user = _found(tx, row[0], self.workspace)
-        assert user is not None
-        facts = {"email": self.email, "roles": user.roles, "workspace": self.workspace}
+        user_id = insert(tx, self.email, self.email_key, self.password, self.roles, self.workspace, self.act)
+        facts: dict[str, object] = {
+            "email": self.email,
+            "roles": list(self.roles),
+            "workspace": self.workspace,
+        }
+        if self.invitation is not None:
+            self.invitation.put(tx, user_id)
+            facts["invited"] = True
+        user = found(tx, user_id, self.workspace)
+        assert user is not None  # in the same transaction
         self.act.within(self.workspace).note(tx, "user.create", NOUN, user.id, after=facts)
         return self.once.keep(tx, user, self.act.now_ms)
 
@@ -97,7 +111,7 @@ class ChangeUser:
 
     def apply(self, tx: Tx) -> UserLine | Denied:
         """Updates the row. Denied: `not_found`, `last_administrator`. Nothing new changes nothing."""
-        user = _found(tx, self.user_id, self.workspace)
+        user = found(tx, self.user_id, self.workspace)
         if user is None:
             return Denied("not_found")
         roles = self.roles if self.roles is not None and set(self.roles) != set(user.roles) else None
@@ -118,10 +132,13 @@ class ChangeUser:
             after["password"] = CHANGED
         if not after:
             return user
+        if self.password is not None or disabled:
+            tx.run("invitations.revoke", {"user_id": self.user_id})
+        tx.run("sessions.remove_others", {"user_id": self.user_id, "keep": 0})
         self.act.within(user.workspace).note(
             tx, "user.update", NOUN, user.id, before=before or None, after=after
         )
-        changed = _found(tx, self.user_id, self.workspace)
+        changed = found(tx, self.user_id, self.workspace)
         assert changed is not None  # in the same transaction
         return changed
 
@@ -138,12 +155,14 @@ class RemoveUser:
 
     def apply(self, tx: Tx) -> UserLine | Denied:
         """Deletes the row; the user as it was. Denied: `not_found`, `last_administrator`."""
-        user = _found(tx, self.user_id, self.workspace)
+        user = found(tx, self.user_id, self.workspace)
         if user is None:
             return Denied("not_found")
         if self.keep_one and _is_last(tx, user):
             return Denied("last_administrator")
         tx.run("users.remove", {"id": self.user_id})
+        tx.run("invitations.revoke", {"user_id": self.user_id})
+        tx.run("sessions.remove_others", {"user_id": self.user_id, "keep": 0})
         facts = {"email": user.email, "roles": user.roles, "workspace": user.workspace}
         self.act.within(user.workspace).note(tx, "user.remove", NOUN, user.id, before=facts)
         return user
@@ -179,7 +198,29 @@ async def page(
     return [_line(*row) for row in rows]
 
 
-def _found(tx: Tx, user_id: int, workspace: str) -> UserLine | None:
+def insert(
+    tx: Tx, email: str, email_key: str, password: str, roles: Sequence[str], workspace: str, act: Act
+) -> int:
+    """Inserts a user, as a part of a unit; the new id."""
+    row = tx.one(
+        "users.insert",
+        {
+            "email": email,
+            "email_key": email_key,
+            "password": password,
+            "roles": " ".join(roles),
+            "workspace": workspace,
+            "created_by": act.actor,
+            "now": act.now_ms,
+        },
+    )
+    assert row is not None  # INSERT … RETURNING gives the row it made
+    user_id: int = row[0]
+    return user_id
+
+
+def found(tx: Tx, user_id: int, workspace: str) -> UserLine | None:
+    """The workspace's user with this id, as a unit sees it; or None."""
     row = tx.one("users.one", {"id": user_id, "workspace": workspace})
     return None if row is None else _line(*row)
 
@@ -193,7 +234,7 @@ def _is_last(tx: Tx, user: UserLine) -> bool:
 
 
 def _line(user_id: int, email: str, roles: str, workspace: str, created_by: str, *moments: Any) -> UserLine:
-    created, updated, login, disabled = (iso(moment) for moment in moments)
+    created, updated, login, disabled, invited = (iso(moment) for moment in moments)
     return UserLine(
         id=str(user_id),
         email=email,
@@ -205,4 +246,5 @@ def _line(user_id: int, email: str, roles: str, workspace: str, created_by: str,
         updated_at=updated or "",
         login_at=login,
         disabled_at=disabled,
+        invited_until=invited,
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import re
 from collections.abc import AsyncIterator, Callable, Mapping, MutableMapping, Sequence
 from typing import Any, cast
 
@@ -14,6 +15,7 @@ from ingestbox.config import Limits
 from ingestbox.errors import IngestError
 from ingestbox.family import Box
 from ingestbox.identity.guard import Guard
+from ingestbox.identity.links import PREFIX
 from ingestbox.route import Reply
 from ingestbox.web.accesslog import AccessLog
 from ingestbox.web.binding import ANONYMOUS, Binding, BoundRoute, Endpoint, Failed
@@ -53,6 +55,8 @@ Observe = Callable[[str, str | None, int, float, int, str | None], None]
 """Hears of each answer: method, route (its template; None: there is none), status, seconds (negative for a
 stream), bytes of the body as declared (0: none, or refused), the error's code."""
 
+_LINK = re.compile(re.escape(PREFIX) + r"[^/]*")
+
 log = logging.getLogger("ingestbox.web")
 
 
@@ -64,6 +68,7 @@ class _Asked:
         "caller",
         "endpoint",
         "fields",
+        "form",
         "headers",
         "origin",
         "path",
@@ -94,6 +99,8 @@ class _Asked:
         self.caller = ANONYMOUS
         self.fields: Fields = ()
         """Headers for the answer, whatever it is."""
+        self.form = b""
+        """What somebody sent who was not known, where a page may give it back to them."""
 
 
 class Door:
@@ -191,7 +198,12 @@ class Door:
             return self._options(asked.path, headers)
         asked.endpoint, parameters = self._table.find(method, asked.path)
         endpoint = asked.endpoint
-        asked.caller = caller = await endpoint.authenticate(headers, asked.origin)
+        try:
+            asked.caller = caller = await endpoint.authenticate(headers, asked.origin)
+        except IngestError as error:
+            if error.code == "not_authenticated":
+                asked.form = await endpoint.form(headers, asked.body)
+            raise
         logs.user_id.set(caller.subject)
         if endpoint.quota:
             allowance, asked.fields = endpoint.quota.take(
@@ -230,6 +242,7 @@ class Door:
             headers=asked.headers,
             origin=asked.origin,
             request_id=asked.request_id,
+            body=asked.form,
         )
         reply = page(failure, failed)
         fields = error_fields(failure)
@@ -316,9 +329,11 @@ async def _deliver(answer: Wire, body: Body, send: Send, close: bool) -> None:
 
 
 def _path(scope: Scope) -> str:
-    """The path for the log: percent-encoded as sent, so that it cannot break a line; never the query."""
+    """The path for the log: percent-encoded as sent, so that it cannot break a line; never the query,
+    nor what a link holds that is used once."""
     raw: bytes = scope["raw_path"]
-    return raw.decode("latin-1")
+    path = raw.decode("latin-1")
+    return _LINK.sub(PREFIX + "…", path) if PREFIX in path else path
 
 
 def build_app(

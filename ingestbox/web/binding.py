@@ -27,7 +27,7 @@ ErrorBody = Callable[[IngestError, str], dict[str, object]]
 
 class Failed(msgspec.Struct, frozen=True):
     """A request that is answered with an error, as a page for people has to know it; `caller` is `ANONYMOUS`
-    until somebody is known."""
+    until somebody is known. `body` is the form of one who was not known, as far as it could be read."""
 
     caller: Caller
     method: str
@@ -36,6 +36,7 @@ class Failed(msgspec.Struct, frozen=True):
     headers: Mapping[str, str]
     origin: Origin
     request_id: str
+    body: bytes = b""
 
 
 Handler = Callable[[Any], Awaitable[Reply]]
@@ -259,6 +260,19 @@ class Endpoint:
             hold.release()  # the handler keeps the body, and what it made of it, to its end
             if file is not None and self._uploads is not None:
                 await self._uploads.end(file)
+
+    async def form(self, headers: Mapping[str, str], body: Body) -> bytes:
+        """What a person sent whom the gate refused, so that it is not lost: a form, no file; or nothing."""
+        if self._bound.gate is None or self._limit is None or self._bound.route.upload:
+            return b""
+        hold = self._budget.hold()
+        try:
+            check_content_type(headers, self._bound.route.media_types)
+            return await body.read(self._limit, content_encoding(headers), self._stall, hold)
+        except IngestError:
+            return b""
+        finally:
+            hold.release()
 
     async def handle(self, request: Request) -> Reply:
         """The handler's reply to a request that is authenticated and read. Raises IngestError."""

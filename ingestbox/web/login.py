@@ -116,6 +116,7 @@ class Login:
         headers = self._count(f"address {place(ask.origin.address)}")
         email, password = _credentials(ask.headers, ask.body)
         user = await self._verified(ask.origin, email, password, headers)
+        self._note(user, ask.origin)
         return Reply(Session(self._token(user), "bearer", self._session_seconds), headers=headers)
 
     async def verify(self, origin: Origin, email: str, password: str) -> UserRecord:
@@ -123,6 +124,12 @@ class Login:
 
         Raises IngestError: login_failed, rate_limited, overloaded, store_unavailable.
         """
+        user = await self.confirm(origin, email, password)
+        self._note(user, origin)
+        return user
+
+    async def confirm(self, origin: Origin, email: str, password: str) -> UserRecord:
+        """The same without a login: for who is logged in, and has to show it again. Raises as `verify`."""
         headers = self._count(f"address {place(origin.address)}")
         return await self._verified(origin, email, password, headers)
 
@@ -132,17 +139,21 @@ class Login:
         found = await self._users.find_login(email)
         user, stored = found or (None, None)
         right = await self._hasher.matches(password, stored)
-        if user is None or stored is None:
+        if user is None:
             raise _failure(origin, headers, "unknown e-mail")
+        if stored is None:
+            raise _failure(origin, headers, "no password was set yet", user)
         if not right:
             raise _failure(origin, headers, "wrong password", user)
         if user.disabled:
             raise _failure(origin, headers, "disabled", user)
         if is_outdated(stored):
             await self._rehash(user, stored, password)
+        return user
+
+    def _note(self, user: UserRecord, origin: Origin) -> None:
         self._users.logged_in(user.id)
         log.info("A user logged in.", extra={"user": user.id, "client": origin.address})
-        return user
 
     def _token(self, user: UserRecord) -> str:
         return mint(

@@ -25,7 +25,9 @@ FORM = "multipart/form-data"
 FILE = "file"
 """The part that the file comes in."""
 
-MAX_PARTS = 20
+MAX_PARTS = 600
+"""A form of the console has one for each of a file's first columns."""
+
 MAX_FIELD_BYTES = 65_536
 """All fields beside the file together."""
 

@@ -63,7 +63,9 @@ class Run:
                 yield batch
 
         async def main() -> None:
-            async with httpx2.AsyncClient(base_url=url, trust_env=False, verify=False, timeout=PATIENCE) as client:
+            async with httpx2.AsyncClient(
+                base_url=url, trust_env=False, verify=False, timeout=PATIENCE
+            ) as client:
                 sender = Sender(
                     client,
                     self.tally,

@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Browser
 
 from tests.console.support import Person, chromium
-from tests.harness import BoxProcess
+from tests.harness import BoxProcess, running
 
 Visit = Callable[..., Person]
 
@@ -18,6 +18,13 @@ Visit = Callable[..., Person]
 def browser() -> Iterator[Browser]:
     """A browser without windows."""
     with chromium() as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def box(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BoxProcess]:
+    """A box for a whole module, at which any number of people may sign in."""
+    with running(tmp_path_factory.mktemp("box"), config="[rates]\nlogin = 0\n") as started:
         yield started
 
 

@@ -19,8 +19,10 @@ from tests.faults.ledger import check_effects
 from tests.faults.load import Load
 from tests.harness import BoxProcess, until
 
-MOMENTS = ("starting", "intake", "intake", "processing", "processing", "forwarding", "forwarding")
-VICTIMS = ("box", "box", "box", "box", "upstream", "both", "child")
+MOMENTS = ("intake", "processing", "forwarding")
+VICTIMS = ("box", "box", "upstream", "both", "child")
+KILLS = (("starting", "box"), *((moment, victim) for moment in MOMENTS for victim in VICTIMS))
+"""When who is killed: all of these before any comes again."""
 
 
 def lane_to(upstream: BoxProcess, *, name: str = "up", lines: int = 100) -> str:
@@ -53,7 +55,8 @@ class KillRounds:
 
     def __init__(self, folder: Path, *, seed: int, clients: int = 4) -> None:
         self._random = Random(seed)
-        self._plan = Random(f"{seed}/plan")  # apart, so that who is killed when does not depend on chance
+        self._order = Random(f"{seed}/plan")  # apart, so that who is killed when does not depend on chance
+        self._plan: list[tuple[str, str]] = []
         self.upstream = BoxProcess(folder / "upstream").start()
         # Small chunks and batches: many commits, so that kills fall between them.
         settings = "[work]\nchunk_records = 20\n[server]\nstop_seconds = 5\n"
@@ -72,9 +75,9 @@ class KillRounds:
     def run(self, rounds: int) -> None:
         """Kills `rounds` times, each time with the boxes up and the load on."""
         for _ in range(rounds):
-            moment, victim = self._plan.choice(MOMENTS), self._plan.choice(VICTIMS)
-            if moment == "starting":
-                victim = "box"
+            if not self._plan:
+                self._plan = self._order.sample(KILLS, len(KILLS))
+            moment, victim = self._plan.pop()
             self._load.go()
             if moment == "starting":
                 self._kill_while_starting()

@@ -17,7 +17,7 @@ from tests.faults.ledger import check_effects, rows
 from tests.faults.records import record
 from tests.harness import BoxProcess, until
 
-BATCHES, BATCH = 8, 1_000
+BATCHES, BATCH = 4, 1_000
 
 PROGRESS = """
 SELECT processed, (SELECT COUNT(*) FROM records

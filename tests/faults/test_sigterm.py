@@ -6,6 +6,8 @@ import signal
 from pathlib import Path
 from random import Random
 
+import pytest
+
 from tests.faults.audit import audit
 from tests.faults.children import ONE_CHILD, held_child
 from tests.faults.journal import Journal
@@ -15,19 +17,19 @@ from tests.faults.records import record
 from tests.faults.rounds import lane_to
 from tests.harness import BoxProcess, until
 
-STOPS = 4
 IN_TIME = 10.0 + 5.0
 """The contract's ten seconds, and what a busy machine adds."""
 
 
-def test_a_stop_under_load_is_clean_and_loses_nothing(tmp_path: Path, journal: Journal) -> None:
+@pytest.mark.parametrize("stops", [2, pytest.param(20, marks=pytest.mark.soak)])
+def test_a_stop_under_load_is_clean_and_loses_nothing(tmp_path: Path, journal: Journal, stops: int) -> None:
     upstream = BoxProcess(tmp_path / "upstream").start()
     config = "[work]\nchunk_records = 20\n" + lane_to(upstream)
     box = BoxProcess(tmp_path / "box", config=config).start()
     load = Load(box, journal, clients=4, seed=11)
     try:
         load.start()
-        for _ in range(STOPS):
+        for _ in range(stops):
             _more(journal, 300)
             assert box.process is not None
             box.process.send_signal(signal.SIGTERM)

@@ -152,7 +152,7 @@ def check_rows(data: Path, job: int) -> None:
     assert delivered == [("done", states["done"], states["done"])]
 
 
-@pytest.mark.parametrize("seed", [1])
+@pytest.mark.parametrize("seed", [1, *(pytest.param(seed, marks=pytest.mark.soak) for seed in range(2, 12))])
 def test_kills_at_any_moment_lose_and_double_no_row_and_leave_no_file(tmp_path: Path, seed: int) -> None:
     box = BoxProcess(tmp_path / "box", config=CONFIG)
     rounds = Rounds(box, seed)

@@ -344,7 +344,7 @@ def test_lines_out_of_place_refuse_the_batch(
 
 
 @pytest.mark.parametrize(
-    "body", [b"", b"\n", b"{}", b"nonsense", b"[" * 5000, b"\xff\xfe", b"null", b'{"seq":1}\n\n']
+    "body", [b"\n", b"{}", b"nonsense", b"[" * 5000, b"\xff\xfe", b"null", b'{"seq":1}\n\n']
 )
 def test_a_body_that_is_no_batch_is_refused(tmp_path: Path, body: bytes) -> None:
     async def test() -> None:
@@ -352,6 +352,17 @@ def test_a_body_that_is_no_batch_is_refused(tmp_path: Path, body: bytes) -> None
             with pytest.raises(IngestError) as caught:
                 await Central(store).send([], after=0, body=body)
             assert caught.value.status == 422
+
+    run(test())
+
+
+def test_a_body_without_lines_only_asks_whether_they_would_be_taken(tmp_path: Path) -> None:
+    async def test() -> None:
+        async with opened(tmp_path) as store:
+            central = Central(store)
+            answer = await central.send([], after=0, body=b"")
+            assert answer == {"box": BOX, "accepted": 0, "duplicate": 0, "rejected": [], "missing": []}
+            assert await central.boxes() == []
 
     run(test())
 

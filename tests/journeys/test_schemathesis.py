@@ -12,7 +12,7 @@ from tests.table import described
 
 def test_the_box_does_what_its_document_says(tmp_path: Path) -> None:
     with running(tmp_path / "box", environ=ENVIRON) as box:
-        said = explore(box, tmp_path / "report", "--seed", "1", "--max-examples", "10")
+        said = explore(box, tmp_path / "report", "--seed", "1", "--max-examples", "5")
     operations = len(described()[0]) - 1  # it leaves out the one that it has the document from
     assert re.search(rf"Tested: +{operations}\b", said), said
     for phase in ("Examples", "Coverage", "Fuzzing", "Stateful"):

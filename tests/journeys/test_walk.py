@@ -137,7 +137,9 @@ def assert_deliveries(client: httpx2.Client) -> int:
     return len(found)
 
 
-@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize(
+    "seed", [1, 2, *(pytest.param(seed, marks=pytest.mark.soak) for seed in range(3, 23))]
+)
 def test_whatever_happens_each_record_has_its_outcome(tmp_path: Path, seed: int) -> None:
     with running(tmp_path / "central") as central:
         config = (

@@ -80,7 +80,8 @@ def findings(client: httpx2.Client, check: str) -> list[dict[str, Any]]:
 
 
 def checks(box: BoxProcess) -> dict[str, dict[str, Any]]:
-    found: dict[str, dict[str, Any]] = httpx2.get(f"{box.url}/health", trust_env=False, verify=False).json()["checks"]
+    answer = httpx2.get(f"{box.url}/health", trust_env=False, verify=False)
+    found: dict[str, dict[str, Any]] = answer.json()["checks"]
     return found
 
 

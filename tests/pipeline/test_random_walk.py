@@ -263,7 +263,9 @@ SMALL = {"SLICE": 2, "WINDOW": 3, "AT_ONCE": 1}
 """So that a file of a few rows takes many units and reads."""
 
 
-@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize(
+    "seed", [*range(8), *(pytest.param(seed, marks=pytest.mark.soak) for seed in range(8, 108))]
+)
 def test_a_random_walk_is_what_it_should_be(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int
 ) -> None:

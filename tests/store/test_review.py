@@ -392,10 +392,22 @@ def test_a_filter_that_few_pass_gives_a_short_page_that_goes_on(tmp_path: Path) 
 @pytest.mark.parametrize(
     ("query", "wanted"),
     [
-        ("jobs.of_workspace", "jobs_by_workspace (workspace=? AND id<?)"),
-        ("jobs.of_kind", "jobs_listed (workspace=? AND family=? AND state=? AND id<?)"),
-        ("jobs.of_creator", "jobs_by_creator (workspace=? AND family=? AND created_by=? AND id<?)"),
-        ("jobs.everywhere", "INTEGER PRIMARY KEY (rowid<?)"),
+        ("jobs.of_workspace", "jobs_by_workspace (workspace=? AND id>? AND id<?)"),
+        ("jobs.of_kind", "jobs_listed (workspace=? AND family=? AND state=? AND id>? AND id<?)"),
+        ("jobs.of_creator", "jobs_by_creator (workspace=? AND family=? AND created_by=? AND id>? AND id<?)"),
+        ("jobs.everywhere", "INTEGER PRIMARY KEY (rowid>? AND rowid<?)"),
+        ("jobs.of_workspace_oldest", "jobs_by_workspace (workspace=? AND id>? AND id<?)"),
+        ("jobs.of_kind_oldest", "jobs_listed (workspace=? AND family=? AND state=? AND id>? AND id<?)"),
+        (
+            "jobs.of_creator_oldest",
+            "jobs_by_creator (workspace=? AND family=? AND created_by=? AND id>? AND id<?)",
+        ),
+        ("jobs.everywhere_oldest", "INTEGER PRIMARY KEY (rowid>? AND rowid<?)"),
+        ("jobs.named", "w VIRTUAL TABLE INDEX 192:M1><"),
+        ("jobs.named_oldest", "w VIRTUAL TABLE INDEX"),
+        ("jobs.of_id", "(public_id>? AND public_id<?)"),
+        ("jobs.submitted", "INTEGER PRIMARY KEY (rowid>?)"),
+        ("jobs.last", "SEARCH jobs"),
         ("jobs.changes", "INTEGER PRIMARY KEY (rowid>?)"),
         ("issues.of_workspace", "issues_by_workspace (workspace=? AND id<?)"),
         ("issues.open_of_workspace", "issues_open (workspace=? AND id<?)"),
@@ -417,6 +429,7 @@ def test_a_filter_that_few_pass_gives_a_short_page_that_goes_on(tmp_path: Path) 
         ("deliveries.newest", "INTEGER PRIMARY KEY (rowid>? AND rowid<?)"),
         ("deliveries.parked", "PRIMARY KEY (lane=? AND seq<?)"),
         ("deliveries.of_record", "deliveries_by_record (record_id=?)"),
+        ("deliveries.all_of_record", "deliveries_by_record (record_id=? AND rowid>? AND rowid<?)"),
     ],
 )
 def test_every_list_is_read_in_the_order_of_an_index(tmp_path: Path, query: str, wanted: str) -> None:

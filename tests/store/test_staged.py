@@ -356,7 +356,9 @@ def test_what_an_issue_is_about_is_found_at_once_however_many_rows_it_holds(
     try:
         first = record_id(1, 1)
         links = [(rid, 1, rid % 3 + 1, rid % 2) for rid in range(first, first + 50_000)]
+        connection.execute("BEGIN")
         connection.executemany("INSERT INTO issue_records VALUES (?, ?, ?, ?)", links)
+        connection.execute("COMMIT")
         connection.set_progress_handler(lambda: steps.append(1), 100)
         given = {"issue_id": 1, "id": 1, "limit": 2}
         found = connection.execute(statement.sql, [given[name] for name in statement.names]).fetchall()

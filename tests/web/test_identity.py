@@ -342,7 +342,9 @@ def test_static_keys_come_from_the_environment_or_a_file(tmp_path: Path) -> None
         with running(tmp_path / f"box{number}", environ=environ) as box:
             for key, status in ((first, 200), (second, 403), ("m" * 40, 401)):
                 headers = {"X-API-Key": key}
-                with httpx2.Client(base_url=box.url, headers=headers, trust_env=False, verify=False) as client:
+                with httpx2.Client(
+                    base_url=box.url, headers=headers, trust_env=False, verify=False
+                ) as client:
                     reply = client.get("/v1/audit")
                     assert reply.status_code == status, reply.text
 

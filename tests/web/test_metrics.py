@@ -327,5 +327,7 @@ def test_from_elsewhere_it_takes_a_token(lane_box: BoxProcess, roles: tuple[Role
 
 
 def test_a_page_whose_name_points_here_does_not_read_it(lane_box: BoxProcess) -> None:
-    answer = httpx2.get(f"{lane_box.url}/metrics", headers={"Host": "evil.example"}, trust_env=False, verify=False)
+    answer = httpx2.get(
+        f"{lane_box.url}/metrics", headers={"Host": "evil.example"}, trust_env=False, verify=False
+    )
     assert answer.status_code == 401

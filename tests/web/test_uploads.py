@@ -19,7 +19,7 @@ import httpx2
 import pytest
 
 from ingestbox.model import Role
-from ingestbox.web.multipart import MAX_NAME_CHARACTERS, clean
+from ingestbox.web.multipart import MAX_NAME_CHARACTERS, MAX_PARTS, clean
 from tests.harness import PATIENCE, BoxProcess, running, until, wait_job
 
 CSV = b"id,summary,description\nT-1,Late,It came late.\nT-2,Fine,All good!\n"
@@ -136,7 +136,12 @@ BINARY = bytes(range(256)) * 64
         ((("file", "a.csv", BINARY),), 422, "file_unreadable", ""),
         ((("file", "a.xlsx", b"PK\x03\x04" + BINARY),), 422, "file_unreadable", ""),
         ((("file", "a.csv", b"id,price\n1,2\n"),), 422, "text_column_required", "`id`, `price`"),
-        (tuple((f"f{n}", None, b"") for n in range(30)), 400, "malformed_multipart", "20 parts"),
+        (
+            tuple((f"f{n}", None, b"") for n in range(MAX_PARTS + 1)),
+            400,
+            "malformed_multipart",
+            f"{MAX_PARTS} parts",
+        ),
         ((("note", None, b"x" * 70_000), ("file", "a.csv", CSV)), 400, "malformed_multipart", "65,536"),
     ],
 )

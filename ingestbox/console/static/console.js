@@ -22,12 +22,26 @@
     document.getElementById("messages").replaceChildren(message);
   }
 
+  // Without TLS, seen from another machine, a browser has no clipboard for scripts: then the old way, or the reader.
+  async function copied(code) {
+    if (navigator.clipboard && window.isSecureContext) {
+      try {
+        await navigator.clipboard.writeText(code.textContent);
+        return true;
+      } catch { /* not allowed: the old way */ }
+    }
+    window.getSelection().selectAllChildren(code);
+    if (!document.execCommand("copy")) return false;
+    window.getSelection().removeAllRanges();
+    return true;
+  }
+
   async function copy(button) {
-    const text = button.parentElement.querySelector("code").textContent;
-    await navigator.clipboard.writeText(text);
-    const before = button.textContent;
-    button.textContent = document.body.dataset.copied;
-    setTimeout(() => { button.textContent = before; }, 2000);
+    const done = await copied(button.parentElement.querySelector("code"));
+    const before = button.dataset.before || button.textContent;
+    button.dataset.before = before;
+    button.textContent = done ? document.body.dataset.copied : document.body.dataset.selected;
+    setTimeout(() => { button.textContent = before; }, done ? 2000 : 6000);
   }
 
   document.addEventListener("click", (event) => {
@@ -36,6 +50,10 @@
   });
   document.addEventListener("DOMContentLoaded", () => localTimes(document));
   document.addEventListener("htmx:after:swap", () => localTimes(document));
+  // What nobody looks at is not asked for: pieces that refresh themselves rest while the tab is hidden.
+  document.addEventListener("htmx:before:request", (event) => {
+    if (document.hidden && event.target.getAttribute("hx-trigger")?.startsWith("every ")) event.preventDefault();
+  });
   document.addEventListener("htmx:error", () => say(document.body.dataset.offline, "bad"));
   window.ingestbox = { localTimes, say };
 })();

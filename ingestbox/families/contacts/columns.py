@@ -4,14 +4,15 @@ when that person said so. Light: children import it."""
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Mapping, Sequence
 from functools import cache
 
 import msgspec
 
+from ingestbox.families import mapped
 from ingestbox.families.contacts.aliases import BESIDE, ELSE, EXACT, INSIDE, LIKELY, WHOLE
 from ingestbox.families.contacts.fields import FIELDS
+from ingestbox.families.mapped import SHOWN_CHARACTERS, SHOWN_NAMES, folded
 from ingestbox.tabular.match import LEAST, likeness, words_of
 
 SURE = 0.8
@@ -22,10 +23,6 @@ MOST_WORDS = 10
 """A name of more is a sentence, and nothing is looked for in it."""
 ALTERNATIVES = 20
 """So many other columns are offered, at most."""
-SHOWN_NAMES = 30
-SHOWN_CHARACTERS = 60
-
-_BLANK = re.compile(r"\s*")
 
 
 class Choice(msgspec.Struct, frozen=True):
@@ -49,18 +46,13 @@ class Found(msgspec.Struct, frozen=True):
         return {each.field: each.place for each in self.chosen}
 
 
-class UnclearError(Exception):
-    """What a person says of the columns cannot be followed; its text says why, as a sentence."""
-
-
 def signature(header: Sequence[str]) -> str:
     """What a header is remembered by: its names in their order, as they are compared (hex, 64 characters).
 
     >>> signature(["E-Mail", "First Name"]) == signature(["email", "first_name"])
     True
     """
-    folded = [_folded(name) for name in header]
-    return hashlib.sha256(msgspec.json.encode(folded)).hexdigest()
+    return hashlib.sha256(msgspec.json.encode([folded(name) for name in header])).hexdigest()
 
 
 def find(
@@ -101,36 +93,8 @@ def find(
 
 
 def said(mapping: object, header: Sequence[str]) -> dict[int, str | None]:
-    """What a person says of columns, by their places: a field, or None for a column that is to be none.
-
-    `mapping` is a list of `{column, field}`, as the preview gives it; an object from columns to fields (or
-    null); or one from fields to columns. Raises UnclearError: it is none of these, names a column or field
-    that there is not, says something twice, or can be read both ways.
-    """
-    names = _Names(header)
-    if isinstance(mapping, list):
-        return _placed([_pair(each) for each in mapping], names)
-    if not isinstance(mapping, dict):
-        raise UnclearError("mapping: it must be an object or a list of objects.")
-    by_column = list(mapping.items())
-    by_field = [(column, field) for field, column in mapping.items() if column is not None]
-    fields_first = all(name in FIELDS for name in mapping) and all(
-        column is None or (isinstance(column, str) and names.places(column)) for column in mapping.values()
-    )
-    columns_first = all(names.places(name) for name in mapping) and all(
-        field is None or field in FIELDS for field in mapping.values()
-    )
-    if not fields_first:
-        return _placed(by_column, names)
-    if not columns_first:
-        return _placed(by_field, names)
-    one, other = _placed(by_column, names), _placed(by_field, names)
-    if one != other:
-        raise UnclearError(
-            "mapping: it can be read from columns to fields and from fields to columns; send a list of "
-            "objects with `column` and `field`."
-        )
-    return one
+    """What a person says of columns, by their places; see `mapped.said`. Raises UnclearError."""
+    return mapped.said(mapping, header, FIELDS)
 
 
 def missing(found: Mapping[str, int]) -> list[str]:
@@ -150,11 +114,7 @@ def missing_sentence(fields: Sequence[str], header: Sequence[str]) -> str:
 
 def is_whole_name(name: str) -> bool:
     """Whether a column has the name of one for whole names of people."""
-    return _folded(name) in _whole()
-
-
-def _folded(name: str) -> str:
-    return "".join(words_of(name)) or _BLANK.sub("", name.casefold())
+    return folded(name) in _whole()
 
 
 @cache
@@ -165,14 +125,14 @@ def _exact() -> dict[str, dict[str, tuple[float, int]]]:
         names: dict[str, tuple[float, int]] = {}
         for sure, spellings in ((1.0, EXACT[field]), (LIKELY_SURE, LIKELY[field])):
             for spelling in spellings:
-                names.setdefault(_folded(spelling), (sure, len(names)))
+                names.setdefault(folded(spelling), (sure, len(names)))
         made[field] = names
     return made
 
 
 @cache
 def _whole() -> frozenset[str]:
-    return frozenset(_folded(name) for name in WHOLE)
+    return frozenset(folded(name) for name in WHOLE)
 
 
 @cache
@@ -193,9 +153,9 @@ def _inside() -> list[tuple[str, int, tuple[str, ...]]]:
 
 def _likenesses(name: str) -> list[tuple[str, float, int]]:
     """The fields that a column of this name may hold, each with how sure that is, and the alias' rank."""
-    folded = _folded(name)
-    exact = [(field, *names[folded]) for field, names in _exact().items() if folded in names]
-    if exact or folded in _whole():
+    short = folded(name)
+    exact = [(field, *names[short]) for field, names in _exact().items() if short in names]
+    if exact or short in _whole():
         return exact
     words = words_of(name)
     if len(words) > MOST_WORDS:
@@ -226,13 +186,13 @@ def _beside(header: Sequence[str], chosen: Mapping[str, Choice], taken: set[int]
         return []
     (field,) = absent
     partner = chosen["last_name" if field == "first_name" else "first_name"]
-    beside = _folded(header[partner.place])
+    beside = folded(header[partner.place])
     best: Choice | None = None
     for place, name in enumerate(header):
         if place in taken:
             continue
         for alias, meant, other, sure in BESIDE:
-            fits = meant == field and _folded(name) == _folded(alias) and beside == _folded(other)
+            fits = meant == field and folded(name) == folded(alias) and beside == folded(other)
             if fits and (best is None or sure > best.confidence):
                 best = Choice(field, place, sure)
     return [] if best is None else [best]
@@ -242,52 +202,3 @@ def _has_addresses(preview: Sequence[Sequence[str]], place: int) -> bool | None:
     """Whether the column's cells are addresses for the most part; None when all are blank."""
     cells = [row[place] for row in preview if row[place].strip()]
     return 2 * sum("@" in cell for cell in cells) > len(cells) if cells else None
-
-
-def _pair(each: object) -> tuple[object, object]:
-    if not isinstance(each, dict) or "column" not in each or "field" not in each:
-        raise UnclearError("mapping: each object of the list needs `column` and `field`.")
-    return each["column"], each["field"]
-
-
-class _Names:
-    """A header's columns by their names."""
-
-    def __init__(self, header: Sequence[str]) -> None:
-        self.header = header
-        self._exact = {name: place for place, name in enumerate(header)}
-        self._alike: dict[str, list[int]] = {}
-        for place, name in enumerate(header):
-            self._alike.setdefault(_folded(name), []).append(place)
-
-    def places(self, column: str) -> list[int]:
-        """Where a column is: by its very name, or else by one that is alike."""
-        exact = self._exact.get(column.strip())
-        return self._alike.get(_folded(column), []) if exact is None else [exact]
-
-
-def _placed(pairs: Sequence[tuple[object, object]], names: _Names) -> dict[int, str | None]:
-    made: dict[int, str | None] = {}
-    for column, field in pairs:
-        if not isinstance(column, str) or not (places := names.places(column)):
-            shown = ", ".join(f"`{name[:SHOWN_CHARACTERS]}`" for name in names.header[:SHOWN_NAMES])
-            more = ", …" if len(names.header) > SHOWN_NAMES else ""
-            raise UnclearError(f"mapping: there is no column {_shown(column)}; there are {shown}{more}.")
-        if field is not None and field not in FIELDS:
-            raise UnclearError(
-                f"mapping: there is no field {_shown(field)}; there are {', '.join(FIELDS)}, "
-                "and null for none."
-            )
-        place = places[0]
-        if len(places) > 1:
-            raise UnclearError(f"mapping: {_shown(column)} could be several columns; write it as it stands.")
-        if place in made:
-            raise UnclearError(f"mapping: the column {_shown(column)} is there twice.")
-        if field is not None and field in made.values():
-            raise UnclearError(f"mapping: {field} has two columns.")
-        made[place] = str(field) if field is not None else None
-    return made
-
-
-def _shown(value: object) -> str:
-    return f"`{value[:SHOWN_CHARACTERS]}`" if isinstance(value, str) else "of which the name is no text"

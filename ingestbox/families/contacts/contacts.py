@@ -1,4 +1,4 @@
-"""`GET /contacts`: what imports made, and what other boxes sent (contract: contacts, Endpoints).
+"""Contacts as they lie: what imports made, and what other boxes sent.
 
 The contacts of an import that is not at its end, or that is being undone, are hidden: nobody sees half of it.
 Those that it only updates are older, and stay in sight.
@@ -7,23 +7,17 @@ Those that it only updates are older, and stay in sight.
 from __future__ import annotations
 
 import zlib
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
-from msgspec import UNSET, UnsetType
+from msgspec import UNSET
 
 from ingestbox.clock import iso
-from ingestbox.errors import IngestError
-from ingestbox.families.contacts import pages
-from ingestbox.families.contacts.fields import key_of
 from ingestbox.families.contacts.merge import newest
 from ingestbox.families.contacts.process import ContactResult
-from ingestbox.families.contacts.shapes import Contact, ContactList
-from ingestbox.families.contacts.sight import ALL, scope, scoped, sight_of
-from ingestbox.family import Ask
-from ingestbox.route import Answer, Parameter, Reply, Route
+from ingestbox.families.contacts.shapes import Contact
+from ingestbox.families.contacts.sight import scope, scoped
 from ingestbox.store import ReadTx
 from ingestbox.store.sight import Sight
 
@@ -156,46 +150,3 @@ def cells_of(row: Row) -> ContactResult | None:
     except UnicodeDecodeError:
         return None
     return cells if zlib.crc32(_encode(cells)) == row[10] else None
-
-
-async def contacts(ask: Ask) -> Reply:
-    """GET /contacts: newest first, or those with one address."""
-    sight, part = sight_of(ask), pages.part_of(ask.query)
-    email = ask.query.get("email")
-    if email is not None:
-        return await _with_email(ask, sight, email)
-
-    def read(tx: ReadTx) -> ContactList:  # all of it in the reader's thread: ten thousand take a moment
-        shelf = shelf_of(tx, sight)
-        rows = rows_of(tx, shelf.sources, part.below, part.limit + 1)
-        last: str | UnsetType = pages.cursor(rows[part.limit - 1][0]) if len(rows) > part.limit else UNSET
-        return ContactList([contact_body(row) for row in rows[: part.limit]], shelf.total, last)
-
-    return Reply(await ask.box.read_with(read))
-
-
-async def _with_email(ask: Ask, sight: Sight, email: str) -> Reply:
-    params: Mapping[str, object] = {**scope(sight), "key": key_of(email)}
-    rows = await ask.box.read_with(lambda tx: tx.all(scoped("with_email", sight), params))
-    if not rows:
-        raise IngestError("not_found", f"Contact with email '{email[:320]}' not found")
-    rows.sort(key=lambda row: -int(row[0]))
-    return Reply(ContactList([contact_body(row) for row in rows[: pages.WHOLE]], len(rows)))
-
-
-ROUTES: tuple[Route, ...] = (
-    Route(
-        "GET",
-        "/contacts",
-        contacts,
-        "Your contacts, newest first",
-        description="What an import makes appears all at once, when it is at its end.",
-        parameters=(
-            Parameter("email", "Only those with this address, whatever its case; 404 if there is none."),
-            *pages.PARAMETERS,
-            ALL,
-        ),
-        answers=(Answer(ContactList, description="The contacts."),),
-        errors=("bad_parameter", "forbidden", "not_found"),
-    ),
-)

@@ -1,21 +1,16 @@
 """`GET /contacts.csv` and `GET /jobs/{id}/errors.csv`: files for spreadsheets, sent while they are read.
 
-UTF-8 with a BOM, safe from formulas (`guard`), read in pieces by key: however long they are, no read takes
-long and no more than a piece is in memory. One that cannot be ended is cut off, so that nobody takes it for
-whole.
+UTF-8 with a BOM, safe from formulas (`spreadsheet`), read in pieces by key: however long they are, no read
+takes long and no more than a piece is in memory. One that cannot be ended is cut off, so that nobody takes it
+for whole.
 """
 
 from __future__ import annotations
 
 import codecs
-import csv
-import io
-import re
-import unicodedata
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any, Literal
-from urllib.parse import quote
 
 import msgspec
 
@@ -23,14 +18,15 @@ from ingestbox.clock import iso
 from ingestbox.errors import IngestError
 from ingestbox.families.contacts.contacts import Row, Whose, cells_of, rows_of, shelf_of
 from ingestbox.families.contacts.fields import FIELDS
-from ingestbox.families.contacts.guard import OF_CONTACTS, OF_ROWS, guarded, unguarded
+from ingestbox.families.contacts.guard import OF_CONTACTS, OF_ROWS
 from ingestbox.families.contacts.issues import STATUS
 from ingestbox.families.contacts.jobs import JOB_ID
 from ingestbox.families.contacts.sight import ALL, job_id_of, job_row, no_job, sight_of
 from ingestbox.families.contacts.table import How
 from ingestbox.family import Ask
-from ingestbox.model import RecordState, checksum, index_of, record_id
+from ingestbox.model import Job, RecordState, checksum, index_of, record_id
 from ingestbox.route import Answer, Parameter, Reply, Route
+from ingestbox.spreadsheet import download, name_of, text_of, unguarded
 from ingestbox.store import ReadTx
 
 PIECE_ROWS = 500
@@ -40,13 +36,9 @@ PIECE_BYTES = 1_048_576
 STRETCH = 20_000
 """Rows of a job that one read looks at, where only few of them are wanted."""
 
-MOST_NAME, MOST_STEM = 150, 120
-"""Characters of a download's name, and of the name of the file that it begins with."""
-
 MOST_RAW = 1_000
 """Characters of a row that could not be read which are told beside its error."""
 
-CSV = "text/csv; charset=utf-8"
 _DISPOSITION, _NAMES = "Content-Disposition", "The file's name (RFC 6266)."
 _DELIMITERS = ",;\t|"
 _rows = msgspec.json.Decoder(dict[str, Any])
@@ -60,37 +52,11 @@ class _Form(msgspec.Struct):
     delimiter: str = ","
 
 
-def disposition(name: str) -> str:
-    """The Content-Disposition of a download: for old clients in ASCII, for all others as it is (RFC 6266)."""
-    plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
-    plain = _cut(re.sub(r"[^A-Za-z0-9._ -]+", "_", plain).strip(" .")) or "export.csv"
-    return f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(_cut(name), safe='')}"
-
-
-def _cut(name: str) -> str:
-    """Of a long name the beginning, and its ending: without that it could not be uploaded."""
-    stem, dot, ending = name.rpartition(".")
-    return name if len(name) <= MOST_NAME else stem[: MOST_NAME - len(dot + ending)] + dot + ending
-
-
-def text_of(lines: Iterable[Sequence[str]], delimiter: str = ",") -> bytes:
-    """Lines of a file (RFC 4180), each cell guarded."""
-    made = io.StringIO()
-    writer = csv.writer(made, delimiter=delimiter, lineterminator="\r\n")
-    writer.writerows([guarded(cell) for cell in line] for line in lines)
-    return made.getvalue().encode("utf-8", "replace")
-
-
-def _download(name: str, body: AsyncIterator[bytes]) -> Reply:
-    headers = (("Content-Type", CSV), ("Content-Disposition", disposition(name)))
-    return Reply(body, headers=headers)
-
-
 async def contacts_csv(ask: Ask) -> Reply:
     """GET /contacts.csv: as GET /contacts lists them."""
     sight = sight_of(ask)
     shelf = await ask.box.read_with(lambda tx: shelf_of(tx, sight))
-    return _download("contacts.csv", _contacts(ask, shelf.sources, everybody=sight.subject is None))
+    return download("contacts.csv", _contacts(ask, shelf.sources, everybody=sight.subject is None))
 
 
 async def _contacts(ask: Ask, sources: list[tuple[int, Whose]], *, everybody: bool) -> AsyncIterator[bytes]:
@@ -152,10 +118,18 @@ async def errors_csv(ask: Ask) -> Reply:
     job, form = await ask.box.read_with(look)
     if job is None or form is None:
         raise no_job(job_id)
-    layout = _layout(*form[:2])
-    stem = form[2].rpartition(".")[0] or form[2]
-    name = f"{stem[:MOST_STEM]}-{'errors' if wanted == 'issues' else 'rows'}.csv"
-    return _download(name, _errors(ask, job_id, job[7], layout, wanted == "all"))
+    return _rows_as_file(ask, job_id, job[7], form, every=wanted == "all")
+
+
+async def export(ask: Ask, job: Job, every: bool) -> Reply | None:
+    """The same of a job in sight (`Family.export`)."""
+    form = await ask.box.read_with(lambda tx: tx.one("contacts.export_form", {"job_id": job.id}))
+    return None if form is None else _rows_as_file(ask, job.id, job.total, form, every=every)
+
+
+def _rows_as_file(ask: Ask, job_id: int, total: int, form: Row, *, every: bool) -> Reply:
+    name = name_of(form[2], "rows" if every else "errors")
+    return download(name, _errors(ask, job_id, total, _layout(*form[:2]), every))
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,9 +1,6 @@
-"""Cells that a spreadsheet would take for formulas: made harmless as they go out, put back as they come in.
+"""Exports of the box that come back: how they are known, and which of their columns are the box's own.
 
-A cell that begins with `=`, `+`, `-`, `@`, a tab or a newline gets an apostrophe before it, a telephone
-number such as `+84 905 123 456` too: a spreadsheet would otherwise calculate with it, and save it without its
-plus. One that already begins with apostrophes before such a character gets one more, so that taking one away
-gives back every cell exactly. Light: child processes import it.
+Their cells are guarded (`spreadsheet`). Light: child processes import it.
 """
 
 from __future__ import annotations
@@ -21,29 +18,7 @@ says of a row, and no part of it."""
 OF_CONTACTS: Final = ("contact_id", "created_at")
 """What an export of contacts has besides their fields."""
 
-_MARK = "'"
-# Blanks before it do not keep every spreadsheet from calculating; so for the wide forms of East Asia.
-_RISKY = re.compile(r"'*[ \u00a0\u3000]*[=+\-@\t\r\n\uff1d\uff0b\uff0d\uff20]")
-_GUARDED = re.compile(r"'" + _RISKY.pattern)
 _STATUSES = frozenset(get_args(StagingStatus))
-
-
-def guarded(cell: str) -> str:
-    """The cell as it goes out.
-
-    >>> guarded("+84 905 123 456"), guarded("'=A1"), guarded("O'Neill")
-    ("'+84 905 123 456", "''=A1", "O'Neill")
-    """
-    return _MARK + cell if _RISKY.match(cell) else cell
-
-
-def unguarded(cell: str) -> str:
-    """The cell as it was: the inverse of `guarded`.
-
-    >>> unguarded("'+84 905 123 456"), unguarded("''=A1"), unguarded("'quoted'")
-    ('+84 905 123 456', "'=A1", "'quoted'")
-    """
-    return cell[1:] if _GUARDED.match(cell) else cell
 
 
 def own_columns(header: Sequence[str], preview: Sequence[Sequence[str]]) -> tuple[int, ...]:

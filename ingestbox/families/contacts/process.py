@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from ingestbox.families.contacts.fields import FIELDS, Row, key_of
+from ingestbox.families.contacts.searched import company_key, words
 from ingestbox.model import Chunk, Item, Outcome, Put, delivery_digest, record_id
 
 KIND = "contact"
@@ -47,7 +48,13 @@ def _put(job: int, item: Item) -> Put:
 
 
 def _columns(contact: ContactResult, key: str, result: bytes) -> dict[str, str | int | float | None]:
-    return {**msgspec.structs.asdict(contact), "email_key": key, "contact_crc": zlib.crc32(result)}
+    return {
+        **msgspec.structs.asdict(contact),
+        "email_key": key,
+        "company_key": company_key(contact.company),
+        "contact_crc": zlib.crc32(result),
+        **words(**msgspec.structs.asdict(contact)),
+    }
 
 
 def project(kind: str, record: bytes, result: bytes) -> dict[str, str | int | float | None]:

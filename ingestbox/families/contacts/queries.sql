@@ -1,14 +1,10 @@
 -- name: put_contact
--- The object's version was decided before (objects.put). `job` is the import's id, 0 from another box.
-INSERT INTO contacts (workspace, origin, owner, object_id, version, record_id, import_id, email, email_key,
-                      first_name, last_name, company, created_ms, updated_ms, crc)
+-- The object's version was decided before (objects.put). `job` is the import's id, 0 from another box. All that it is
+-- found by follows (see the trigger of `contact_puts`).
+INSERT INTO contact_puts (workspace, origin, owner, object_id, version, record_id, import_id, email, email_key,
+                          first_name, last_name, company, company_key, created_ms, crc, title, body)
 VALUES (:workspace, :origin, :owner, :object_id, :version, :record_id, :job, :email, :email_key, :first_name,
-        :last_name, :company, :at_ms, :at_ms, :contact_crc)
-ON CONFLICT (workspace, origin, object_id) DO UPDATE
-SET version = excluded.version, owner = excluded.owner, record_id = excluded.record_id,
-    import_id = excluded.import_id, email = excluded.email, email_key = excluded.email_key,
-    first_name = excluded.first_name, last_name = excluded.last_name, company = excluded.company,
-    updated_ms = excluded.updated_ms, crc = excluded.crc;
+        :last_name, :company, :company_key, :at_ms, :contact_crc, :title, :body);
 
 -- name: remove_contact
 -- What is removed is gone; its tombstone is in `objects`.
@@ -166,6 +162,10 @@ SELECT t.workspace, t.remote, t.owner, t.contacts,
 FROM contact_tallies AS t
 WHERE t.workspace = :workspace AND t.remote = 0 AND t.owner = :owner AND t.contacts > 0;
 
+-- name: held
+-- How many contacts one person has (hidden ones too), by kind: for the overview.
+SELECT 'contact', contacts FROM contact_tallies WHERE workspace = :workspace AND remote = 0 AND owner = :owner;
+
 -- name: owners_here
 SELECT t.workspace, t.remote, t.owner, t.contacts,
        (SELECT MAX(c.id) FROM contacts AS c
@@ -288,3 +288,92 @@ ORDER BY id;
 
 -- name: number_contact
 SELECT id FROM contacts WHERE workspace = :workspace AND object_id = :object_id AND origin = '';
+
+-- name: match
+-- Full text, the newest contacts first; for `match` see store/search.py. `since` is when they were made, or 0.
+SELECT rowid FROM contact_words
+WHERE contact_words MATCH :match AND rowid > :low AND rowid < :high
+  AND (:since = 0 OR EXISTS (SELECT 1 FROM contacts AS c WHERE c.id = contact_words.rowid AND c.created_ms >= :since))
+ORDER BY rowid DESC
+LIMIT :limit;
+
+-- name: match_count
+-- Up to `limit`.
+SELECT COUNT(*) FROM (
+    SELECT 1 FROM contact_words
+    WHERE contact_words MATCH :match AND rowid > :low AND rowid < :high
+      AND (:since = 0 OR EXISTS (SELECT 1 FROM contacts AS c
+                                 WHERE c.id = contact_words.rowid AND c.created_ms >= :since))
+    LIMIT :limit);
+
+-- name: terms
+-- The words from `low` to below `high`, as in feedback.
+WITH RECURSIVE found (term) AS (
+    SELECT (SELECT term FROM contact_terms WHERE term >= :low AND term < :high LIMIT 1)
+    UNION ALL
+    SELECT (SELECT t.term FROM contact_terms AS t WHERE t.term >= found.term || ' ' AND t.term < :high LIMIT 1)
+    FROM found WHERE found.term IS NOT NULL
+)
+SELECT term FROM found WHERE term IS NOT NULL LIMIT :limit;
+
+-- name: found
+-- Contacts by their ids (a JSON list), in its order.
+SELECT c.id, c.record_id, c.origin, c.import_id, CAST(c.owner AS BLOB), CAST(c.email AS BLOB),
+       CAST(c.first_name AS BLOB), CAST(c.last_name AS BLOB), CAST(c.company AS BLOB), c.created_ms, c.crc
+FROM json_each(:ids) AS found CROSS JOIN contacts AS c ON c.id = found.value
+ORDER BY found.key;
+
+-- name: one
+-- A contact that is shown, its workspace, and when it was last made.
+SELECT c.id, c.record_id, c.origin, c.import_id, CAST(c.owner AS BLOB), CAST(c.email AS BLOB),
+       CAST(c.first_name AS BLOB), CAST(c.last_name AS BLOB), CAST(c.company AS BLOB), c.created_ms, c.crc,
+       c.workspace, c.owner, c.updated_ms, c.object_id
+FROM contacts_seen AS c
+WHERE c.id = :id;
+
+-- name: bounds
+-- Above which id everything lies that was made since a day, and below which all contacts do.
+SELECT COALESCE((SELECT MIN(first_id) FROM contact_days WHERE day >= :day), (SELECT MAX(id) FROM contacts), 0) - 1,
+       COALESCE((SELECT MAX(id) FROM contacts), 0) + 1;
+
+-- name: scope_number
+-- The number of an owner, or of a workspace without one.
+SELECT number FROM contact_owners WHERE workspace = :workspace AND owner = :owner
+UNION ALL
+SELECT number FROM workspaces WHERE name = :workspace AND :owner IS NULL;
+
+-- name: companies
+-- Of which an owner has the most contacts, hidden ones too.
+SELECT company_key, contacts FROM contact_companies INDEXED BY contact_companies_top
+WHERE workspace = :workspace AND owner = :owner
+ORDER BY contacts DESC, company_key
+LIMIT :limit;
+
+-- name: not_indexed
+-- Whether contacts from before there was full text wait to be put once more.
+SELECT EXISTS (SELECT 1 FROM contacts WHERE indexed = 0);
+
+-- name: not_indexed_contact
+-- The next of them, with what a put takes (store/reindex.py): a contact's result is encoded from its columns, and its
+-- record is not needed.
+SELECT workspace, origin, object_id, version, record_id, '', updated_ms,
+       CAST(json_object('email', email, 'first_name', first_name, 'last_name', last_name, 'company', company)
+            AS BLOB),
+       CAST('' AS BLOB), crc, NULL, NULL, owner, import_id, id
+FROM contacts
+WHERE indexed = 0 AND :bytes > 0
+ORDER BY id
+LIMIT :limit;
+
+-- name: waits_contact
+SELECT 1 FROM contacts
+WHERE workspace = :workspace AND object_id = :object_id AND origin = :origin AND version = :version
+  AND record_id = :record_id AND indexed = 0;
+
+-- name: give_up_contact
+-- It is damaged: nothing is found by its words.
+UPDATE contacts SET indexed = -1 WHERE id = :id AND indexed = 0;
+
+-- name: merge_contact
+-- As of tickets: words of what was replaced or removed are in the index until then.
+INSERT INTO contact_words (contact_words, rank) VALUES ('merge', :pages);

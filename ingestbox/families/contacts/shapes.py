@@ -121,9 +121,27 @@ class Contact(msgspec.Struct, frozen=True):
     damaged: Damaged = UNSET
 
 
+class ContactWhole(Contact, frozen=True, kw_only=True):
+    """A contact, and where it comes from."""
+
+    contact_updated_at: str
+    job_id: Annotated[
+        int | None, Meta(description="The import that it was last made of; null from another box.")
+    ]
+    object_id: Annotated[str, Meta(description="What it is called upstream.")]
+
+
 class ContactList(msgspec.Struct, frozen=True):
     """Contacts, newest first."""
 
     contacts: list[Contact]
     total: Annotated[int, Meta(ge=0, description="All that there are, on all pages.")]
     next_cursor: Next = UNSET
+    total_is: Annotated[
+        Literal["lower bound"] | UnsetType,
+        Meta(description="There if filters leave so many that they are not all counted."),
+    ] = UNSET
+    indexing: Annotated[
+        bool | UnsetType,
+        Meta(description="True while contacts from before an update wait to be found by filters: more come."),
+    ] = UNSET

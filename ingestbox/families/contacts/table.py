@@ -10,11 +10,9 @@ import msgspec
 from ingestbox.errors import Fault
 from ingestbox.families.contacts.check import fault_of
 from ingestbox.families.contacts.columns import (
-    SHOWN_CHARACTERS,
     SURE,
     Choice,
     Found,
-    UnclearError,
     find,
     is_whole_name,
     missing,
@@ -23,10 +21,12 @@ from ingestbox.families.contacts.columns import (
     signature,
 )
 from ingestbox.families.contacts.fields import FIELDS, key_of
-from ingestbox.families.contacts.guard import is_contacts, own_columns, unguarded
+from ingestbox.families.contacts.guard import is_contacts, own_columns
+from ingestbox.families.mapped import SHOWN_CHARACTERS, Other, UnclearError
 from ingestbox.family import Intake
 from ingestbox.model import Notice
 from ingestbox.sheet import Column, Plan
+from ingestbox.spreadsheet import unguarded
 from ingestbox.tabular import Row
 
 
@@ -38,14 +38,6 @@ class Wishes(msgspec.Struct, frozen=True, omit_defaults=True):
     mapping: Any = None
     remembered: dict[str, dict[str, int]] = {}
     shown: bool = False
-
-
-class Other(msgspec.Struct, frozen=True):
-    """A column that may hold a field too."""
-
-    column: str
-    field: str
-    confidence: float
 
 
 class How(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -10,24 +10,24 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
-from ingestbox import strictjson
 from ingestbox.errors import IngestError
 from ingestbox.families import said
 from ingestbox.families.contacts import mappings
-from ingestbox.families.contacts.guard import unguarded
+from ingestbox.families.contacts.fields import FIELDS
 from ingestbox.families.contacts.mappings import RememberMapping
-from ingestbox.families.contacts.table import How, Other, Wishes
+from ingestbox.families.contacts.table import How, Wishes
 from ingestbox.families.contacts.words import already_imported
+from ingestbox.families.preview import PREVIEW_ROWS, PreviewAnswer, preview_of
 from ingestbox.family import Ask
 from ingestbox.model import Notice, Role
 from ingestbox.route import Answer, Parameter, Reply, Route
-from ingestbox.sheet import Column, Sheet, Upload
+from ingestbox.sheet import Column, Sheet, Upload, UploadView
+from ingestbox.spreadsheet import unguarded
 
 NAME = "contacts"
 SOURCE = "csv_upload"
 """What a job that came as a file is called, a workbook too."""
 
-PREVIEW_ROWS = 20
 UPLOADERS = frozenset({Role.UPLOADER})
 
 _BINARY: dict[str, Any] = {"format": "binary", "contentMediaType": "application/octet-stream"}
@@ -38,8 +38,9 @@ _encode = msgspec.json.Encoder().encode
 
 MAPPING = (
     'Which column is what, as JSON: `[{"column": "Nome", "field": "first_name"}, …]` as the preview '
-    'answers it, or an object, `{"Nome": "first_name"}` or `{"first_name": "Nome"}`. A column with '
-    "`null` is no field. What is not said is found out. The fields are email, first_name, last_name and "
+    'answers it; a list with a field for each column, `["email", null, …]`; or an object, '
+    '`{"Nome": "first_name"}` or `{"first_name": "Nome"}`. A column with `null` is no field. '
+    "What is not said is found out. The fields are email, first_name, last_name and "
     "company. It is remembered with an upload, and used again for your next file with the same header."
 )
 PARAMETERS = (*said.PARAMETERS, Parameter("mapping", MAPPING))
@@ -90,42 +91,6 @@ class ImportAnswer(msgspec.Struct, frozen=True):
     warnings: list[Notice]
 
 
-class UnreadableRow(msgspec.Struct, frozen=True):
-    """A row that cannot be read, and why."""
-
-    line: Annotated[int, Meta(ge=1)]
-    reason: str
-    raw: Annotated[str, Meta(description="Its text, cut.")]
-
-
-class PreviewAnswer(msgspec.Struct, frozen=True):
-    """How the file would be read. Nothing of it is stored."""
-
-    encoding: str
-    delimiter: Annotated[str, Meta(description="Empty in a file of one column.")]
-    confidence: Annotated[
-        float,
-        Meta(ge=0, le=1, description="How sure it is that the file is read rightly: the lesser of two."),
-    ]
-    mapping: Annotated[list[Column], Meta(description="Which field each column is taken for.")]
-    rows: Annotated[
-        list[dict[str, str]],
-        Meta(max_length=PREVIEW_ROWS, description="The first rows, by column; long cells are cut."),
-    ]
-    total_rows: Annotated[int, Meta(ge=0, description="All rows, exactly; blank lines are none.")]
-    filename: str
-    size: Annotated[int, Meta(ge=0, description="Bytes.")]
-    missing: Annotated[list[str], Meta(description="Fields without a column; an upload needs all.")]
-    remembered: Annotated[bool, Meta(description="Whether the mapping is yours, of an earlier file.")]
-    others: Annotated[list[Other], Meta(description="Other columns that may hold a field.")]
-    encodings: Annotated[list[str], Meta(description="Other encodings that the file may have.")]
-    encoding_confidence: Annotated[float, Meta(ge=0, le=1)]
-    delimiter_confidence: Annotated[float, Meta(ge=0, le=1)]
-    refused: Annotated[int, Meta(ge=0, description="Rows that cannot be read; each would be an issue.")]
-    unreadable: Annotated[list[UnreadableRow], Meta(description="Those of the first rows.")]
-    warnings: list[Notice]
-
-
 async def upload(ask: Ask) -> Reply:
     """POST /jobs/upload: takes a file of contacts; 201 once it is on disk and counted."""
     file, given = _file(ask), _given(ask)
@@ -164,36 +129,10 @@ async def preview(ask: Ask) -> Reply:
     file.wishes = _encode(await _wishes(ask, given, shown=True))
     file.shown = PREVIEW_ROWS
     sheet = await ask.box.look(ask, NAME)
-    info, how = sheet.info, _hows.decode(sheet.how)
+    how = _hows.decode(sheet.how)
     read: Callable[[str], str] = unguarded if how.guarded else str
     return Reply(
-        PreviewAnswer(
-            encoding=info.encoding,
-            delimiter=info.delimiter,
-            confidence=min(info.encoding_confidence, info.dialect_confidence),
-            mapping=info.mapping,
-            rows=[
-                dict(zip(info.columns, map(read, row.cells), strict=True))
-                for row in sheet.shown
-                if row.refused is None
-            ],
-            total_rows=info.rows,
-            filename=info.filename,
-            size=info.size,
-            missing=how.missing,
-            remembered=how.remembered,
-            others=how.others,
-            encodings=info.alternatives,
-            encoding_confidence=info.encoding_confidence,
-            delimiter_confidence=info.dialect_confidence,
-            refused=info.refused,
-            unreadable=[
-                UnreadableRow(row.line, row.refused, row.cells[0])
-                for row in sheet.shown
-                if row.refused is not None
-            ],
-            warnings=sheet.notices,
-        )
+        preview_of(sheet, missing=how.missing, remembered=how.remembered, others=how.others, read=read)
     )
 
 
@@ -216,17 +155,8 @@ def _given(ask: Ask) -> Mapping[str, str]:
 
 async def _wishes(ask: Ask, given: Mapping[str, str], *, shown: bool = False) -> Wishes:
     """What the plan of the file is to know. Raises IngestError `bad_parameter`."""
-    mapping = _mapping(given.get("mapping", ""))
+    mapping = said.mapping(given)
     return Wishes(mapping, {} if mapping is not None else await mappings.remembered(ask), shown)
-
-
-def _mapping(text: str) -> object:
-    if not text.strip():
-        return None
-    try:
-        return strictjson.decode(text.encode("utf-8", "surrogatepass"), "mapping")
-    except IngestError as problem:
-        raise IngestError("bad_parameter", problem.detail) from None
 
 
 def _switch(text: str) -> bool:
@@ -248,13 +178,19 @@ async def _remember(ask: Ask, how: How) -> None:
         _log.warning("A mapping of columns could not be kept.", extra={"reason": error.code})
 
 
+VIEW = UploadView(
+    upload="/jobs/upload",
+    preview="/jobs/preview",
+    fields=FIELDS,
+    baseline=True,
+)
 _FILE_ERRORS = ("bad_parameter", "file_unreadable", "too_many_rows")
 _EXAMPLE = "email,first_name,last_name,company\nanna@example.com,Anna,Lee,Acme\n"
 
 ROUTES: tuple[Route, ...] = (
     Route(
         "POST",
-        "/jobs/upload",
+        VIEW.upload,
         upload,
         "Take in a file of contacts",
         UPLOADERS,
@@ -276,7 +212,7 @@ ROUTES: tuple[Route, ...] = (
     ),
     Route(
         "POST",
-        "/jobs/preview",
+        VIEW.preview,
         preview,
         "Look at a file of contacts without storing it",
         UPLOADERS,

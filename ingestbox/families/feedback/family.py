@@ -10,8 +10,11 @@ from ingestbox.families.feedback.read.search import SEARCH
 from ingestbox.families.feedback.redact import redact
 from ingestbox.families.feedback.routes import ROUTES
 from ingestbox.families.feedback.shapes import FeedbackError, error_body
+from ingestbox.families.feedback.upload import VIEW
+from ingestbox.families.feedback.view import TICKETS
 from ingestbox.family import Family
 from ingestbox.sheet import Table
+from ingestbox.view import OTHERS, Form
 
 FAMILY = Family(
     name="feedback",
@@ -26,7 +29,10 @@ FAMILY = Family(
     table=Table(
         plan="ingestbox.families.feedback.table:plan",
         rows="ingestbox.families.feedback.table:rows",
+        view=VIEW,
     ),
     search=SEARCH,
     redact=redact,
+    forms={OTHERS: Form("raw", ("id", "summary", "description", "comments"))},
+    views=(TICKETS,),
 )

@@ -10,7 +10,7 @@ VALUES (:workspace, :origin, :object_id, :version, :record_id, :job_id, :summary
 -- An own ticket before one of the same id from another box; its text lies with its record.
 -- The casts cost nothing, and a flipped bit can make a text of a blob.
 SELECT t.ticket_id, t.origin, t.summary, t.sentiment, t.score, t.trend, t.updated_ms, t.job_id,
-       CAST(t.result AS BLOB), CAST(t.record AS BLOB), t.crc, CAST(r.payload AS BLOB), r.crc
+       CAST(t.result AS BLOB), CAST(t.record AS BLOB), t.crc, CAST(r.payload AS BLOB), r.crc, t.record_id
 FROM tickets AS t LEFT JOIN records AS r ON r.id = t.record_id AND t.origin = ''
 WHERE t.workspace = :workspace AND t.ticket_id = :ticket_id
 ORDER BY t.origin
@@ -19,7 +19,7 @@ LIMIT 1;
 -- name: ticket_from
 -- The same from one box; '' is this one.
 SELECT t.ticket_id, t.origin, t.summary, t.sentiment, t.score, t.trend, t.updated_ms, t.job_id,
-       CAST(t.result AS BLOB), CAST(t.record AS BLOB), t.crc, CAST(r.payload AS BLOB), r.crc
+       CAST(t.result AS BLOB), CAST(t.record AS BLOB), t.crc, CAST(r.payload AS BLOB), r.crc, t.record_id
 FROM tickets AS t LEFT JOIN records AS r ON r.id = t.record_id AND t.origin = ''
 WHERE t.workspace = :workspace AND t.ticket_id = :ticket_id AND t.origin = :box;
 
@@ -52,6 +52,17 @@ WHERE t.id IN (SELECT ticket FROM ticket_entities
                  AND updated_ms >= :from_ms AND (updated_ms, ticket) < (:before_ms, :before_id)
                ORDER BY updated_ms DESC, ticket DESC LIMIT :limit)
 ORDER BY t.updated_ms DESC, t.id DESC
+LIMIT :limit;
+
+-- name: tickets_arrived
+-- By their ids, which they keep whatever becomes of them, among those above `low` and below `below`.
+SELECT ticket_id, origin, summary, sentiment, score, trend, updated_ms, language, id
+FROM tickets
+WHERE id > :low AND id < :below AND updated_ms >= :from_ms AND updated_ms < :until_ms
+  AND sentiment = COALESCE(:sentiment, sentiment) AND language = COALESCE(:language, language)
+  AND (:entity IS NULL
+       OR EXISTS (SELECT 1 FROM ticket_entities AS e WHERE e.ticket = tickets.id AND e.entity = :entity))
+ORDER BY id DESC
 LIMIT :limit;
 
 -- name: tickets_found

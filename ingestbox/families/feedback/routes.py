@@ -21,7 +21,7 @@ from ingestbox.families.feedback.shapes import (
     job_body,
     states,
 )
-from ingestbox.families.feedback.upload import ROUTE as UPLOAD
+from ingestbox.families.feedback.upload import ROUTES as UPLOADS
 from ingestbox.families.feedback.upload import SOURCE as UPLOADED
 from ingestbox.family import Ask
 from ingestbox.model import Role
@@ -108,7 +108,7 @@ ROUTES = (
         errors=("validation_failed",),
         idempotent=True,
     ),
-    UPLOAD,
+    *UPLOADS,
     Route(
         "GET",
         "/api/job/{job_id}",

@@ -19,11 +19,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import msgspec
 
 from ingestbox.errors import Fault
 from ingestbox.families.feedback.check import check
+from ingestbox.families.mapped import UnclearError, said
 from ingestbox.family import Intake
 from ingestbox.sheet import Column, Plan
 from ingestbox.tabular import Row
@@ -87,35 +89,55 @@ _NUMBER = re.compile(r"[\s\d.,/%+\-★☆*]+")
 _RESERVED = frozenset({"id", "summary", "description", "comments", "_row"})
 
 
+FIELDS = ("id", "summary", "description", "comments")
+SEVERAL = ("comments",)
+"""What a column can be said to be; of these there may be more than one."""
+
+_KIND_OF = {"summary": "summary", "description": "description", "comments": "comment"}
+
+
+class Wishes(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What is wished of a file's columns: `mapping` as its sender says it (`mapped.said`). With `shown`
+    nothing is to be stored: that there is no text is told, and no reason to refuse the file."""
+
+    mapping: Any = None
+    shown: bool = False
+
+
 class How(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Which column is what, by its place; `names` are what the other columns' members are called."""
+    """Which column is what, by its place; `names` are what the other columns' members are called. `missing`
+    is told with `Wishes.shown` alone."""
 
     names: list[str]
     id: int | None = None
     summary: int | None = None
     description: int | None = None
     comments: list[int] = []
+    missing: list[str] = []
 
 
 _hows = msgspec.json.Decoder(How)
+_wishes = msgspec.json.Decoder(Wishes | None)
 _encode = msgspec.json.Encoder().encode
 
 
 def plan(header: Sequence[str], preview: Sequence[Sequence[str]], wishes: bytes = b"null") -> Plan:
-    """What each column is, from the names and the first rows (contract: feedback, CSV upload). Nothing can be
-    wished."""
-    key, sure = _id_column(header, preview)
-    ranks = {place: _text_rank(name) for place, name in enumerate(header) if place != key}
-    found = {place: rank for place, rank in ranks.items() if rank is not None}
-    if not found:
+    """What each column is, from the names and the first rows (contract: feedback, CSV upload). `wishes` is
+    JSON of Wishes, or null: what is said of a column there is not found out."""
+    wished = _wishes.decode(wishes) or Wishes()
+    try:
+        fixed = {} if wished.mapping is None else said(wished.mapping, header, FIELDS, SEVERAL)
+    except UnclearError as unclear:
+        return Plan(refusal=Fault("bad_parameter", str(unclear), field="mapping"))
+    key, sure = _id_column(header, preview, fixed)
+    texts = _texts(header, preview, key, fixed)
+    if not texts and not wished.shown:
         shown = ", ".join(f"`{name[:60]}`" for name in header[:30]) + (", …" if len(header) > 30 else "")
         sentence = f"No column has a name for text. There are {shown}; {WHAT_WOULD_DO} would do."
         return Plan(refusal=Fault("text_column_required", sentence, field="file"))
-    strong = {
-        place: rank for place, rank in found.items() if rank.sure >= 0.6 and not _is_numbers(preview, place)
-    }
-    texts = strong or found
-    how = _roles(header, key, texts)
+    how = _roles(header, key, texts, fixed)
+    if not texts:
+        how = msgspec.structs.replace(how, missing=["description"])
     roles: dict[int, tuple[str, float]] = {place: ("comments", texts[place].sure) for place in how.comments}
     if key is not None:
         roles[key] = ("id", sure)
@@ -169,6 +191,21 @@ def _blank(text: str) -> bool:
     return not text or text.isspace()
 
 
+def _texts(
+    header: Sequence[str], preview: Sequence[Sequence[str]], key: int | None, fixed: Mapping[int, str | None]
+) -> dict[int, _Rank]:
+    """The text columns: those that a person named, and by their names those of which nothing is said; the
+    doubtful ones only when there are no others."""
+    named = {place: _Rank(_KIND_OF[field], -1, 1.0) for place, field in fixed.items() if field in _KIND_OF}
+    free = [place for place in range(len(header)) if place != key and place not in fixed]
+    ranks = {place: _text_rank(header[place]) for place in free}
+    found = {place: rank for place, rank in ranks.items() if rank is not None}
+    strong = {
+        place: rank for place, rank in found.items() if rank.sure >= 0.6 and not _is_numbers(preview, place)
+    }
+    return {**strong, **named} or found
+
+
 class _Rank(msgspec.Struct, frozen=True):
     """A text column: what for, how good its name is for that (the lower the better), and how sure it is."""
 
@@ -210,14 +247,16 @@ def _likeness(words: tuple[str, ...], joined: str, alias: tuple[str, ...], *, lo
     return 0.5 if about else 0.8
 
 
-def _roles(header: Sequence[str], key: int | None, texts: Mapping[int, _Rank]) -> How:
+def _roles(
+    header: Sequence[str], key: int | None, texts: Mapping[int, _Rank], fixed: Mapping[int, str | None]
+) -> How:
     def best(kind: str) -> int | None:
         of_kind = [(-rank.sure, rank.place, place) for place, rank in texts.items() if rank.kind == kind]
         return min(of_kind)[2] if of_kind else None
 
     summary, description = best("summary"), best("description")
     if description is None:
-        others = [place for place in sorted(texts) if place != summary]
+        others = [place for place in sorted(texts) if place != summary and place not in fixed]
         description = others[0] if others else None
     comments = [place for place in sorted(texts) if place not in (summary, description)]
     used = {key, summary, description, *comments}
@@ -240,16 +279,22 @@ def _member_names(header: Sequence[str], used: set[int | None]) -> list[str]:
     return names
 
 
-def _id_column(header: Sequence[str], preview: Sequence[Sequence[str]]) -> tuple[int | None, float]:
-    """The column that tells records apart, and how sure that is."""
-    names = [words_of(name) for name in header]
-    for place, words in enumerate(names):
+def _id_column(
+    header: Sequence[str], preview: Sequence[Sequence[str]], fixed: Mapping[int, str | None]
+) -> tuple[int | None, float]:
+    """The column that tells records apart, and how sure that is; one that a person named, or none of those of
+    which they said something else."""
+    for place, field in fixed.items():
+        if field == "id":
+            return place, 1.0
+    names = [(place, words_of(name)) for place, name in enumerate(header) if place not in fixed]
+    for place, words in names:
         if words == ("id",):
             return place, 1.0
-    for place, words in enumerate(names):
+    for place, words in names:
         if "".join(words) in _OWN_IDS:
             return place, 0.8
-    for place, words in enumerate(names):
+    for place, words in names:
         # Only where it does what an id does: of rows with the same id the last one alone would stay.
         if (
             words[-1:] in (("id",), ("uuid",))

@@ -1,4 +1,5 @@
-"""`POST /api/upload`: a file of tickets (contract: feedback, CSV upload)."""
+"""`POST /api/upload` and `POST /api/upload/preview`: a file of tickets, taken or looked at (contract:
+feedback, CSV upload)."""
 
 from __future__ import annotations
 
@@ -9,10 +10,12 @@ from msgspec import Meta
 
 from ingestbox.errors import IngestError
 from ingestbox.families import said
+from ingestbox.families.feedback.table import FIELDS, SEVERAL, How, Wishes
+from ingestbox.families.preview import PREVIEW_ROWS, PreviewAnswer, preview_of
 from ingestbox.family import Ask
 from ingestbox.model import Notice, Role
-from ingestbox.route import Answer, Reply, Route
-from ingestbox.sheet import Column, Sheet
+from ingestbox.route import Answer, Parameter, Reply, Route
+from ingestbox.sheet import Column, Sheet, Upload, UploadView
 
 SOURCE = "csv_upload"
 """What a job that came as a file is called, a workbook too."""
@@ -20,8 +23,27 @@ SOURCE = "csv_upload"
 _BINARY: dict[str, Any] = {"format": "binary", "contentMediaType": "application/octet-stream"}
 
 
+_EXAMPLE = {"file": "ticket,subject,description\nT-1042,Late,The delivery was late.\n"}
+_hows = msgspec.json.Decoder(How)
+_encode = msgspec.json.Encoder().encode
+
+VIEW = UploadView(
+    upload="/api/upload",
+    preview="/api/upload/preview",
+    fields=FIELDS,
+    several=SEVERAL,
+)
+MAPPING = (
+    'Which column is what, as JSON: `[{"column": "Assunto", "field": "summary"}, …]` as the preview answers '
+    'it; a list with a field for each column, `["id", null, …]`; or an object, `{"Assunto": "summary"}` or '
+    '`{"summary": "Assunto"}`. A column with `null` is none of them. What is not said is found out. The '
+    "fields are id, summary, description and comments, which may be several columns."
+)
+PARAMETERS = (*said.PARAMETERS, Parameter("mapping", MAPPING))
+
+
 class UploadForm(msgspec.Struct):
-    """A form with one file. Other small fields are taken, and make no difference."""
+    """A form with one file. What can be said of it may come as fields of the form too; the query wins."""
 
     file: Annotated[
         str,
@@ -32,6 +54,9 @@ class UploadForm(msgspec.Struct):
             extra_json_schema=_BINARY,
         ),
     ]
+    encoding: Annotated[str, Meta(description="As the parameter.")] = ""
+    delimiter: Annotated[str, Meta(description="As the parameter.")] = ""
+    mapping: Annotated[str, Meta(description="As the parameter.")] = ""
 
 
 class UploadedFile(msgspec.Struct, frozen=True):
@@ -74,15 +99,34 @@ async def upload(ask: Ask) -> Reply:
             warnings=sheet.notices,
         )
 
-    if ask.file is None:
-        raise IngestError("internal")
-    ask.file.encoding, ask.file.delimiter = said.encoding(ask.query), said.delimiter(ask.query)
+    _wish(ask, shown=False)
     return await ask.box.accept_file(ask, "feedback", SOURCE, answer)
 
 
-ROUTE = Route(
+async def preview(ask: Ask) -> Reply:
+    """POST /api/upload/preview: how a file would be read."""
+    _wish(ask, shown=True).shown = PREVIEW_ROWS
+    sheet = await ask.box.look(ask, "feedback")
+    return Reply(preview_of(sheet, missing=_hows.decode(sheet.how).missing))
+
+
+def _wish(ask: Ask, *, shown: bool) -> Upload:
+    """The file of the request, told what is said of it in the form and in the query, which wins.
+
+    Raises IngestError `bad_parameter`.
+    """
+    file = ask.file
+    if file is None:  # the routes take files
+        raise IngestError("internal")
+    given = {**file.fields, **ask.query}
+    file.encoding, file.delimiter = said.encoding(given), said.delimiter(given)
+    file.wishes = _encode(Wishes(said.mapping(given), shown))
+    return file
+
+
+UPLOAD = Route(
     "POST",
-    "/api/upload",
+    VIEW.upload,
     upload,
     "Take in a file of tickets",
     frozenset({Role.ANALYST, Role.INGEST}),
@@ -96,9 +140,31 @@ ROUTE = Route(
     "out, unless they are said. A row that cannot be read, or has no text, waits as an issue, with its line; "
     "the others go on. Of an id that comes twice the later row wins.",
     body=UploadForm,
-    parameters=said.PARAMETERS,
-    example={"file": "ticket,subject,description\nT-1042,Late,The delivery was late.\n"},
+    parameters=PARAMETERS,
+    example=_EXAMPLE,
     answers=(Answer(UploadAnswer, description="The file is on disk; its job follows."),),
     errors=("bad_parameter", "file_unreadable", "text_column_required", "too_many_rows"),
     idempotent=True,
 )
+
+PREVIEW = Route(
+    "POST",
+    VIEW.preview,
+    preview,
+    "Look at a file of tickets without storing it",
+    UPLOAD.roles,
+    "feedback_csv_mb",
+    media_types=("multipart/form-data",),
+    rate="intake",
+    upload=True,
+    description="How the file would be read: encoding, delimiter, which column is what and how sure that is, "
+    "the first rows, and the exact number of all. Where no column has text, `missing` says so. Nothing is "
+    "stored.",
+    body=UploadForm,
+    parameters=PARAMETERS,
+    example=_EXAMPLE,
+    answers=(Answer(PreviewAnswer, description="How the file would be read."),),
+    errors=("bad_parameter", "file_unreadable", "too_many_rows"),
+)
+
+ROUTES: tuple[Route, ...] = (UPLOAD, PREVIEW)

@@ -197,7 +197,7 @@ class Walk:
         whole = True
         if erasure.counts:
             for family in self._families.values():
-                if family.search is not None:
+                if family.full_text:
                     for kind in sorted(family.kinds):
                         merge = MergeWords(f"{family.name}.merge_{kind}", pages)
                         whole = await self._store.write(merge) and whole

@@ -9,6 +9,12 @@ FROM deliveries
 WHERE seq < :below AND seq > :above
 ORDER BY seq DESC;
 
+-- name: all_of_record
+SELECT seq, op, workspace, family, kind, object_id, version, record_id, at_ms, epoch
+FROM deliveries
+WHERE record_id = :record_id AND seq < :below AND seq > :above
+ORDER BY seq DESC;
+
 -- name: parked
 SELECT d.seq, d.op, d.workspace, d.family, d.kind, d.object_id, d.version, d.record_id, d.at_ms, d.epoch
 FROM parked AS p JOIN deliveries AS d ON d.seq = p.seq

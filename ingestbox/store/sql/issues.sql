@@ -48,6 +48,48 @@ FROM issues AS i JOIN jobs AS j ON j.id = i.job_id
 WHERE i.job_id = :job_id AND i.id < :below AND j.state <> 'receiving'
 ORDER BY i.id DESC;
 
+-- name: of_one_job_up
+-- The same oldest first, above an id.
+SELECT i.id, i.record_id, i.workspace, i.family, i.code, i.message, i.field, i.created_ms, i.resolved_ms,
+       i.resolution, i.resolved_by, i.job_id, j.public_id, j.created_by, i.comment, i.revision, i.key
+FROM issues AS i JOIN jobs AS j ON j.id = i.job_id
+WHERE i.job_id = :job_id AND i.id > :above AND j.state <> 'receiving'
+ORDER BY i.id;
+
+-- name: open_of_kind
+-- Open ones of a job and a code.
+SELECT i.id, i.record_id, i.workspace, i.family, i.code, i.message, i.field, i.created_ms, i.resolved_ms,
+       i.resolution, i.resolved_by, i.job_id, j.public_id, j.created_by, i.comment, i.revision, i.key
+FROM issues AS i INDEXED BY issues_open_by_job JOIN jobs AS j ON j.id = i.job_id
+WHERE i.job_id = :job_id AND i.code = :code AND i.id < :below AND i.resolved_ms IS NULL AND j.state <> 'receiving'
+ORDER BY i.id DESC;
+
+-- name: open_of_kind_up
+SELECT i.id, i.record_id, i.workspace, i.family, i.code, i.message, i.field, i.created_ms, i.resolved_ms,
+       i.resolution, i.resolved_by, i.job_id, j.public_id, j.created_by, i.comment, i.revision, i.key
+FROM issues AS i INDEXED BY issues_open_by_job JOIN jobs AS j ON j.id = i.job_id
+WHERE i.job_id = :job_id AND i.code = :code AND i.id > :above AND i.resolved_ms IS NULL AND j.state <> 'receiving'
+ORDER BY i.id;
+
+-- name: next_open_job
+-- The newest job under an id that has open issues: a seek, however many issues jobs have.
+SELECT job_id FROM issues INDEXED BY issues_open_by_job
+WHERE job_id < :below AND resolved_ms IS NULL
+ORDER BY job_id DESC
+LIMIT 1;
+
+-- name: open_kinds
+-- What is open of a job, counted by code.
+SELECT code, COUNT(*) FROM issues INDEXED BY issues_open_by_job
+WHERE job_id = :job_id AND resolved_ms IS NULL
+GROUP BY code
+ORDER BY code;
+
+-- name: open_of_one_kind
+SELECT code, COUNT(*) FROM issues INDEXED BY issues_open_by_job
+WHERE job_id = :job_id AND code = :code AND resolved_ms IS NULL
+GROUP BY code;
+
 -- name: of_records
 -- Those that records (a JSON list of ids, ascending) are linked to, oldest first.
 SELECT i.id, l.record_id, i.code, i.message, i.field, i.created_ms, i.resolved_ms, i.resolution, i.resolved_by,
@@ -75,6 +117,11 @@ SELECT l.record_id,
 FROM issue_records AS l CROSS JOIN records AS r ON r.id = l.record_id
 WHERE l.issue_id = :id AND l.record_id > :after
 ORDER BY l.record_id;
+
+-- name: comment
+-- What is said of the open ones that a record is linked to.
+UPDATE issues SET comment = :comment
+WHERE id IN (SELECT issue_id FROM issue_records WHERE record_id = :record_id) AND resolved_ms IS NULL;
 
 -- name: resolve
 -- Those that a record is linked to.

@@ -134,40 +134,108 @@ FROM jobs
 WHERE id = :id AND state <> 'receiving';
 
 -- name: of_workspace
--- Newest first, below an id; without a limit: the reader stops when it has enough.
+-- Newest first, between two ids; without a limit: the reader stops when it has enough. Each of these lists has its
+-- twin that begins with the oldest.
 SELECT id, public_id, family, workspace, created_by, source, name, state, total, processed, issues, cursor,
        tallies, warnings, attempt, chunk_limit, deaths, error, submitted_ms, started_ms, completed_ms, updated_ms,
        discarded
 FROM jobs
-WHERE workspace = :workspace AND id < :below AND state <> 'receiving'
+WHERE workspace = :workspace AND id > :above AND id < :below AND state <> 'receiving'
 ORDER BY id DESC;
+
+-- name: of_workspace_oldest
+SELECT id, public_id, family, workspace, created_by, source, name, state, total, processed, issues, cursor,
+       tallies, warnings, attempt, chunk_limit, deaths, error, submitted_ms, started_ms, completed_ms, updated_ms,
+       discarded
+FROM jobs
+WHERE workspace = :workspace AND id > :above AND id < :below AND state <> 'receiving'
+ORDER BY id;
 
 -- name: everywhere
 SELECT id, public_id, family, workspace, created_by, source, name, state, total, processed, issues, cursor,
        tallies, warnings, attempt, chunk_limit, deaths, error, submitted_ms, started_ms, completed_ms, updated_ms,
        discarded
 FROM jobs
-WHERE id < :below AND state <> 'receiving'
+WHERE id > :above AND id < :below AND state <> 'receiving'
 ORDER BY id DESC;
+
+-- name: everywhere_oldest
+SELECT id, public_id, family, workspace, created_by, source, name, state, total, processed, issues, cursor,
+       tallies, warnings, attempt, chunk_limit, deaths, error, submitted_ms, started_ms, completed_ms, updated_ms,
+       discarded
+FROM jobs
+WHERE id > :above AND id < :below AND state <> 'receiving'
+ORDER BY id;
 
 -- name: of_kind
--- One family and one state of a workspace, below an id; several are merged by the caller (jobs.listed).
+-- One family and one state of a workspace; several are merged by the caller (jobs.listed).
 SELECT id, public_id, family, workspace, created_by, source, name, state, total, processed, issues, cursor,
        tallies, warnings, attempt, chunk_limit, deaths, error, submitted_ms, started_ms, completed_ms, updated_ms,
        discarded
 FROM jobs
-WHERE workspace = :workspace AND family = :family AND state = :state AND id < :below
+WHERE workspace = :workspace AND family = :family AND state = :state AND id > :above AND id < :below
 ORDER BY id DESC;
 
--- name: of_creator
--- What one person made of a family, below an id.
+-- name: of_kind_oldest
 SELECT id, public_id, family, workspace, created_by, source, name, state, total, processed, issues, cursor,
        tallies, warnings, attempt, chunk_limit, deaths, error, submitted_ms, started_ms, completed_ms, updated_ms,
        discarded
 FROM jobs
-WHERE workspace = :workspace AND family = :family AND created_by = :created_by AND id < :below
+WHERE workspace = :workspace AND family = :family AND state = :state AND id > :above AND id < :below
+ORDER BY id;
+
+-- name: of_creator
+-- What one person made of a family.
+SELECT id, public_id, family, workspace, created_by, source, name, state, total, processed, issues, cursor,
+       tallies, warnings, attempt, chunk_limit, deaths, error, submitted_ms, started_ms, completed_ms, updated_ms,
+       discarded
+FROM jobs
+WHERE workspace = :workspace AND family = :family AND created_by = :created_by AND id > :above AND id < :below
   AND state <> 'receiving'
 ORDER BY id DESC;
+
+-- name: of_creator_oldest
+SELECT id, public_id, family, workspace, created_by, source, name, state, total, processed, issues, cursor,
+       tallies, warnings, attempt, chunk_limit, deaths, error, submitted_ms, started_ms, completed_ms, updated_ms,
+       discarded
+FROM jobs
+WHERE workspace = :workspace AND family = :family AND created_by = :created_by AND id > :above AND id < :below
+  AND state <> 'receiving'
+ORDER BY id;
+
+-- name: named
+-- Whose file has these words in its name; the index of words gives their order.
+SELECT j.id, j.public_id, j.family, j.workspace, j.created_by, j.source, j.name, j.state, j.total, j.processed, j.issues,
+       j.cursor, j.tallies, j.warnings, j.attempt, j.chunk_limit, j.deaths, j.error, j.submitted_ms, j.started_ms,
+       j.completed_ms, j.updated_ms, j.discarded
+FROM job_words AS w CROSS JOIN jobs AS j ON j.id = w.rowid
+WHERE job_words MATCH :words AND w.rowid > :above AND w.rowid < :below AND j.state <> 'receiving'
+ORDER BY w.rowid DESC;
+
+-- name: named_oldest
+SELECT j.id, j.public_id, j.family, j.workspace, j.created_by, j.source, j.name, j.state, j.total, j.processed, j.issues,
+       j.cursor, j.tallies, j.warnings, j.attempt, j.chunk_limit, j.deaths, j.error, j.submitted_ms, j.started_ms,
+       j.completed_ms, j.updated_ms, j.discarded
+FROM job_words AS w CROSS JOIN jobs AS j ON j.id = w.rowid
+WHERE job_words MATCH :words AND w.rowid > :above AND w.rowid < :below AND j.state <> 'receiving'
+ORDER BY w.rowid;
+
+-- name: of_id
+-- Whose public id begins so: a few.
+SELECT id, public_id, family, workspace, created_by, source, name, state, total, processed, issues, cursor,
+       tallies, warnings, attempt, chunk_limit, deaths, error, submitted_ms, started_ms, completed_ms, updated_ms,
+       discarded
+FROM jobs
+WHERE public_id >= :first AND public_id < :beyond AND state <> 'receiving'
+ORDER BY public_id DESC
+LIMIT :limit;
+
+-- name: submitted
+-- When the first job from this id on came.
+SELECT id, submitted_ms FROM jobs WHERE id >= :id ORDER BY id LIMIT 1;
+
+-- name: last
+SELECT COALESCE(MAX(id), 0) FROM jobs;
 
 -- name: made_by
 SELECT created_by FROM jobs WHERE id = :id;

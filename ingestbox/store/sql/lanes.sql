@@ -16,7 +16,14 @@ ON CONFLICT (name) DO UPDATE
 SET url = excluded.url, state = 'running', reason = NULL, next_try_ms = NULL, since_ms = excluded.since_ms;
 
 -- name: names
-SELECT name, state FROM lanes ORDER BY name;
+SELECT name, state, held_ms FROM lanes ORDER BY name;
+
+-- name: hold
+-- Who holds a lane that is held already changes nothing.
+UPDATE lanes SET held_by = :actor, held_ms = :now, held_reason = :reason WHERE name = :name AND held_ms IS NULL;
+
+-- name: release
+UPDATE lanes SET held_by = NULL, held_ms = NULL, held_reason = NULL WHERE name = :name AND held_ms IS NOT NULL;
 
 -- name: close
 UPDATE lanes SET state = 'off', reason = NULL, next_try_ms = NULL, since_ms = :now WHERE name = :name;
@@ -90,7 +97,8 @@ SELECT
     (SELECT count(*) FROM parked WHERE lane = name) AS parked,
     coalesce((SELECT max(seq) FROM deliveries), 0) AS newest,
     (SELECT min(seq) FROM deliveries WHERE seq > cursor) AS oldest_seq,
-    (SELECT at_ms FROM deliveries WHERE seq > cursor ORDER BY seq LIMIT 1) AS oldest_ms
+    (SELECT at_ms FROM deliveries WHERE seq > cursor ORDER BY seq LIMIT 1) AS oldest_ms,
+    held_by, held_ms, held_reason
 FROM lanes
 ORDER BY name;
 

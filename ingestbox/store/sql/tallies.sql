@@ -97,3 +97,10 @@ SELECT workspace, remote, owner, contacts FROM contact_tallies WHERE contacts <>
 
 -- name: true_contacts
 SELECT workspace, origin <> '', owner, COUNT(*) FROM contacts GROUP BY workspace, origin <> '', owner;
+
+-- name: kept_companies
+SELECT workspace, owner, company_key, contacts FROM contact_companies;
+
+-- name: true_companies
+SELECT workspace, owner, company_key, COUNT(*) FROM contacts WHERE origin = '' AND company_key <> ''
+GROUP BY workspace, owner, company_key;

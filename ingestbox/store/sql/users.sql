@@ -10,24 +10,31 @@ SELECT id FROM users WHERE email_key = :email_key;
 -- What a login needs: the password's hash is read here alone.
 SELECT id, email, roles, workspace, generation, disabled_ms, password FROM users WHERE email_key = :email_key;
 
+-- name: any
+SELECT 1 FROM users LIMIT 1;
+
 -- name: by_id
 SELECT id, email, roles, workspace, generation, disabled_ms FROM users WHERE id = :id;
 
 -- name: one
-SELECT id, email, roles, workspace, created_by, created_ms, updated_ms, login_ms, disabled_ms
+SELECT id, email, roles, workspace, created_by, created_ms, updated_ms, login_ms, disabled_ms,
+    (SELECT expires_ms FROM invitations WHERE user_id = users.id)
 FROM users WHERE id = :id AND :workspace IN (workspace, '*');
 
 -- name: page
 -- Newest first, below the id that the last page ended with.
-SELECT id, email, roles, workspace, created_by, created_ms, updated_ms, login_ms, disabled_ms
+SELECT id, email, roles, workspace, created_by, created_ms, updated_ms, login_ms, disabled_ms,
+    (SELECT expires_ms FROM invitations WHERE user_id = users.id)
 FROM users WHERE workspace = :workspace AND id < :below ORDER BY id DESC LIMIT :limit;
 
 -- name: page_everywhere
-SELECT id, email, roles, workspace, created_by, created_ms, updated_ms, login_ms, disabled_ms
+SELECT id, email, roles, workspace, created_by, created_ms, updated_ms, login_ms, disabled_ms,
+    (SELECT expires_ms FROM invitations WHERE user_id = users.id)
 FROM users WHERE id < :below ORDER BY id DESC LIMIT :limit;
 
 -- name: page_of_email
-SELECT id, email, roles, workspace, created_by, created_ms, updated_ms, login_ms, disabled_ms
+SELECT id, email, roles, workspace, created_by, created_ms, updated_ms, login_ms, disabled_ms,
+    (SELECT expires_ms FROM invitations WHERE user_id = users.id)
 FROM users
 WHERE email_key = :email_key AND :workspace IN (workspace, '*') AND id < :below
 ORDER BY id DESC LIMIT :limit;
@@ -37,6 +44,9 @@ UPDATE users SET roles = :roles, generation = generation + 1, updated_ms = :now 
 
 -- name: set_password
 UPDATE users SET password = :password, generation = generation + 1, updated_ms = :now WHERE id = :id;
+
+-- name: end_logins
+UPDATE users SET generation = generation + 1, updated_ms = :now WHERE id = :id;
 
 -- name: disable
 UPDATE users SET disabled_ms = :now, generation = generation + 1, updated_ms = :now WHERE id = :id;

@@ -22,7 +22,8 @@ from ingestbox.web.v1 import fields, lists
 from ingestbox.web.v1.byrule import SHOWN_ROWS, ByRule, RowChange, Ruled, outcome_of, rows_of
 from ingestbox.web.v1.issues import decision, wanted_of
 from ingestbox.web.v1.parts import Parts
-from ingestbox.web.v1.repair import SLICE, Repair
+from ingestbox.web.v1.repair import SLICE, Repair, check_match
+from ingestbox.web.v1.repeats import Repeats
 from ingestbox.web.v1.sight import ALL, EDITORS, REVIEWERS, check_role, sight_of
 
 MOST_AT_ONCE = 1_000
@@ -111,6 +112,10 @@ class BulkBody(msgspec.Struct, frozen=True):
     queued: Annotated[list[str] | UnsetType, Meta(description="Jobs that do so now.")] = UNSET
 
 
+Decided = tuple[BulkBody, tuple[tuple[str, str], ...]]
+"""The answer, and its headers."""
+
+
 class BulkIssues:
     """Decides about many issues of the jobs in sight."""
 
@@ -119,6 +124,7 @@ class BulkIssues:
         self._store = parts.store
         self._repair = Repair(parts)
         self._by_rule = ByRule(parts)
+        self._repeats = Repeats(parts.store)
 
     def routes(self) -> tuple[Route, ...]:
         """What web binds."""
@@ -138,22 +144,31 @@ class BulkIssues:
                 "waits: of rows that repeat each other the most complete is kept; all are given up; a field "
                 "is set; fields are trimmed and put into lower case. A row that somebody else changes "
                 "meanwhile stays as it is (`record_changed`). With `dry_run` nothing is changed, and the "
-                "answer has what would be. `audit_id` takes all of it back while the job waits: POST "
-                "/v1/audit/{id}/undo.",
+                "answer has what would be; its ETag as If-Match holds the call to that: 412, and nothing "
+                "done, when rows were changed since so that it would do something else. `audit_id` takes all "
+                "of it back while the job waits: POST /v1/audit/{id}/undo.",
                 body=Annotated[Bulk, Meta(extra_json_schema=EITHER)],
                 example={"filter": {"code": "text_required"}, "action": "discard", "dry_run": True},
                 parameters=(
                     Parameter("dry_run", "As in the body.", bool),
+                    Parameter("If-Match", "With `rule`: the ETag of its dry run.", place="header"),
                     ALL,
                 ),
-                answers=(Answer(BulkBody),),
-                errors=("bad_parameter", "job_not_found", "malformed_json", "validation_failed"),
+                answers=(Answer(BulkBody, headers={"ETag": "Of a dry run by `rule`: what it would do."}),),
+                errors=(
+                    *("bad_parameter", "job_not_found", "malformed_json", "validation_failed"),
+                    *("precondition_failed", "request_in_progress"),
+                ),
+                idempotent=True,
             ),
         )
 
     async def bulk(self, ask: Request) -> Reply:
         """POST /v1/issues/bulk."""
         wanted = _wanted(ask)
+        return await self._repeats.once(ask, BulkBody, lambda: self._decide(ask, wanted))
+
+    async def _decide(self, ask: Request, wanted: Bulk) -> Decided:
         sight = sight_of(ask, self._parts.families)
         named: list[str] = []
         following: int | None = None
@@ -183,16 +198,15 @@ class BulkIssues:
             outcomes.update(
                 (str(each.id), code or "resolved") for each, code in zip(fit, decided, strict=True)
             )
-        return Reply(
-            BulkBody(
-                action=wanted.action,
-                dry_run=wanted.dry_run,
-                matched=len(chosen),
-                resolved=sum(1 for outcome in outcomes.values() if outcome == "resolved"),
-                outcomes=[BulkOutcome(*pair) for pair in outcomes.items()],
-                next_cursor=None if following is None else lists.cursor(following),
-            )
+        body = BulkBody(
+            action=wanted.action,
+            dry_run=wanted.dry_run,
+            matched=len(chosen),
+            resolved=sum(1 for outcome in outcomes.values() if outcome == "resolved"),
+            outcomes=[BulkOutcome(*pair) for pair in outcomes.items()],
+            next_cursor=None if following is None else lists.cursor(following),
         )
+        return body, ()
 
     async def _rule(
         self,
@@ -202,10 +216,15 @@ class BulkIssues:
         chosen: Sequence[Issue],
         named: Sequence[str],
         following: int | None,
-    ) -> Reply:
+    ) -> Decided:
         """The same by a rule."""
         check_role(ask, EDITORS)
-        ruled = await self._by_rule.apply(ask, rule, chosen, dry_run=wanted.dry_run)
+        agreed = None
+        if "if-match" in ask.headers and not wanted.dry_run:
+            tried = await self._by_rule.apply(ask, rule, chosen, dry_run=True)
+            check_match(ask.headers, tried.etag)
+            agreed = tried.plan
+        ruled = await self._by_rule.apply(ask, rule, chosen, dry_run=wanted.dry_run, agreed=agreed)
         cut = [each.id for each in chosen if not _reached(ruled, each.id)]
         if cut and wanted.filter is not UNSET:
             following = cut[0] + 1
@@ -217,22 +236,21 @@ class BulkIssues:
             verdict = ruled.verdicts.get(each.id)
             outcomes[str(each.id)] = _outcome(each.id, verdict, dry_run=wanted.dry_run)
         verdicts = ruled.verdicts.values()
-        return Reply(
-            BulkBody(
-                action=None,
-                dry_run=wanted.dry_run,
-                matched=len(chosen),
-                resolved=sum(1 for each in outcomes.values() if each.outcome == "resolved"),
-                outcomes=list(outcomes.values()),
-                next_cursor=None if following is None else lists.cursor(following),
-                rule=rule,
-                audit_id=None if ruled.audit_id is None else str(ruled.audit_id),
-                changed=sum(each.changed for each in verdicts),
-                discarded=sum(each.discarded for each in verdicts),
-                jobs=[] if wanted.dry_run else sorted(set(ruled.jobs.values()).difference(queued)),
-                queued=queued,
-            )
+        body = BulkBody(
+            action=None,
+            dry_run=wanted.dry_run,
+            matched=len(chosen),
+            resolved=sum(1 for each in outcomes.values() if each.outcome == "resolved"),
+            outcomes=list(outcomes.values()),
+            next_cursor=None if following is None else lists.cursor(following),
+            rule=rule,
+            audit_id=None if ruled.audit_id is None else str(ruled.audit_id),
+            changed=sum(each.changed for each in verdicts),
+            discarded=sum(each.discarded for each in verdicts),
+            jobs=[] if wanted.dry_run else sorted(set(ruled.jobs.values()).difference(queued)),
+            queued=queued,
         )
+        return body, (("ETag", ruled.etag),) if wanted.dry_run else ()
 
     async def _matching(self, sight: Sight, given: IssueFilter, below: int) -> tuple[list[Issue], int | None]:
         """The newest open issues under an id that pass the filter, and the id to go on under."""

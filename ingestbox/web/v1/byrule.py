@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -15,7 +16,7 @@ from ingestbox.rules import Rule
 from ingestbox.store import jobs, records
 from ingestbox.store.bulk import BeginOperation, ChangeRows, Done, Ending, Planned
 from ingestbox.store.issues import Issue
-from ingestbox.store.ruling import Ruling, Verdict
+from ingestbox.store.ruling import Plan, Ruling, Verdict
 from ingestbox.web.binding import Request
 from ingestbox.web.v1.audit import act
 from ingestbox.web.v1.parts import Parts
@@ -44,10 +45,19 @@ class RowChange(msgspec.Struct, frozen=True):
 @dataclass(frozen=True, slots=True)
 class Ruled:
     """What became of the issues: a verdict for each that was reached, by its id. `audit_id` is None when
-    nothing was changed."""
+    nothing was changed; `plan` is that of a dry run."""
 
     verdicts: dict[int, Verdict]
     audit_id: int | None
+    plan: Plan
+
+    @property
+    def etag(self) -> str:
+        """Names what a dry run would do: another one as soon as it would do something else."""
+        digest = hashlib.sha256()
+        for rid, made in sorted(self.plan.items()):
+            digest.update(rid.to_bytes(8, "big") + made)
+        return f'"{digest.hexdigest()[:32]}"'
 
     @property
     def jobs(self) -> dict[int, str]:
@@ -64,8 +74,17 @@ class ByRule:
         self._store = parts.store
         self._rows = Rows(parts)
 
-    async def apply(self, ask: Request, rule: Rule, issues: Sequence[Issue], *, dry_run: bool) -> Ruled:
-        """Applies it, or with `dry_run` says what that would do."""
+    async def apply(
+        self,
+        ask: Request,
+        rule: Rule,
+        issues: Sequence[Issue],
+        *,
+        dry_run: bool,
+        agreed: Plan | None = None,
+    ) -> Ruled:
+        """Applies it, or with `dry_run` says what that would do. With `agreed`, the plan of a dry run, rows
+        of which it would make something else stay as they are."""
         by = act(ask, self._store.clock.now_ms())
         told = msgspec.to_builtins(rule)
         begun: list[int] = []
@@ -90,10 +109,11 @@ class ByRule:
             rule,
             write=None if dry_run else write,
             facts={"rule": told},
+            agreed=agreed,
         )
         shown = SHOWN_ROWS if dry_run else 0
         verdicts = await ruling.apply([each.id for each in issues], MOST_ROWS, shown)
-        return Ruled(verdicts, begun[0] if begun else None)
+        return Ruled(verdicts, begun[0] if begun else None, ruling.plan)
 
     async def go_on(self, ask: Request, verdicts: dict[int, Verdict]) -> list[str]:
         """Queues the jobs of these issues that wait for a person; their public ids."""

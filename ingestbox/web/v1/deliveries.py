@@ -70,6 +70,7 @@ class Deliveries:
                 parameters=(
                     Parameter("lane", "The lane whose `state` is meant."),
                     Parameter("state", "Deliveries in this state in `lane` alone.", State),
+                    Parameter("record", "What this record led to alone (its id).", lists.ID),
                     *lists.PAGE,
                     ALL,
                 ),
@@ -92,6 +93,7 @@ class Deliveries:
         """GET /v1/deliveries."""
         sight, below, limit = sight_of(ask, self._families), lists.below(ask.query), limit_of(ask.query)
         lane, state = ask.query.get("lane"), lists.choice(ask.query, "state", STATES)
+        record = lists.chosen(ask.query, "record")
         if (lane is None) is not (state is None):
             raise IngestError("bad_parameter", "lane and state go together: a state is that in one lane.")
 
@@ -99,7 +101,7 @@ class Deliveries:
             if lane is not None and lane not in (names := deliveries.lane_names(tx)):
                 running = ", ".join(names) or "none"
                 raise IngestError("bad_parameter", f"lane must be one that runs ({running}).")
-            return deliveries.listed(tx, sight, lane, cast("State | None", state), below, limit)
+            return deliveries.listed(tx, sight, lane, cast("State | None", state), below, limit, record)
 
         found, last = await self._store.read_with(read)
         cursor = lists.cursor(last) if last else None

@@ -15,7 +15,7 @@ from ingestbox.enrich.addresses import key_of as address_key
 from ingestbox.errors import IngestError
 from ingestbox.model import EVERYWHERE, Role
 from ingestbox.route import Answer, Parameter, Reply, Route, limit_of
-from ingestbox.store import ReadTx, erasures
+from ingestbox.store import ReadTx, erasures, trail
 from ingestbox.store.erasures import BeginErasure, Begun, Erasure
 from ingestbox.store.once import Denied, Once
 from ingestbox.web.binding import Request
@@ -137,6 +137,9 @@ class ErasureBody(msgspec.Struct, frozen=True):
     earlier: Annotated[str | None, Meta(description="The last erasure before it for the same address.")]
     reason: str | None
     requested_by: str
+    requested_by_name: Annotated[
+        str | None, Meta(description="The address of that user, or the name of that key, if still there.")
+    ]
     created_at: str
     updated_at: str
     done_at: str | None
@@ -232,7 +235,7 @@ class Erasures:
         if found.state != "done":
             await self._parts.erase(found.id, WAIT_SECONDS)
             found = await self._find(found.id)
-        body = self._body(found, await self._store.read_with(lambda tx: self._earlier(tx, found, address)))
+        body = await self._store.read_with(lambda tx: self._body(tx, found, address))
         return Reply(body, 200 if found.state == "done" else 202, REPLAYED if begun.replayed else ())
 
     async def page(self, ask: Request) -> Reply:
@@ -240,13 +243,12 @@ class Erasures:
         workspace = None if _everywhere(ask) else ask.caller.workspace
         below, limit = lists.below(ask.query), limit_of(ask.query)
 
-        def read(tx: ReadTx) -> list[tuple[Erasure, int | None]]:
+        def read(tx: ReadTx) -> tuple[list[ErasureBody], bool]:
             found = erasures.listed(tx, workspace, below, limit + 1)
-            return [(each, self._earlier(tx, each, None)) for each in found]
+            return [self._body(tx, each) for each in found[:limit]], len(found) > limit
 
-        found = await self._store.read_with(read)
-        more = lists.cursor(found[limit - 1][0].id) if len(found) > limit else None
-        return Reply(ErasurePage([self._body(*each) for each in found[:limit]], more))
+        found, more = await self._store.read_with(read)
+        return Reply(ErasurePage(found, lists.cursor(found[-1].erasure_id) if more else None))
 
     async def one(self, ask: Request) -> Reply:
         """GET /v1/erasures/{id}."""
@@ -254,8 +256,7 @@ class Erasures:
         found = await self._store.read_with(lambda tx: erasures.one(tx, number))
         if found is None or not (_everywhere(ask) or found.workspace == ask.caller.workspace):
             raise IngestError("not_found", f"There is no erasure {number}.")
-        earlier = await self._store.read_with(lambda tx: self._earlier(tx, found, None))
-        return Reply(self._body(found, earlier))
+        return Reply(await self._store.read_with(lambda tx: self._body(tx, found)))
 
     async def _find(self, erasure_id: int) -> Erasure:
         found = await self._store.read_with(lambda tx: erasures.one(tx, erasure_id))
@@ -267,7 +268,8 @@ class Erasures:
         digests = self._derived.digests("erasure", address) if address is not None else [found.digest]
         return erasures.earlier(tx, found, digests)
 
-    def _body(self, found: Erasure, earlier: int | None) -> ErasureBody:
+    def _body(self, tx: ReadTx, found: Erasure, address: str | None = None) -> ErasureBody:
+        earlier = self._earlier(tx, found, address)
         return ErasureBody(
             erasure_id=str(found.id),
             state=cast("State", found.state),
@@ -278,6 +280,7 @@ class Erasures:
             earlier=None if earlier is None else str(earlier),
             reason=found.reason,
             requested_by=found.actor,
+            requested_by_name=trail.name_of(tx, found.actor),
             created_at=iso(found.created_ms) or "",
             updated_at=iso(found.updated_ms) or "",
             done_at=iso(found.done_ms),

@@ -1,43 +1,46 @@
-"""`/v1/issues`: what waits for a person, and what the person decides: correct, try again, give up."""
+"""`/v1/issues`: what waits for a person."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, TypeVar, get_args
+from typing import Annotated, Literal, TypeVar, get_args
 
 import msgspec
-from msgspec import UNSET, Meta
+from msgspec import UNSET, Meta, UnsetType
 
 from ingestbox import strictjson
 from ingestbox.clock import iso
 from ingestbox.errors import Fault, IngestError
+from ingestbox.model import checksum
 from ingestbox.route import Answer, Parameter, Reply, Route, limit_of
 from ingestbox.store import ReadTx, Store, issues, jobs, records
 from ingestbox.store.issues import Issue, Wanted
 from ingestbox.store.sight import Sight
 from ingestbox.store.staged import issue_mark
 from ingestbox.web.binding import Request
-from ingestbox.web.v1 import fields, lists
+from ingestbox.web.v1 import fields, lists, mergepatch
 from ingestbox.web.v1.parts import Parts
-from ingestbox.web.v1.repair import Found, Repair, check_match
-from ingestbox.web.v1.rows import Rows
-from ingestbox.web.v1.sight import ALL, READERS, REVIEWERS, reading_of, sight_of
+from ingestbox.web.v1.repair import Found, Repair
+from ingestbox.web.v1.rows import PLACE
+from ingestbox.web.v1.sight import ALL, READERS, reading_of
 
 S = TypeVar("S", bound=msgspec.Struct)
 
 State = Literal["open", "resolved"]
 STATES: tuple[str, ...] = get_args(State)
 
-PATCH_FOR_EDIT: dict[str, Any] = {
-    "oneOf": [
-        {"properties": {"action": {"const": "edit"}}, "required": ["patch"]},
-        {"properties": {"action": {"enum": ["discard", "retry"]}, "patch": False}},
-    ]
-}
+Order = Literal["newest", "oldest"]
+ORDERS: tuple[str, ...] = get_args(Order)
+
 SHOWN_RECORDS = 10
 """Records that an issue shows; the others are to be had at its link."""
 
+VALUE_CHARACTERS = 200
+"""What a list shows of the value that an issue is about."""
+
+VALUES_BYTES = 8 * 1_048_576
+"""A page with values looks at so much of records; issues after that have none."""
+
 ETAG = {"ETag": "Names what can be decided about, for If-Match."}
-IF_MATCH = Parameter("If-Match", "The issue's ETag: 412 when it is another one by now.", place="header")
 ISSUE_ID = Parameter("id", "The issue's id.", place="path")
 
 
@@ -82,6 +85,14 @@ class IssueBody(msgspec.Struct, frozen=True):
     resolved_by: str | None
     comment: Annotated[str | None, Meta(description="What was said of it.")]
     links: IssueLinks
+    value: Annotated[
+        str | UnsetType | None,
+        Meta(
+            description="In a list, when it was asked for: what the first record has in `field`, or, without "
+            "a field, its key, or what could not be read of it; the first "
+            f"{VALUE_CHARACTERS} characters. Null when there is nothing to show."
+        ),
+    ] = UNSET
 
 
 class IssuePage(msgspec.Struct, frozen=True):
@@ -89,13 +100,6 @@ class IssuePage(msgspec.Struct, frozen=True):
 
     issues: list[IssueBody]
     next_cursor: str | None
-
-
-class Resolution(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What is decided: `edit` takes `patch`, a JSON Merge Patch (RFC 7396) on the record's content."""
-
-    action: Literal["discard", "retry", "edit"]
-    patch: Annotated[Any, Meta(description="For `edit`: what PATCH /v1/records/{id} takes.")] = UNSET
 
 
 async def wanted_of(
@@ -132,7 +136,6 @@ class Issues:
         self._parts = parts
         self._store = parts.store
         self._repair = Repair(parts)
-        self._rows = Rows(parts)
 
     def routes(self) -> tuple[Route, ...]:
         """What web binds."""
@@ -150,6 +153,8 @@ class Issues:
                     Parameter("family", "Issues of this family alone.", lists.one_of(self._parts.families)),
                     Parameter("code", "Issues with this code alone."),
                     Parameter("state", "`open` or `resolved`; both unless given.", State),
+                    Parameter("order", "`oldest` first goes with `job`.", Order),
+                    Parameter("values", "With the value that each is about.", bool),
                     *lists.PAGE,
                     ALL,
                 ),
@@ -166,38 +171,6 @@ class Issues:
                 answers=(Answer(IssueBody, headers=ETAG),),
                 errors=("bad_parameter", "not_found"),
             ),
-            Route(
-                "POST",
-                "/v1/issues/{id}/resolve",
-                self.resolve,
-                "Resolve an issue",
-                REVIEWERS,
-                body_limit="feedback_json_mb",
-                description="`discard` gives the record up; `retry` has it processed once more as it is (422 "
-                "when it would not be let in so); `edit` corrects it first. Of two who decide at once one is "
-                "told that it is resolved already. In a staged family (contacts) `discard` gives up all rows "
-                "that wait on the issue (repeat a call that was cut short), `edit` is for an issue on which "
-                "one waits, and `retry` reprocesses the job.",
-                body=Annotated[Resolution, Meta(extra_json_schema=PATCH_FOR_EDIT)],
-                example={"action": "edit", "patch": {"summary": "The delivery was late"}},
-                parameters=(ISSUE_ID, IF_MATCH, ALL),
-                answers=(Answer(IssueBody, headers=ETAG),),
-                errors=(
-                    "bad_parameter",
-                    "not_found",
-                    "job_not_waiting",
-                    "job_active",
-                    "job_ended",
-                    "malformed_json",
-                    "validation_failed",
-                    "issue_resolved",
-                    "record_not_waiting",
-                    "record_changed",
-                    "job_cancelled",
-                    "precondition_failed",
-                    "damaged",
-                ),
-            ),
         )
 
     async def page(self, ask: Request) -> Reply:
@@ -212,55 +185,25 @@ class Issues:
             code=query.get("code"),
             open_=None if state is None else state == "open",
         )
-        below, limit = lists.below(query), limit_of(query)
+        upwards = lists.choice(query, "order", ORDERS) == "oldest"
+        if upwards and wanted.job_id is None:
+            raise IngestError("bad_parameter", "order=oldest goes with job.")
+        place, limit = lists.position(query, 0 if upwards else lists.NEWEST), limit_of(query)
+        values, list_of = lists.flag(query, "values"), issues.listed_up if upwards else issues.listed
 
         def read(tx: ReadTx) -> tuple[list[IssueBody], int | None]:
-            found, last = issues.listed(tx, wanted, below, limit)
-            return [_body(tx, each) for each in found], last
+            found, last = list_of(tx, wanted, place, limit)
+            bodies = [_body(tx, each) for each in found]
+            return (_with_values(tx, bodies) if values else bodies), last
 
-        found, last = await self._store.read_with(read)
-        return Reply(IssuePage(found, lists.cursor(last) if last else None))
+        bodies, last = await self._store.read_with(read)
+        return Reply(IssuePage(bodies, lists.cursor(last) if last else None))
 
     async def one(self, ask: Request) -> Reply:
         """GET /v1/issues/{id}."""
-        return await self._answer(await self._issue(ask, reading_of(ask, self._parts.families)))
+        return await self.answer(await self.find(ask, reading_of(ask, self._parts.families)))
 
-    async def resolve(self, ask: Request) -> Reply:
-        """POST /v1/issues/{id}/resolve."""
-        issue = await self._issue(ask, sight_of(ask, self._parts.families))
-        wanted = decision(ask.body, Resolution)
-        if (wanted.action == "edit") is not (wanted.patch is not UNSET):
-            raise fields.refused(
-                [Fault("invalid", "patch belongs to the action edit, which needs it", field="patch")]
-            )
-        if issue.resolved_ms is not None:
-            raise IngestError("issue_resolved")
-        found = await self._repair.find(issue.record_id, None)
-        etag = _etag(issue, found)
-        check_match(ask.headers, etag)
-        if wanted.action == "edit":
-            patch = bytes(msgspec.json.decode(ask.body, type=_Patch).patch)
-            await self._repair.edit(ask, await self._only(issue, found), patch, etag)
-        else:
-            if wanted.action == "retry" and not issue.grouped:
-                self._repair.check_fit(found)
-            (outcome,) = await self._repair.decide([issue], wanted.action, ask)
-            if outcome is not None:
-                raise IngestError(outcome)
-        return await self._answer(issue)
-
-    async def _only(self, issue: Issue, first: Found) -> Found:
-        """The record that a correction is meant for. Raises IngestError `validation_failed` if the issue is
-        about several."""
-        if not issue.grouped:
-            return first
-        rid = await self._rows.only(issue)
-        if rid is not None:
-            return await self._repair.find(rid, None)
-        sentence = "edit is for an issue with one record that waits: correct each by PATCH /v1/records/{id}"
-        raise fields.refused([Fault("invalid", sentence, field="action")])
-
-    async def _answer(self, issue: Issue) -> Reply:
+    async def answer(self, issue: Issue) -> Reply:
         """The issue as it is now, with its ETag."""
 
         def read(tx: ReadTx) -> tuple[Issue, IssueBody]:
@@ -268,9 +211,10 @@ class Issues:
             return now, _body(tx, now)
 
         now, body = await self._store.read_with(read)
-        return Reply(body, headers=(("ETag", _etag(now, await self._repair.find(now.record_id, None))),))
+        return Reply(body, headers=(("ETag", etag_of(now, await self._repair.find(now.record_id, None))),))
 
-    async def _issue(self, ask: Request, sight: Sight) -> Issue:
+    async def find(self, ask: Request, sight: Sight) -> Issue:
+        """The issue that the path names. Raises IngestError `not_found`."""
         issue_id = lists.number(ask.path["id"], "issue")
         found = await self._store.read_with(lambda tx: issues.one(tx, issue_id, sight))
         if found is None:
@@ -278,17 +222,42 @@ class Issues:
         return found
 
 
-class _Patch(msgspec.Struct):
-    """The patch as the bytes it is."""
-
-    patch: msgspec.Raw
-
-
-def _etag(issue: Issue, found: Found) -> str:
+def etag_of(issue: Issue, found: Found) -> str:
     """Of an issue with one record that record's, so that either's is good for both."""
     if not issue.grouped:
         return found.etag
     return f'"{issue_mark(issue.id, issue.revision, issue.resolved_ms)}"'
+
+
+def _with_values(tx: ReadTx, bodies: list[IssueBody]) -> list[IssueBody]:
+    """The same with the value that each is about, as far as the bytes of their records go."""
+    made: list[IssueBody] = []
+    left = VALUES_BYTES
+    for body in bodies:
+        row = tx.one("records.payload", {"id": int(body.record)}) if left > 0 else None
+        value = None
+        if row is not None:
+            key, payload, crc = row
+            left -= len(payload)
+            if checksum(key, payload) == crc:
+                value = _value(payload, body.field) if body.field else records.text(key) or _raw(payload)
+        made.append(msgspec.structs.replace(body, value=value and value[:VALUE_CHARACTERS]))
+    return made
+
+
+def _raw(payload: bytes) -> str | None:
+    """What could not be read of a row."""
+    place = mergepatch.members_of(payload).get(PLACE)
+    return None if place is None else _value(bytes(place), "raw")
+
+
+def _value(payload: bytes, field: str) -> str | None:
+    """What a record has there: a text as it is, anything else as JSON."""
+    given = mergepatch.members_of(payload).get(field.partition("[")[0])
+    if given is None or bytes(given) == b"null":
+        return None
+    raw = bytes(given)
+    return str(msgspec.json.decode(raw)) if raw[:1] == b'"' else raw.decode("utf-8", "replace")
 
 
 def _body(tx: ReadTx, issue: Issue) -> IssueBody:

@@ -18,6 +18,7 @@ from ingestbox.store.changes import CancelJob, ReprocessJob, Which
 from ingestbox.store.jobs import Wanted
 from ingestbox.store.review import Blocked
 from ingestbox.store.staging import Staged
+from ingestbox.store.trail import name_of
 from ingestbox.web.binding import Request
 from ingestbox.web.box import job_file
 from ingestbox.web.v1 import lists
@@ -42,6 +43,11 @@ Phase = Literal[
 ]
 State = Literal["queued", "running", "review", "completed", "failed", "cancelled"]
 STATES: tuple[str, ...] = get_args(State)
+Sort = Literal["newest", "oldest"]
+SORTS: tuple[str, ...] = get_args(Sort)
+
+MOST_SEARCH = 200
+"""Characters of a search."""
 
 _WHICH: dict[str, Which] = {"issues": "retry", "all": "redo"}
 
@@ -93,6 +99,10 @@ class JobBody(msgspec.Struct, frozen=True):
     family: str
     workspace: str
     created_by: str
+    created_by_name: Annotated[
+        str | UnsetType | None,
+        Meta(description="The address of the user, or the name of the key, that this is. Not in events."),
+    ]
     source: str
     name: str
     state: State
@@ -119,21 +129,27 @@ class JobBody(msgspec.Struct, frozen=True):
 
 
 class JobPage(msgspec.Struct, frozen=True):
-    """A page of jobs, newest first."""
+    """A page of jobs."""
 
     jobs: list[JobBody]
     next_cursor: str | None
 
 
-def body_of(job: Job, file: JobFile | None = None, staged: Staged | None = None) -> JobBody:
+def body_of(
+    job: Job,
+    file: JobFile | None = None,
+    staged: Staged | None = None,
+    maker: str | UnsetType | None = UNSET,
+) -> JobBody:
     """The job on the wire; `file` is what it came as, if it did; `staged` is there if its rows wait for each
-    other."""
+    other; `maker` is what its creator is called."""
     place = f"/v1/jobs/{job.public_id}"
     return JobBody(
         id=job.public_id,
         family=job.family,
         workspace=job.workspace,
         created_by=job.created_by,
+        created_by_name=maker,
         source=job.source,
         name=job.name,
         state=cast("State", job.state.value),  # a job that can be seen is in one of these
@@ -195,11 +211,21 @@ class Jobs:
                 self.page,
                 "Jobs, newest first",
                 description="Of most families those of your workspace; of private ones, such as contacts, "
-                "your own. With `all=true` or a filter a page may have fewer jobs than `limit`, or none, and "
-                "still a `next_cursor`.",
+                "your own. With `all=true`, a filter or a search a page may have fewer jobs than `limit`, or "
+                "none, and still a `next_cursor`. Filters narrow each other. A cursor belongs to the `sort` "
+                "that it came with.",
                 parameters=(
                     Parameter("family", "Jobs of this family alone.", lists.one_of(self._parts.families)),
                     Parameter("state", "Jobs in this state alone.", State),
+                    Parameter("source", "Jobs that came this way alone, such as `csv_upload`."),
+                    *lists.SPAN,
+                    Parameter(
+                        "q",
+                        "Jobs whose file's name has words that begin with these, in any order, or whose id "
+                        "begins so (4 characters or more; the 200 last ones).",
+                        Annotated[str, Meta(max_length=MOST_SEARCH)],
+                    ),
+                    Parameter("sort", "`newest` first unless given.", Sort),
                     *lists.PAGE,
                     ALL,
                 ),
@@ -267,14 +293,30 @@ class Jobs:
     async def page(self, ask: Request) -> Reply:
         """GET /v1/jobs."""
         known = self._parts.families
-        sight, below, limit = sight_of(ask, known), lists.below(ask.query), limit_of(ask.query)
-        family = lists.choice(ask.query, "family", known)
-        state = lists.choice(ask.query, "state", STATES)
-        wanted = Wanted([family] if family else None, [JobState(state)] if state else None)
+        query = ask.query
+        sight, limit = sight_of(ask, known), limit_of(query)
+        oldest = lists.choice(query, "sort", SORTS) == "oldest"
+        start = lists.position(query, 0) if oldest else lists.below(query)
+        family = lists.choice(query, "family", known)
+        state = lists.choice(query, "state", STATES)
+        search = query.get("q", "").strip()
+        if len(search) > MOST_SEARCH:
+            raise IngestError("bad_parameter", f"q has {MOST_SEARCH} characters at most.")
+        wanted = Wanted(
+            families=[family] if family else None,
+            states=[JobState(state)] if state else None,
+            source=query.get("source"),
+            since_ms=lists.moment(query, "since"),
+            until_ms=lists.moment(query, "until"),
+            search=search or None,
+        )
 
         def read(tx: ReadTx) -> tuple[list[JobBody], int | None]:
-            found, last = jobs.listed(tx, sight, list(known), wanted, below, limit)
-            return [body_of(job, None, staged_of(tx, self._parts, job)) for job in found], last
+            found, last = jobs.listed(tx, sight, list(known), wanted, start, limit, oldest=oldest)
+            makers = {name: name_of(tx, name) for name in {job.created_by for job in found}}
+            return [
+                body_of(job, None, staged_of(tx, self._parts, job), makers[job.created_by]) for job in found
+            ], last
 
         found, last = await self._store.read_with(read)
         return Reply(JobPage(found, lists.cursor(last) if last else None))
@@ -288,7 +330,7 @@ class Jobs:
             now = jobs.by_id(tx, job.id, None) or job
             facts = files.facts_of(tx, job.id)
             file = None if facts is None else job_file(facts)
-            return body_of(now, file, staged_of(tx, self._parts, job))
+            return body_of(now, file, staged_of(tx, self._parts, job), name_of(tx, job.created_by))
 
         return Reply(await self._store.read_with(read))
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import base64
 import binascii
+import datetime
 from collections.abc import Collection, Mapping
 from typing import Annotated, Any
 
+import msgspec
 from msgspec import Meta
 
 from ingestbox.errors import IngestError
@@ -20,6 +22,15 @@ PAGE = (
     LIMIT,
     Parameter("cursor", "Where to go on: a `next_cursor` of this list."),
 )
+
+
+_Time = Annotated[datetime.datetime, Meta(tz=True)]
+
+SPAN = (
+    Parameter("since", "Only from this time on (ISO 8601 with its offset).", _Time),
+    Parameter("until", "Only before this time (ISO 8601 with its offset).", _Time),
+)
+"""The parameters of a list of what happened in a time, as `moment` reads them."""
 
 
 def one_of(words: Collection[str]) -> Any:
@@ -108,3 +119,20 @@ def choice(query: Mapping[str, str], name: str, words: Collection[str]) -> str |
 def flag(query: Mapping[str, str], name: str) -> bool:
     """A parameter that is `true` or `false`; false without it. Raises IngestError `bad_parameter`."""
     return choice(query, name, ("true", "false")) == "true"
+
+
+def moment(query: Mapping[str, str], name: str) -> int | None:
+    """A time in Unix milliseconds, or None without it. Raises IngestError `bad_parameter`."""
+    text = query.get(name)
+    if text is None:
+        return None
+    try:
+        found = msgspec.convert(text, _Time)
+    except msgspec.ValidationError:
+        raise IngestError(
+            "bad_parameter", f"{name} must be a time with its offset, such as 2026-01-31T08:00:00Z."
+        ) from None
+    return (found - _EPOCH) // datetime.timedelta(milliseconds=1)
+
+
+_EPOCH = datetime.datetime.fromtimestamp(0, datetime.UTC)

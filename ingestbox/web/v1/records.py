@@ -11,7 +11,7 @@ from ingestbox.clock import iso
 from ingestbox.errors import IngestError
 from ingestbox.model import Job
 from ingestbox.route import Answer, Parameter, Reply, Route, limit_of
-from ingestbox.store import ReadTx, records
+from ingestbox.store import ReadTx, files, records
 from ingestbox.store.records import Became, Wanted
 from ingestbox.web.binding import Request
 from ingestbox.web.v1 import lists
@@ -48,6 +48,16 @@ class RecordIssue(msgspec.Struct, frozen=True):
     comment: Annotated[str | None, Meta(description="What was said of it.")]
 
 
+class RecordResult(msgspec.Struct, frozen=True):
+    """What a record became: a version of an object, and the delivery that tells upstream of it."""
+
+    kind: str
+    object_id: str
+    version: int
+    delivery: str
+    current: Annotated[bool, Meta(description="Whether the object is still at this version.")]
+
+
 class RecordLine(msgspec.Struct, frozen=True):
     """A record in a list. `payload` is there when it was asked for, and null when it is damaged."""
 
@@ -56,6 +66,8 @@ class RecordLine(msgspec.Struct, frozen=True):
     key: Annotated[str, Meta(description="The object's id; empty when the record has none.")]
     state: str
     issues: list[RecordIssue]
+    result: RecordResult | None
+    line: Annotated[int | None, Meta(description="Of a row of a file: the line that it begins in.")]
     payload: Annotated[Any, Meta(description="The record as it was received, or corrected.")] = UNSET
 
 
@@ -66,16 +78,6 @@ class RecordPage(msgspec.Struct, frozen=True):
     total: int
     counts: Counts
     next_cursor: str | None
-
-
-class RecordResult(msgspec.Struct, frozen=True):
-    """What a record became: a version of an object, and the delivery that tells upstream of it."""
-
-    kind: str
-    object_id: str
-    version: int
-    delivery: str
-    current: Annotated[bool, Meta(description="Whether the object is still at this version.")]
 
 
 class RecordBody(msgspec.Struct, frozen=True):
@@ -181,6 +183,7 @@ class Records:
 
         def read(tx: ReadTx) -> tuple[list[RecordLine], int | None]:
             found = records.listed(tx, job.id, wanted, after, limit)
+            of_file = files.facts_of(tx, job.id) is not None
             issues = records.issues_of(tx, [row[0] for row in found.rows], MOST_ISSUES)
             lines: list[RecordLine] = []
             size = 0
@@ -192,9 +195,18 @@ class Records:
                     if lines and size > PAGE_BYTES:
                         return lines, int(lines[-1].id)
                     content = None if payload is None else msgspec.Raw(payload)
-                shown = [_issue(row) for row in issues[rid]]
-                index = records.place(rid)[1]
-                lines.append(RecordLine(str(rid), index, records.text(key), record_state, shown, content))
+                lines.append(
+                    RecordLine(
+                        id=str(rid),
+                        index=records.place(rid)[1],
+                        key=records.text(key),
+                        state=record_state,
+                        issues=[_issue(row) for row in issues[rid]],
+                        result=_result(records.became(tx, rid)),
+                        line=records.line(tx, rid) if of_file else None,
+                        payload=content,
+                    )
+                )
             return lines, found.last
 
         lines, last = await self._store.read_with(read)
@@ -238,10 +250,14 @@ def _body(job: Job, found: Found, issues: list[RecordIssue], became: Became | No
         workspace=job.workspace,
         payload=msgspec.Raw(record.payload),
         issues=issues,
-        result=None
-        if became is None
-        else RecordResult(became.kind, became.object_id, became.version, str(became.seq), became.current),
+        result=_result(became),
     )
+
+
+def _result(became: Became | None) -> RecordResult | None:
+    if became is None:
+        return None
+    return RecordResult(became.kind, became.object_id, became.version, str(became.seq), became.current)
 
 
 def _issue(row: tuple[Any, ...]) -> RecordIssue:

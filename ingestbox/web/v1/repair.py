@@ -75,9 +75,17 @@ class Repair:
             raise IngestError("not_found", f"There is no record {rid}.")
         return found
 
-    async def edit(self, ask: Request, found: Found, patch: bytes, etag: str | None = None) -> None:
+    async def edit(
+        self,
+        ask: Request,
+        found: Found,
+        patch: bytes,
+        etag: str | None = None,
+        comment: str | None = None,
+    ) -> None:
         """Applies a merge patch to the record, and has it processed again; a row of a staged job waits until
-        that goes on. If-Match has to be the record's ETag, or the one given.
+        that goes on. If-Match has to be the record's ETag, or the one given. `comment` is kept by the issues
+        of a record that is no such row.
 
         Raises IngestError: precondition_failed, record_not_waiting, record_changed, job_cancelled,
         job_not_waiting, forbidden, damaged, malformed_json, validation_failed with every fault of the
@@ -102,7 +110,7 @@ class Repair:
             return
         by = act(ask, self._store.clock.now_ms()).within(job.workspace)
         outcome = await self._store.write(
-            EditRecord(record.id, record.mark, made.key, made.payload, made.before, made.after, by)
+            EditRecord(record.id, record.mark, made.key, made.payload, made.before, made.after, by, comment)
         )
         if isinstance(outcome, Blocked):
             raced = outcome.code in ("record_changed", "record_not_waiting") and "if-match" in ask.headers
@@ -110,8 +118,11 @@ class Repair:
         self._parts.progress.changed(outcome.job_id)
         self._parts.ring(outcome.job_id)
 
-    async def decide(self, chosen: Sequence[Issue], action: Action, ask: Request) -> list[str | None]:
-        """Decides slice by slice; for each the code of what stood in the way, or None."""
+    async def decide(
+        self, chosen: Sequence[Issue], action: Action, ask: Request, comment: str | None = None
+    ) -> list[str | None]:
+        """Decides slice by slice; for each the code of what stood in the way, or None. `comment` is what the
+        issues keep of it; of staged jobs those that are given up."""
         codes: dict[int, str | None] = {}
         single = []
         gone_on: dict[int, str | None] = {}  # by job: each goes on once, however many of its issues are meant
@@ -119,7 +130,7 @@ class Repair:
             if each.grouped and each.job_id in gone_on:
                 codes[each.id] = gone_on[each.job_id]
             elif each.grouped:
-                codes[each.id] = await self._decide_rows(each, action, ask)
+                codes[each.id] = await self._decide_rows(each, action, ask, comment)
                 if action == "retry":
                     gone_on[each.job_id] = codes[each.id]
             else:
@@ -130,7 +141,7 @@ class Repair:
             for start in range(0, len(here), SLICE):
                 run = here[start : start + SLICE]
                 pairs = [(each.id, each.record_id) for each in run]
-                outcomes = await self._store.write(ResolveIssues(pairs, action, by))
+                outcomes = await self._store.write(ResolveIssues(pairs, action, by, comment))
                 for each, outcome in zip(run, outcomes, strict=True):
                     codes[each.id] = outcome.code if isinstance(outcome, Blocked) else None
                 for job_id in {each.job_id for each in run if codes[each.id] is None}:
@@ -139,14 +150,16 @@ class Repair:
                         self._parts.ring(job_id)
         return [codes[each.id] for each in chosen]
 
-    async def _decide_rows(self, issue: Issue, action: Action, ask: Request) -> str | None:
+    async def _decide_rows(
+        self, issue: Issue, action: Action, ask: Request, comment: str | None
+    ) -> str | None:
         """The same about an issue of a staged job: all of its rows, or that the job goes on."""
         job = await self._store.read_with(lambda tx: jobs.by_id(tx, issue.job_id, None))
         if job is None:
             return "job_not_found"
         try:
             if action == "discard":
-                await self._rows.discard(ask, job, issue)
+                await self._rows.discard(ask, job, issue, comment)
             else:
                 await self._rows.go_on(ask, job)
         except IngestError as error:

@@ -55,6 +55,16 @@ class StoreStatus(msgspec.Struct, frozen=True):
     units: Count
     largest_group: Count
     failed_groups: Count
+    sqlite: Annotated[str, Meta(description="Which SQLite runs.")]
+    disk_free_bytes: Annotated[int, Meta(ge=0, description="Free space on its disk.")]
+
+
+class IssuerStatus(msgspec.Struct, frozen=True):
+    """An issuer of tokens: `ok` while its keys can be had, otherwise `detail` says why not."""
+
+    name: str
+    ok: bool
+    detail: str
 
 
 class Live(msgspec.Struct, frozen=True):
@@ -65,6 +75,8 @@ class Live(msgspec.Struct, frozen=True):
     worker_restarts: Count
     children: Annotated[int, Meta(ge=0, description="Processes for CPU work that are alive.")]
     child_restarts: Count
+    uptime_seconds: Annotated[float, Meta(ge=0, description="Since it was started.")]
+    issuers: list[IssuerStatus]
 
 
 class Status(msgspec.Struct, frozen=True):

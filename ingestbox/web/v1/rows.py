@@ -47,14 +47,24 @@ class Rows:
 
     async def only(self, issue: Issue) -> int | None:
         """The id of the one row that waits on the issue; None if there is none, or another."""
+        found = await self._left(issue, 2)
+        return found[0] if len(found) == 1 else None
+
+    async def waits(self, issue: Issue, rid: int) -> bool:
+        """Whether a row waits on the issue."""
+        read = partial(issues.waiting, issue_id=issue.id, after=rid - 1, limit=1)
+        return (await self._store.read_with(read))[0] == [rid]
+
+    async def _left(self, issue: Issue, most: int) -> list[int]:
+        """The ids of the first rows that wait on the issue."""
         found: list[int] = []
         after: int | None = 0
-        while after is not None and len(found) < 2:
+        while after is not None and len(found) < most:
             ids, after = await self._store.read_with(
-                partial(issues.waiting, issue_id=issue.id, after=after, limit=2)
+                partial(issues.waiting, issue_id=issue.id, after=after, limit=most)
             )
             found += ids
-        return found[0] if len(found) == 1 else None
+        return found[:most]
 
     async def edit(
         self, ask: Request, job: Job, record: Record, key: str, payload: bytes, sides: _Sides
@@ -79,33 +89,96 @@ class Rows:
             raced = outcome.code == "record_changed" and "if-match" in ask.headers
             raise IngestError("precondition_failed" if raced else outcome.code)
 
-    async def discard(self, ask: Request, job: Job, issue: Issue) -> None:
+    async def discard(self, ask: Request, job: Job, issue: Issue, comment: str | None = None) -> None:
         """Gives up all rows that wait on the issue, and closes it; what others change meanwhile stays.
 
         A call that is cut short has given up some; a repeat goes on. Raises IngestError: forbidden,
         job_not_waiting.
         """
         check_editor(ask)
+        await self._give_up(ask, job, issue)
+        await self._close(ask, job, issue, comment)
+
+    async def keep(self, ask: Request, job: Job, issue: Issue, rid: int, comment: str | None = None) -> None:
+        """The same of all rows but one, which is pending until its job goes on.
+
+        Raises IngestError: forbidden, job_not_waiting, record_not_waiting for a row that does not wait on the
+        issue, record_changed.
+        """
+        check_editor(ask)
+        waits = await self.waits(issue, rid)
+        record = await self._store.read_with(partial(records.one, rid=rid)) if waits else None
+        if record is None:
+            raise IngestError("record_not_waiting", f"The record {rid} does not wait on this issue.")
+        if not record.sound:
+            raise IngestError("damaged", f"The stored record {rid} does not match its checksum.")
+        await self._give_up(ask, job, issue, but=rid)
+        before: dict[str, object] = {"state": record.state}
+        after: dict[str, object] = {"state": "pending", "issue": str(issue.id)}
+        await self.edit(ask, job, record, record.key, record.payload, (before, after))
+        await self._close(ask, job, issue, comment)
+
+    async def update(
+        self, ask: Request, job: Job, issue: Issue, etag: str | None, comment: str | None = None
+    ) -> None:
+        """The issue's row is to update what exists under its key; that resolves it. With an `etag` the issue
+        has to be this one still.
+
+        Raises IngestError: forbidden, job_not_waiting, issue_not_existing, rows_undecided,
+        nothing_to_update, damaged, precondition_failed.
+        """
+        check_editor(ask)
+        marks = None if etag is None else frozenset({etag.strip('"')})
+        await self._say(ask, job, issue, IssueChange(resolved=True, comment=comment, updates=True), marks)
+
+    async def settle(
+        self, ask: Request, job: Job, issue: Issue, comment: str | None = None, *, moved: bool
+    ) -> None:
+        """Closes an issue one of whose rows was corrected, if that leaves nothing to a person: of rows that
+        repeat each other one may stay. `moved`: the row has another key."""
+        staging = staging_of(self._parts, job)
+        if staging is None:
+            return
+        by_key = issue.code in (staging.repeated[0], staging.existing[0])
+        left = await self._left(issue, 2)
+        if (moved or not by_key) and len(left) <= (1 if issue.code == staging.repeated[0] else 0):
+            await self._close(ask, job, issue, comment)
+
+    async def _give_up(self, ask: Request, job: Job, issue: Issue, but: int | None = None) -> None:
         after: int | None = 0
         while after is not None:
             read = partial(_waiting, issue=issue.id, after=after)
             found, after = await self._store.read_with(read)
-            outcomes = await self._write(ask, job, [_given_up(each, issue) for each in found])
+            edits = [_given_up(each, issue) for each in found if each.id != but]
+            outcomes = await self._write(ask, job, edits)
             if any(outcome is not None and outcome.code == "job_not_waiting" for outcome in outcomes):
                 raise IngestError("job_not_waiting")
-        await self._close(ask, job, issue)
 
-    async def _close(self, ask: Request, job: Job, issue: Issue) -> None:
+    async def _close(self, ask: Request, job: Job, issue: Issue, comment: str | None = None) -> None:
         """Resolves an issue some of whose rows are corrected instead of given up: if they are wrong still, it
         is open again when the job has gone on."""
-        staging = staging_of(self._parts, job)
         now = await self._store.read_with(lambda tx: issues.one(tx, issue.id, None))
-        if staging is None or now is None or now.resolved_ms is not None:
+        if now is None or (now.resolved_ms is not None and comment is None):
+            return
+        resolved = True if now.resolved_ms is None else None
+        await self._say(ask, job, issue, IssueChange(resolved=resolved, comment=comment))
+
+    async def _say(
+        self,
+        ask: Request,
+        job: Job,
+        issue: Issue,
+        change: IssueChange,
+        marks: frozenset[str] | None = None,
+    ) -> None:
+        staging = staging_of(self._parts, job)
+        if staging is None:
             return
         by = act(ask, self._store.clock.now_ms()).within(job.workspace)
-        outcome = await self._store.write(EditIssue(issue.id, staging, IssueChange(resolved=True), by))
+        outcome = await self._store.write(EditIssue(issue.id, staging, change, by, marks))
         if outcome is not None:
-            raise IngestError(outcome.code, outcome.detail)
+            raced = outcome.code == "record_changed" and marks is not None
+            raise IngestError("precondition_failed" if raced else outcome.code, outcome.detail)
         self._parts.progress.changed(job.id)
 
     async def go_on(self, ask: Request, job: Job) -> None:

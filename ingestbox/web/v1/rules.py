@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated
 
 import msgspec
 from msgspec import Meta
+from msgspec.structs import asdict
 
 from ingestbox import rules as leaf
+from ingestbox.clock import iso
 from ingestbox.errors import Fault, IngestError
 from ingestbox.route import Answer, Parameter, Reply, Route, limit_of
 from ingestbox.rules import ONE_OF_THEM, Rule
-from ingestbox.store import rules
+from ingestbox.store import ReadTx, operations, rules, trail
+from ingestbox.store.bulkundo import UNDO_DAYS
 from ingestbox.store.once import Denied, Once
 from ingestbox.store.rules import DropRule, KeepRule, KeptRule
 from ingestbox.web.binding import Request
@@ -43,10 +47,22 @@ class NewRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     rule: Annotated[Rule, Meta(extra_json_schema=ONE_OF_THEM)]
 
 
+class ToldRule(KeptRule, frozen=True):
+    """A rule, and what it did lately."""
+
+    imports: Annotated[
+        int, Meta(ge=0, description=f"To how many it was applied in the last {UNDO_DAYS} days.")
+    ] = 0
+    applied_at: Annotated[str | None, Meta(description="When it was last, of those.")] = None
+    created_by_name: Annotated[
+        str | None, Meta(description="The address of the user, or the name of the key, that keeps it.")
+    ] = None
+
+
 class RulePage(msgspec.Struct, frozen=True):
     """A page of rules, newest first; they are applied in the order in which they were made."""
 
-    rules: list[KeptRule]
+    rules: list[ToldRule]
     next_cursor: str | None
 
 
@@ -86,7 +102,7 @@ class Rules:
                     "code": "duplicate_email",
                     "rule": {"keep": "most_complete"},
                 },
-                answers=(Answer(KeptRule, 201, "Kept."),),
+                answers=(Answer(ToldRule, 201, "Kept."),),
                 errors=("malformed_json", "validation_failed", "rule_exists", "too_many_rules"),
                 idempotent=True,
             ),
@@ -107,7 +123,7 @@ class Rules:
                 "One kept rule",
                 EDITORS,
                 parameters=(ID, ALL),
-                answers=(Answer(KeptRule),),
+                answers=(Answer(ToldRule),),
                 errors=("bad_parameter", "not_found"),
             ),
             Route(
@@ -149,17 +165,24 @@ class Rules:
         )
         if isinstance(made, Denied):
             raise IngestError(made.code)
-        return Reply(made.what, 201, REPLAYED if made.replayed else ())
+        return Reply(ToldRule(**asdict(made.what)), 201, REPLAYED if made.replayed else ())
 
     async def page(self, ask: Request) -> Reply:
         """GET /v1/rules."""
         sight, below, limit = sight_of(ask, self._families), lists.below(ask.query), limit_of(ask.query)
-        found, last = await self._store.read_with(lambda tx: rules.listed(tx, sight, below, limit))
+
+        def read(tx: ReadTx) -> tuple[list[ToldRule], int | None]:
+            found, last = rules.listed(tx, sight, below, limit)
+            return _told(tx, found), last
+
+        found, last = await self._store.read_with(read)
         return Reply(RulePage(found, lists.cursor(last) if last else None))
 
     async def one(self, ask: Request) -> Reply:
         """GET /v1/rules/{id}."""
-        return Reply(await self._rule(ask))
+        kept = await self._rule(ask)
+        (told,) = await self._store.read_with(lambda tx: _told(tx, [kept]))
+        return Reply(told)
 
     async def drop(self, ask: Request) -> Reply:
         """DELETE /v1/rules/{id}."""
@@ -175,3 +198,18 @@ class Rules:
         if kept is None:
             raise IngestError("not_found", f"There is no rule {rule_id}.")
         return kept
+
+
+def _told(tx: ReadTx, found: Sequence[KeptRule]) -> list[ToldRule]:
+    """The rules with what they did."""
+    did = operations.applied(tx, [int(each.id) for each in found])
+    return [
+        ToldRule(
+            **asdict(each),
+            imports=count,
+            applied_at=iso(last_ms),
+            created_by_name=trail.name_of(tx, each.created_by),
+        )
+        for each in found
+        for count, last_ms in (did.get(int(each.id), (0, None)),)
+    ]

@@ -3,102 +3,40 @@
 from __future__ import annotations
 
 import hashlib
-from typing import Annotated
 
 import msgspec
-from msgspec import UNSET, Meta, UnsetType
 
 from ingestbox.errors import IngestError
-from ingestbox.identity import passwords
-from ingestbox.identity.users import MAX_CHARACTERS, address, address_key, is_stored_user
+from ingestbox.identity import links, passwords
+from ingestbox.identity.users import address, address_key, is_stored_user
 from ingestbox.model import Role
 from ingestbox.route import Answer, Parameter, Reply, Route, limit_of
 from ingestbox.store import users
 from ingestbox.store.intake import Key
+from ingestbox.store.invitations import InviteUser
 from ingestbox.store.once import Denied, Once
-from ingestbox.store.users import ChangeUser, CreateUser, RemoveUser, UserLine
+from ingestbox.store.users import ChangeUser, CreateUser, Invitation, RemoveUser, UserLine
 from ingestbox.web.binding import Request
 from ingestbox.web.idempotency import key_of
 from ingestbox.web.v1 import fields, lists
 from ingestbox.web.v1.audit import act
 from ingestbox.web.v1.keys import REPLAYED, workspace_of
 from ingestbox.web.v1.parts import Parts
+from ingestbox.web.v1.usershapes import (
+    RULES,
+    EmailAddress,
+    InvitedUser,
+    MadeUser,
+    NewUser,
+    RemovedUser,
+    UserChange,
+    UserPage,
+)
 
 ADMIN = frozenset({Role.ADMIN})
 
 ID = Parameter("id", "The user's id, as the list has it.", place="path")
-_Address = Annotated[str, Meta(max_length=MAX_CHARACTERS, extra_json_schema={"format": "email"})]
-
-EMAIL = Parameter("email", "Only the user with this address, however it is written.", _Address)
-
-_Roles = Annotated[list[Role], Meta(min_length=1, description="What the user may do.")]
-_Password = Annotated[
-    str | None,
-    Meta(
-        description=f"{passwords.MIN_CHARACTERS} characters or more, of any kind, and "
-        f"{passwords.MAX_BYTES} bytes at most.",
-        extra_json_schema={"minLength": passwords.MIN_CHARACTERS},
-    ),
-]
-
-
-class NewUser(msgspec.Struct, forbid_unknown_fields=True):
-    """A user to be made. Without `password` one is made up, and shown in the answer."""
-
-    email: Annotated[_Address, Meta(description="What the user logs in with.")]
-    roles: _Roles
-    workspace: Annotated[
-        str | None,
-        Meta(
-            description="Yours, unless you administer every workspace.",
-            extra_json_schema={"minLength": 1, "maxLength": 255},
-        ),
-    ] = None
-    password: _Password = None
-
-
-class UserChange(msgspec.Struct, forbid_unknown_fields=True):
-    """What is to change; the rest stays. New roles, a new password and disabling end the user's tokens."""
-
-    roles: _Roles | None = None
-    disabled: Annotated[bool | None, Meta(description="Whether the user is locked out.")] = None
-    password: _Password = None
-
-
-def _is_address(text: str) -> bool:
-    try:
-        return bool(address(text))
-    except ValueError:
-        return False
-
-
-RULES = {
-    "email": fields.Rule("must be an e-mail address", _is_address),
-    "roles": fields.ROLES,
-    "workspace": fields.WORKSPACE,
-    "disabled": fields.Rule("must be true or false", lambda _: True),
-    "password": fields.Rule("must be a text", lambda _: True),
-}
-
-
-class MadeUser(UserLine, frozen=True, kw_only=True):
-    """A new user; `password` is the one that was made up, and is shown this once."""
-
-    password: str | UnsetType = UNSET
-
-
-class UserPage(msgspec.Struct, frozen=True):
-    """A page of users, newest first."""
-
-    users: list[UserLine]
-    next_cursor: str | None
-
-
-class RemovedUser(msgspec.Struct, frozen=True):
-    """A user that is gone, and whose tokens are refused from the next request on."""
-
-    id: str
-    removed: bool
+EMAIL = Parameter("email", "Only the user with this address, however it is written.", EmailAddress)
 
 
 class Users:
@@ -126,6 +64,20 @@ class Users:
                 example={"email": "ann@example.com", "roles": ["analyst"]},
                 answers=(Answer(MadeUser, 201, "Made."),),
                 errors=("validation_failed", "user_exists", "overloaded"),
+                idempotent=True,
+            ),
+            Route(
+                "POST",
+                "/v1/users/{id}/invitation",
+                self.invite_user,
+                "Make a link with which a user sets a password",
+                ADMIN,
+                description="For a user who has forgotten the password, or let the first link grow old: it "
+                "takes that link's place. The password before it is good until the link is used. A link ends "
+                "with a new password, and when the user is disabled or removed.",
+                parameters=(ID,),
+                answers=(Answer(InvitedUser, 201, "Made."),),
+                errors=("user_disabled", "overloaded"),
                 idempotent=True,
             ),
             Route(
@@ -180,6 +132,8 @@ class Users:
         wanted = fields.read(ask.body, NewUser, RULES)
         email = address(wanted.email)
         workspace = workspace_of(ask.caller, wanted.workspace, "A user")
+        if wanted.invite:
+            return await self._invited(ask, wanted, email, workspace)
         again, seed = key_of(ask), self._derived.seed()
         if wanted.password is None:
             shown = self._made_up(again, seed)
@@ -207,6 +161,50 @@ class Users:
             body = msgspec.structs.replace(
                 body, password=self._made_up(again, made.seed) if made.replayed else shown
             )
+        return Reply(body, 201, REPLAYED if made.replayed else ())
+
+    async def _invited(self, ask: Request, wanted: NewUser, email: str, workspace: str) -> Reply:
+        """201 with the user, who has no password, and with the link."""
+        if wanted.password is not None:
+            raise fields.refused([fields.fault("invite", "must not be true beside a password")])
+        again, seed = key_of(ask), self._derived.seed()
+        link, now = self._link(again, seed), self._store.clock.now_ms()
+        made = await self._store.write(
+            CreateUser(
+                email=email,
+                email_key=address_key(email) or email,
+                password="",
+                roles=fields.each_once(wanted.roles),
+                workspace=workspace,
+                act=act(ask, now),
+                once=Once(again, seed, UserLine),
+                invitation=_invitation(link, now),
+            )
+        )
+        if isinstance(made, Denied):
+            raise IngestError(made.code)
+        link = self._link(again, made.seed) if made.replayed else link
+        body = MadeUser(**msgspec.structs.asdict(made.what), invitation=links.PATH + link)
+        return Reply(body, 201, REPLAYED if made.replayed else ())
+
+    async def invite_user(self, ask: Request) -> Reply:
+        """POST /v1/users/{id}/invitation: 201 with the user and the link."""
+        user_id = lists.number(ask.path["id"], "user")
+        again, seed = key_of(ask), self._derived.seed()
+        link, now = self._link(again, seed), self._store.clock.now_ms()
+        made = await self._store.write(
+            InviteUser(
+                user_id=user_id,
+                workspace=ask.caller.workspace,
+                invitation=_invitation(link, now),
+                act=act(ask, now),
+                once=Once(again, seed, UserLine),
+            )
+        )
+        if isinstance(made, Denied):
+            raise _no_user(str(user_id)) if made.code == "not_found" else IngestError(made.code)
+        link = self._link(again, made.seed) if made.replayed else link
+        body = InvitedUser(**msgspec.structs.asdict(made.what), invitation=links.PATH + link)
         return Reply(body, 201, REPLAYED if made.replayed else ())
 
     async def users(self, ask: Request) -> Reply:
@@ -282,6 +280,16 @@ class Users:
         if again is None:
             return passwords.generated()
         return self._derived.password(seed, again.scope, again.key, again.fingerprint)
+
+    def _link(self, again: Key | None, seed: bytes) -> str:
+        """What a link holds; made from the seed, if a repeat may ask for it again."""
+        if again is None:
+            return links.new_link()
+        return self._derived.link(seed, again.scope, again.key, again.fingerprint)
+
+
+def _invitation(link: str, now_ms: int) -> Invitation:
+    return Invitation(links.link_digest(link), links.until_ms(now_ms, days=links.DAYS))
 
 
 def _check(password: str, email: str) -> None:

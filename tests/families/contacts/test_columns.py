@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ingestbox.families.contacts.aliases import BESIDE, EXACT, LIKELY, WHOLE
-from ingestbox.families.contacts.columns import UnclearError, find, is_whole_name, said, signature
+from ingestbox.families.contacts.columns import find, is_whole_name, said, signature
 from ingestbox.families.contacts.fields import FIELDS
+from ingestbox.families.mapped import UnclearError
 
 
 def found(header: str | Sequence[str], preview: Sequence[Sequence[str]] = ()) -> dict[str, str]:
@@ -238,9 +239,10 @@ HEADER = ["Email", "first name", "LAST", "Org", "Notes"]
         {"Notes": "company", "Org": None},
         {"notes": "company", "ORG ": None},
         {"company": "Notes"},
+        ["email", "first_name", "last_name", None, "company"],
     ],
 )
-def test_a_mapping_can_be_said_in_three_ways(mapping: object) -> None:
+def test_a_mapping_can_be_said_in_four_ways(mapping: object) -> None:
     fixed = said(mapping, HEADER)
     assert fixed[4] == "company"
     assert find(HEADER, (), fixed).places == {"email": 0, "first_name": 1, "last_name": 2, "company": 4}
@@ -266,6 +268,10 @@ def test_a_column_can_be_said_to_be_none() -> None:
         ({"Org": "company", "Notes": "company"}, "two columns"),
         ([{"column": "Org", "field": "company"}, {"column": "org", "field": None}], "twice"),
         ({"Org": "x" * 5_000}, "no field"),
+        (["email"], "has 1 fields, and the file 5 columns"),
+        ([None] * 6, "has 6 fields"),
+        (["email", "email", None, None, None], "two columns"),
+        ([None, None, None, None, "phone"], "no field `phone`"),
     ],
 )
 def test_a_mapping_that_cannot_be_followed_is_told_why(mapping: object, why: str) -> None:

@@ -165,31 +165,36 @@ def test_an_import_that_stands_still_is_hidden_and_counted_out(own_box: BoxProce
         assert [each.split(",")[0] for each in text.splitlines()[1:]] == ["p2@example.com", "p1@example.com"]
 
 
-@pytest.mark.parametrize(
-    "spoil",
-    ["company = 'Other'", "email = 'x' || email", "last_name = CAST(x'ff41' AS TEXT)", "crc = crc + 1"],
-)
-def test_a_damaged_contact_is_never_served_as_good(own_box: BoxProcess, spoil: str) -> None:
+def test_a_damaged_contact_is_never_served_as_good(own_box: BoxProcess) -> None:
+    damage = (
+        "company = 'Other'",
+        "email = 'x' || email",
+        "last_name = CAST(x'ff41' AS TEXT)",
+        "crc = crc + 1",
+    )
     own_box.start()
     ann = Person(own_box)
-    ann.imported(line(1), line(2))
+    ann.imported(line(0), *(line(number) for number in range(1, len(damage) + 1)))
     own_box.kill()
     connection = connect_writer(own_box.data / DATABASE)
-    connection.execute(f"UPDATE contacts SET {spoil} WHERE email_key = 'p1@example.com'")
+    for number, spoil in enumerate(damage, start=1):
+        connection.execute(f"UPDATE contacts SET {spoil} WHERE email_key = ?", (f"p{number}@example.com",))
     connection.close()
     own_box.start()
     ann = Person(own_box, subject=ann.subject)
     found = ann.client.get("/contacts").json()
-    assert found["total"] == 2
-    sound, spoilt = found["contacts"]
-    assert sound["contact_email"] == "p2@example.com"
-    assert spoilt["damaged"] is True
-    cells = {spoilt[f"contact_{name}"] for name in ("email", "first_name", "last_name", "company")}
-    assert cells == {None}
-    (alone,) = ann.client.get("/contacts?email=p1@example.com").json()["contacts"]
-    assert alone == spoilt
-    lines = ann.client.get("/contacts.csv").text.splitlines()
-    assert lines[2].startswith(f",,,,{spoilt['contact_id']},")
+    assert found["total"] == len(found["contacts"]) == len(damage) + 1
+    sound, *spoilt = reversed(found["contacts"])
+    assert sound["contact_email"] == "p0@example.com"
+    _, *lines, last = ann.client.get("/contacts.csv").text.splitlines()
+    assert last.startswith("p0@example.com,")
+    for number, each in enumerate(spoilt, start=1):
+        assert each["damaged"] is True, damage[number - 1]
+        cells = {each[f"contact_{name}"] for name in ("email", "first_name", "last_name", "company")}
+        assert cells == {None}, damage[number - 1]
+        (alone,) = ann.client.get(f"/contacts?email=p{number}@example.com").json()["contacts"]
+        assert alone == each
+        assert lines[-number].startswith(f",,,,{each['contact_id']},")
 
 
 def test_another_boxes_contacts_come_and_go_with_it(tmp_path: Path) -> None:

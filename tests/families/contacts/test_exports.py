@@ -14,8 +14,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingestbox.families.contacts.exports import disposition, text_of
-from ingestbox.families.contacts.guard import guarded, is_contacts, own_columns, unguarded
+from ingestbox.families.contacts.guard import is_contacts, own_columns
+from ingestbox.spreadsheet import disposition, guarded, text_of, unguarded
 from tests.families.contacts.person import Person, is_refused, line, payload
 from tests.harness import PATIENCE, BoxProcess, until
 

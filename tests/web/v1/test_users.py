@@ -326,3 +326,48 @@ def test_a_kill_loses_no_user_and_leaves_none_without_its_line(own_box: BoxProce
     assert len(hashes) == len(found) and all(each.startswith("$scrypt$") for each in hashes)
     assert "scrypt" not in trail and GOOD not in trail
     assert GOOD not in own_box.log.read_text()
+
+
+def test_an_invited_user_has_a_link_and_no_password(client: httpx2.Client) -> None:
+    wanted = {"email": "invited@example.com", "roles": ["analyst"], "invite": True}
+    answers = [client.post("/v1/users", json=wanted, headers={"Idempotency-Key": "k"}) for _ in range(2)]
+    assert [answer.status_code for answer in answers] == [201, 201]
+    first, again = (answer.json() for answer in answers)
+    assert first == again and answers[1].headers["Idempotency-Replayed"] == "true"
+    assert first["invitation"].startswith("/console/setup/ibi_") and len(first["invitation"]) == 62
+    assert first["invited_until"] > first["created_at"]
+    assert "password" not in first
+    for password in ("", GOOD, first["invitation"]):
+        answer = client.post("/api/auth/login", json={"email": wanted["email"], "password": password})
+        assert code(answer) == (401, "login_failed")
+    listed = client.get("/v1/users", params={"email": "invited@example.com"})
+    assert listed.json()["users"][0]["invited_until"] == first["invited_until"]
+    assert "ibi_" not in listed.text + client.get("/v1/audit").text
+
+    conflict = client.post("/v1/users", json={**wanted, "email": "x@example.com", "password": GOOD})
+    assert code(conflict) == (422, "validation_failed")
+    assert conflict.json()["errors"][0]["field"] == "invite"
+    made = client.post("/v1/users", json={**wanted, "email": "y@example.com", "invite": False}).json()
+    assert "password" in made and "invitation" not in made
+    other = client.post("/v1/users", json={**wanted, "roles": ["editor"]}, headers={"Idempotency-Key": "k"})
+    assert code(other) == (422, "idempotency_mismatch")
+
+
+def test_a_new_link_takes_the_last_ones_place(client: httpx2.Client, box: BoxProcess) -> None:
+    made = make(client, "forgot@example.com")
+    assert made["invited_until"] is None
+    path = f"/v1/users/{made['id']}/invitation"
+    first, second = (client.post(path).json()["invitation"] for _ in range(2))
+    assert first != second
+    page = {"Accept": "text/html"}
+    assert client.get(first, headers=page).status_code == 410
+    assert client.get(second, headers=page).status_code == 200
+    log_in(client, "forgot@example.com")  # until it is used
+    patched = client.patch(f"/v1/users/{made['id']}", json={"disabled": True}).json()
+    assert patched["invited_until"] is None
+    assert code(client.post(path)) == (409, "user_disabled")
+    assert code(client.post("/v1/users/999999/invitation")) == (404, "not_found")
+    with box.client(Role.EDITOR) as editor:
+        assert code(editor.post(path)) == (403, "forbidden")
+    with box.client(workspace="elsewhere") as stranger:
+        assert code(stranger.post(path)) == (404, "not_found")

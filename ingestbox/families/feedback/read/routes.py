@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from ingestbox.enrich.facts import LanguageCode
 from ingestbox.families.feedback.analysis import Sentiment
 from ingestbox.families.feedback.columns import LABELS
@@ -38,7 +40,9 @@ READS = (
         READERS,
         description="Newest first. All filters hold at once, and `total` counts what they leave. Go on with "
         "`next_cursor` and the same filters: a ticket that is not sent again meanwhile comes exactly once; "
-        "one that is moves to the top, before the pages that are still to come.",
+        "one that is moves to the top, before the pages that are still to come. With `order=arrival` it does "
+        "not: who reads to the end gets each ticket exactly once, whatever is sent meanwhile; a page may be "
+        "short then, even empty, with a `next_cursor`.",
         parameters=(
             LIMIT,
             Parameter("cursor", "Where to go on: a `next_cursor` of this list."),
@@ -57,6 +61,12 @@ READS = (
                 "label",
                 "The kind of `entity`, without which this is ignored; the most frequent one unless given.",
                 _Label,
+            ),
+            Parameter(
+                "order",
+                "`updated`, unless given: what was last analysed comes first; `arrival`: what first came in "
+                "last does.",
+                Literal["updated", "arrival"],
             ),
         ),
         answers=(Answer(TicketPage, description="A page of tickets."),),

@@ -70,6 +70,9 @@ class TicketBody(TicketLine, frozen=True, kw_only=True):
         dict[str, str], Meta(description="Who did which step: `builtin/…` is the box, `http…` a server.")
     ]
     job_id: Annotated[str, Meta(description="The job that it came with.")]
+    record_id: Annotated[
+        str | UnsetType, Meta(description="The record that it was made of; left out of one from another box.")
+    ] = UNSET
     extra: Annotated[dict[str, Any], Meta(description="What else was sent with it.")]
 
 
@@ -119,6 +122,7 @@ def ticket_body(row: tuple[Any, ...]) -> TicketBody:
         keywords=found.keywords,
         steps=found.steps,
         job_id=job_id,
+        record_id=UNSET if origin else str(row[13]),
         extra={key: value for key, value in sent.items() if key not in _KNOWN},
     )
 

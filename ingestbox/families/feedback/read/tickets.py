@@ -31,6 +31,11 @@ _MOST = (1 << 63) - 1
 REACH = 5_000
 """Tickets that a list with `q` goes through, the newest that it finds: some 20 ms."""
 
+WALKED = 20_000
+"""Tickets that one page in the order of arrival goes through: some 20 ms."""
+
+ORDERS = ("updated", "arrival")
+
 Place = tuple[int, int]
 """Where a list goes on: before this time (Unix milliseconds), and at it before this id."""
 
@@ -53,6 +58,11 @@ class Filters:
         return _json([(sentiment, language) for sentiment in sentiments for language in languages])
 
     @property
+    def facets(self) -> list[str]:
+        """The same for full text."""
+        return [each for each in (self.sentiment, self.language) if each is not None]
+
+    @property
     def keys(self) -> str:
         """Under which the entity may be counted, as the query takes them."""
         labels = LABELS if self.label is None else (self.label,)
@@ -70,6 +80,8 @@ async def tickets(ask: Ask) -> Reply:
 async def _page(ask: Ask) -> TicketPage:
     limit = limit_of(ask.query)
     filters = filters_of(ask.query)
+    if word_of(ask.query, "order", ORDERS) == "arrival":
+        return await _arrived(ask, filters, limit)
     place = place_of(ask.query.get("cursor"), filters.period)
     workspace = ask.caller.workspace
     page = {
@@ -124,8 +136,7 @@ async def ticket(ask: Ask) -> Reply:
 
 async def _found(ask: Ask, q: str, filters: Filters, page: Mapping[str, Any]) -> TicketPage:
     """A page of those that full text finds and that pass the other filters."""
-    facets = [each for each in (filters.sentiment, filters.language) if each is not None]
-    ids, beyond, total, exact = await matching(ask, q, REACH, facets=facets)
+    ids, beyond, total, exact = await matching(ask, q, REACH, facets=filters.facets)
     some = {**page, "ids": _json(ids)}
     rows = await ask.box.read("feedback.tickets_found", some)
     if page["entity"] is not None or filters.period != _ALWAYS:
@@ -133,6 +144,59 @@ async def _found(ask: Ask, q: str, filters: Filters, page: Mapping[str, Any]) ->
         total = (await ask.box.read("feedback.found_total", {**some, "until_ms": until}))[0][0]
         exact = beyond is None
     return page_of(rows, page["limit"] - 1, total, exact)
+
+
+async def _arrived(ask: Ask, filters: Filters, limit: int) -> TicketPage:
+    """A page in the order in which tickets first came in, the newest first."""
+    workspace, q = ask.caller.workspace, ask.query.get("q")
+    below, entity, total, exact = _below(ask.query.get("cursor")), None, 0, True
+    bounds = await ask.box.read("feedback.ids", {"workspace": workspace})
+    if filters.entity is not None:
+        named = await ask.box.read("feedback.entity", {"workspace": workspace, "keys": filters.keys})
+        entity, total = named[0] if named else (None, 0)
+        exact = filters == Filters(entity=filters.entity, label=filters.label)
+    if not bounds or (filters.entity is not None and entity is None):
+        return TicketPage([], 0, None)
+    low, high = bounds[0]
+    some = {
+        "entity": entity,
+        "from_ms": filters.period.first * DAY_MS,
+        "until_ms": (filters.period.last + 1) * DAY_MS,
+        "limit": limit,
+    }
+    if q is not None:
+        ids, beyond, total, exact = await matching(ask, q, limit, below, filters.facets)
+        params = {**some, "ids": _json(ids), "before_ms": some["until_ms"], "before_id": 0}
+        rows = sorted(await ask.box.read("feedback.tickets_found", params), key=lambda row: -row[8])
+        narrowed = entity is not None or filters.period != _ALWAYS
+        exact, total = exact and not narrowed, len(rows) if narrowed else total
+    else:
+        end = min(below, high)
+        least = max(low, end - WALKED)
+        wanted = {"sentiment": filters.sentiment, "language": filters.language}
+        rows = await ask.box.read("feedback.tickets_arrived", {**some, **wanted, "low": least, "below": end})
+        beyond = rows[-1][8] if len(rows) == limit else least + 1 if least > low else None
+        if entity is None:
+            total = await _total(ask, filters)
+        elif not exact:
+            total = len(rows)
+    cursor = None if beyond is None else base64.urlsafe_b64encode(msgspec.json.encode([beyond])).decode()
+    lines = [ticket_line(row) for row in rows]
+    return TicketPage(lines, total, cursor, UNSET if exact else "lower bound")
+
+
+def _below(cursor: str | None) -> int:
+    """Below which id a page in the order of arrival begins. Raises IngestError `bad_parameter`."""
+    if cursor is None:
+        return _MOST
+    try:
+        text = base64.b64decode(cursor, altchars=b"-_", validate=True)
+        (number,) = msgspec.json.decode(text, type=tuple[int])
+    except (binascii.Error, ValueError):
+        number = 0
+    if not 0 < number < _MOST:
+        raise IngestError("bad_parameter", "cursor must be a next_cursor of this list, in the same order.")
+    return number
 
 
 async def _total(ask: Ask, filters: Filters) -> int:

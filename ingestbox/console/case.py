@@ -1,0 +1,301 @@
+"""An issue with all that its page shows: its job, its rows, what they are compared with, its form."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from ingestbox.console import repairing
+from ingestbox.console.parts import Parts
+from ingestbox.console.repairing import Field, Place
+from ingestbox.console.show import segment
+from ingestbox.errors import IngestError
+from ingestbox.model import Caller
+from ingestbox.route import Reply
+from ingestbox.store.trail import ToldLine
+from ingestbox.view import OTHERS, Existing, Form
+from ingestbox.web.binding import Request
+from ingestbox.web.v1.issuegroups import IssueHistory
+from ingestbox.web.v1.issues import IssueBody
+from ingestbox.web.v1.jobs import JobBody
+from ingestbox.web.v1.mergepatch import members_of
+from ingestbox.web.v1.records import RecordBody, RecordPage
+from ingestbox.web.v1.sight import EDITORS, REVIEWERS
+
+SHOWN = 20
+"""Rows that are compared at a time."""
+
+COLUMNS = 12
+"""Fields that they are compared in."""
+
+RECORD = Form("record")
+"""The form of what no family says anything of."""
+
+ENDED = frozenset({"completed", "failed", "cancelled"})
+
+
+class Cell(msgspec.Struct, frozen=True):
+    """A value in a comparison; `differs`: not all have it."""
+
+    text: str
+    differs: bool
+
+
+class Compared(msgspec.Struct, frozen=True):
+    """A row of a comparison."""
+
+    id: str
+    number: int
+    state: str
+    cells: list[Cell]
+    damaged: bool
+
+
+class Comparison(msgspec.Struct, frozen=True):
+    """Rows side by side: `names` are the fields, `differing` those in which not all are alike; `more` goes
+    on to further rows, and `hidden` counts fields that are not shown."""
+
+    names: list[str]
+    differing: frozenset[str]
+    rows: list[Compared]
+    hidden: int
+    more: str | None
+
+
+class Case(msgspec.Struct, kw_only=True):
+    """An issue as its page shows it.
+
+    `fields` are there when one record is to be repaired (`record`, with its ETag in `retag`); `comparison`
+    when it is one of several rows, or one and what exists. `editable`: a person may change something now.
+    """
+
+    issue: IssueBody
+    etag: str
+    job: JobBody
+    form: Form
+    staged: bool
+    allowed: bool
+    editable: bool
+    record: RecordBody | None = None
+    retag: str = ""
+    fields: list[Field] | None = None
+    hidden: int = 0
+    place: Place = msgspec.field(default_factory=Place)
+    comparison: Comparison | None = None
+    object: dict[str, str] | None = None
+    suggestion: str | None = None
+    damaged: bool = False
+    several: bool = False
+
+    @property
+    def kind(self) -> str:
+        """The name of its form."""
+        return "choose" if self.several and self.record is None else self.form.kind
+
+    @property
+    def open(self) -> bool:
+        """Whether it waits."""
+        return self.issue.state == "open"
+
+    @property
+    def busy(self) -> bool:
+        """Whether its job is being worked on, so that nobody may change anything."""
+        return self.staged and self.job.state in ("queued", "running")
+
+    @property
+    def number(self) -> int:
+        """The row that is shown, as people count."""
+        return (self.issue.index if self.record is None else self.record.index) + 1
+
+
+def scope(ask: Request) -> dict[str, str]:
+    """What is handed on from page to page: that an administrator looks at everybody's."""
+    return {"all": "true"} if ask.query.get("all") == "true" else {}
+
+
+def did(given: Mapping[str, str], done: IssueBody) -> dict[str, str]:
+    """What is told of a decision on the next page."""
+    word = given.get("do", "")
+    return {"did": "save" if word == "use" else word, "row_done": given.get("at") or str(done.index + 1)}
+
+
+class Cases:
+    """Reads issues with what belongs to them, through the API."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        self._inside = parts.inside
+
+    async def issue(self, ask: Request, issue: str) -> tuple[IssueBody, str]:
+        """The issue and its ETag. Raises IngestError `not_found`."""
+        reply = await self._inside.call(ask, "GET", f"/v1/issues/{segment(issue)}", query=scope(ask))
+        assert isinstance(reply.body, IssueBody)  # what the route says it gives
+        return reply.body, _etag(reply)
+
+    async def history(self, ask: Request, issue: str) -> list[ToldLine]:
+        """Who changed what of it."""
+        path = f"/v1/issues/{segment(issue)}/history"
+        return (await self._inside.get(ask, path, IssueHistory, scope(ask))).audit
+
+    async def of(self, ask: Request, issue: str, *, row: str | None = None) -> Case:
+        """The issue with all that its page shows; `row` is the one of several that is to be changed.
+
+        Raises IngestError `not_found`.
+        """
+        body, etag = await self.issue(ask, issue)
+        job = await self._inside.get(ask, f"/v1/jobs/{segment(body.job)}", JobBody, scope(ask))
+        family = self._parts.families.get(job.family)
+        forms = {} if family is None else family.forms
+        staged = family is not None and family.staging is not None
+        found = Case(
+            issue=body,
+            etag=etag,
+            job=job,
+            form=forms.get(body.code) or forms.get(OTHERS) or RECORD,
+            staged=staged,
+            allowed=may_decide(ask.caller, staged=staged),
+            editable=False,
+            several=body.records > 1,
+        )
+        if found.several:
+            found.comparison = await self._rows(ask, found)
+        if row is not None or not found.several:
+            await self._record(ask, found, row or body.record)
+        waits = job.state in ("review", "failed") if staged else found.record is None or _waits(found.record)
+        found.editable = found.allowed and waits and (found.open or (staged and found.record is not None))
+        return found
+
+    async def _record(self, ask: Request, found: Case, row: str) -> None:
+        """Reads the record that is to be repaired, with its form."""
+        try:
+            reply = await self._inside.call(ask, "GET", f"/v1/records/{segment(row)}", query=scope(ask))
+        except IngestError as error:
+            if error.code != "damaged":
+                raise
+            found.damaged = True
+            return
+        assert isinstance(reply.body, RecordBody)  # what the route says it gives
+        record = reply.body
+        if record.job != found.issue.job:
+            raise IngestError("not_found", f"The record {row[:40]} is none of this issue.")
+        payload = bytes(record.payload)
+        found.record, found.retag = record, _etag(reply)
+        found.place = repairing.place_of(payload)
+        first = found.issue.field or (found.form.existing.field if found.form.existing else None)
+        found.fields, found.hidden = repairing.shown(payload, found.form.fields, first, own=found.staged)
+        if found.form.kind == "email":
+            found.suggestion = self._suggestion(found, payload)
+        if found.form.existing is not None and found.open:
+            await self._existing(ask, found, found.form.existing, payload)
+
+    async def _rows(self, ask: Request, found: Case) -> Comparison:
+        """A page of the issue's rows, side by side."""
+        query = {
+            "issue": found.issue.id,
+            "payload": "true",
+            "limit": str(SHOWN),
+            "cursor": ask.query.get("cursor"),
+            **scope(ask),
+        }
+        path = f"/v1/jobs/{segment(found.issue.job)}/records"
+        page = await self._inside.get(ask, path, RecordPage, query)
+        rows = [(each.id, each.index + 1, each.state, _content(each.payload)) for each in page.records]
+        return comparison(rows, found.form.fields, page.next_cursor)
+
+    async def _existing(self, ask: Request, found: Case, where: Existing, payload: bytes) -> None:
+        """Reads what exists under the row's key, and compares the row with it."""
+        members = _members(payload)
+        try:
+            reply = await self._inside.call(
+                ask, "GET", where.path, query={where.parameter: members.get(where.field, ""), **scope(ask)}
+            )
+        except IngestError as error:
+            if error.status >= 500:
+                raise
+            return
+        objects: list[dict[str, Any]] = msgspec.to_builtins(reply.body)[where.items]
+        mine = [each for each in objects if each.get(where.owner) == found.job.created_by]
+        if not mine:
+            return
+        found.object = {name: str(mine[0].get(member) or "") for name, member in where.members.items()}
+        record = found.record
+        assert record is not None  # it was read just now
+        row = {name: members.get(name, "") for name in found.object}
+        rows = [(record.id, record.index + 1, record.state, row), ("", 0, "", found.object)]
+        found.comparison = comparison(rows, tuple(found.object), None)
+
+    def _suggestion(self, found: Case, payload: bytes) -> str | None:
+        """What the address was certainly meant to be, if the family takes the record with that."""
+        name = found.issue.field
+        family = self._parts.families.get(found.job.family)
+        if name is None or family is None:
+            return None
+        members = members_of(payload)
+        made = repairing.suggestion(_members(payload).get(name, ""))
+        if made is None:
+            return None
+        corrected = msgspec.json.encode({**members, name: made})
+        return None if family.check(corrected).faults else made
+
+
+def may_decide(caller: Caller, *, staged: bool) -> bool:
+    """Whether somebody may decide about issues of such a family."""
+    return caller.may(EDITORS if staged else REVIEWERS)
+
+
+def comparison(
+    rows: Sequence[tuple[str, int, str, Mapping[str, str] | None]], first: Sequence[str], more: str | None
+) -> Comparison:
+    """Rows (id, number, state, members; None: damaged) side by side, `first` being the fields to begin
+    with; after them those in which they differ."""
+    sound = [members for *_, members in rows if members is not None]
+    known = list(dict.fromkeys([*first, *(name for members in sound for name in members)]))
+    differing = frozenset(
+        name for name in known if len({repairing.same(members.get(name, "")) for members in sound}) > 1
+    )
+    rest = [name for name in known if name not in first]
+    rest.sort(key=lambda name: name not in differing)
+    names = [*first, *rest][: max(COLUMNS, len(first))]
+    return Comparison(
+        names,
+        differing,
+        [
+            Compared(
+                rid,
+                number,
+                state,
+                [Cell((members or {}).get(name, ""), name in differing) for name in names],
+                members is None,
+            )
+            for rid, number, state, members in rows
+        ],
+        len(known) - len(names),
+        more,
+    )
+
+
+def _members(payload: bytes) -> dict[str, str]:
+    """What a record has, as text; without the box's own."""
+    return {
+        name: _said(bytes(value)) for name, value in members_of(payload).items() if not name.startswith("_")
+    }
+
+
+def _content(payload: msgspec.Raw | None) -> dict[str, str] | None:
+    return None if payload is None else _members(bytes(payload))
+
+
+def _said(raw: bytes) -> str:
+    if raw == b"null":
+        return ""
+    return msgspec.json.decode(raw, type=str) if raw[:1] == b'"' else raw.decode("utf-8", "replace")
+
+
+def _waits(record: RecordBody) -> bool:
+    return record.state == "issue"
+
+
+def _etag(reply: Reply) -> str:
+    return next((value for name, value in reply.headers if name == "ETag"), "")

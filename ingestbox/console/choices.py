@@ -1,0 +1,62 @@
+"""Which decisions about many issues make sense for what is wrong with them, and how a form says one."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import Any, Literal, NamedTuple
+
+from ingestbox.family import Family
+
+Kind = Literal["keep", "set", "clean", "discard", "retry", "give_up"]
+
+
+class Choice(NamedTuple):
+    """A kind of decision; those about rows that wait for each other take an editor."""
+
+    kind: Kind
+    needs_editor: bool
+
+
+def kinds_for(families: Sequence[Family | None], codes: Collection[str]) -> list[Choice]:
+    """What can be decided about issues with these codes, the likeliest first.
+
+    Of copies one is kept, or all are given up: setting a value makes a copy of none of them something else,
+    and what exists already stays so.
+    """
+    stagings = [family.staging for family in families if family is not None]
+    staged = [each for each in stagings if each is not None]
+    if not staged or len(staged) < len(families):
+        return [Choice("retry", False), Choice("give_up", False)]
+    repeated = {each.repeated[0] for each in staged}
+    existing = {each.existing[0] for each in staged}
+    kinds: tuple[Kind, ...] = ("discard",)
+    if all(code in repeated for code in codes):
+        kinds = ("keep", "discard")
+    elif not any(code in repeated | existing for code in codes):
+        kinds = ("set", "clean", "discard")
+    return [Choice(kind, True) for kind in kinds]
+
+
+def decided(given: Sequence[tuple[str, str]]) -> dict[str, Any] | None:
+    """The decision that a form says, as `/v1/issues/bulk` takes it; None when none is chosen. Whether its
+    values are right is found there."""
+    values = dict(given)
+    match values.get("kind"):
+        case "keep":
+            return {"rule": {"keep": "most_complete"}}
+        case "discard":
+            return {"rule": {"discard": "all"}}
+        case "set":
+            field = values.get("other", "").strip() or values.get("field", "")
+            only_blank = "only_blank" in values
+            made = {"field": field, "value": values.get("value", ""), "only_blank": only_blank}
+            return {"rule": {"set": made}}
+        case "clean":
+            how = [name for name in ("trim", "lower") if name in values]
+            return {"rule": {"clean": how, "fields": [value for name, value in given if name == "fields"]}}
+        case "retry":
+            return {"action": "retry"}
+        case "give_up":
+            return {"action": "discard"}
+        case _:
+            return None

@@ -1,0 +1,93 @@
+"""`/console/lanes`: the ways upstream; put on hold, let go on, tested."""
+
+from __future__ import annotations
+
+from ingestbox.console.forms import form
+from ingestbox.console.parts import Parts
+from ingestbox.console.show import segment
+from ingestbox.errors import IngestError
+from ingestbox.model import LaneTest, Role
+from ingestbox.route import Reply
+from ingestbox.web.binding import BoundRoute, Request
+from ingestbox.web.v1.lanes import LaneList
+
+DONE = ("paused", "resumed")
+
+
+class Lanes:
+    """The list with what can be done to each."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+
+    def routes(self) -> tuple[BoundRoute, ...]:
+        """What web binds."""
+        page = self._parts.page
+        return (
+            page("GET", "/lanes", self.all, Role.ADMIN),
+            page("POST", "/lanes/{name}/pause", self.pause, Role.ADMIN),
+            page("POST", "/lanes/{name}/resume", self.resume, Role.ADMIN),
+            page("POST", "/lanes/{name}/test", self.test, Role.ADMIN),
+        )
+
+    async def all(self, ask: Request) -> Reply:
+        """GET /console/lanes."""
+        return await self._page(ask)
+
+    async def pause(self, ask: Request) -> Reply:
+        """POST /console/lanes/{name}/pause."""
+        reason = form(ask.body).get("reason", "").strip() or None
+        return await self._done(ask, "pause", "paused", {"reason": reason})
+
+    async def resume(self, ask: Request) -> Reply:
+        """POST /console/lanes/{name}/resume."""
+        return await self._done(ask, "resume", "resumed")
+
+    async def test(self, ask: Request) -> Reply:
+        """POST /console/lanes/{name}/test: the list with what came of it."""
+        name = ask.path["name"]
+        path = f"/v1/lanes/{segment(name)}/test"
+        found = await self._parts.inside.call(ask, "POST", path)
+        assert isinstance(found.body, LaneTest)
+        return await self._page(ask, name, found.body)
+
+    async def _done(self, ask: Request, action: str, done: str, body: object = None) -> Reply:
+        name = ask.path["name"]
+        path = f"/v1/lanes/{segment(name)}/{action}"
+        try:
+            await self._parts.inside.call(ask, "POST", path, body=body)
+        except IngestError as error:
+            if error.code != "validation_failed":
+                raise
+            return await self._page(ask, error=error)
+        return self._parts.pages.redirect(ask, "/console/lanes", done=done, lane=name)
+
+    async def _page(
+        self, ask: Request, tested: str = "", test: LaneTest | None = None, error: IngestError | None = None
+    ) -> Reply:
+        found = await self._parts.inside.get(ask, "/v1/lanes", LaneList)
+        done = ask.query.get("done")
+        return self._parts.pages.reply(
+            ask,
+            "lanes/list.html",
+            status=200 if error is None else error.status,
+            error=error,
+            lanes=found.lanes,
+            because={lane.name: self._because(lane.reason) for lane in found.lanes},
+            tested=tested,
+            test=test,
+            meaning=None if test is None else self._because(test.reason),
+            done=done if done in DONE else None,
+            lane=ask.query.get("lane", ""),
+        )
+
+    def _because(self, reason: str | None) -> tuple[str, str] | None:
+        """What a lane's reason means, and what to do. A reason is a word, maybe with a status behind it."""
+        if reason is None:
+            return None
+        word = reason.partition(":")[0]
+        texts = self._parts.pages.texts["lanes"].reasons
+        if word not in texts:
+            return reason, texts.otherwise
+        known = texts.of(word)
+        return known.what(reason=reason), known.do

@@ -1,0 +1,242 @@
+"""How what a family has is shown at the console, as data: so that a family brings its pages with it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import msgspec
+
+from ingestbox.model import Role
+
+FormKind = Literal["fields", "email", "choose", "existing", "raw", "record"]
+"""What a person is asked for: `fields` are filled in; of an `email` what is wrong is shown, and what it may
+have been meant to be; `choose` is among rows that repeat each other; `existing` is between a row and what
+exists under its key; `raw` shows what could not be read, beside the fields to fill in; `record` has every
+member of the record."""
+
+
+class Existing(msgspec.Struct, frozen=True):
+    """Where the object is found that has a row's key already: the answer to GET `path`, asked with
+    `parameter` as the row's `field`, has under `items` those that have it; `members` gives the member of such
+    an object for a field of the row, and `owner` the one that says whose it is."""
+
+    path: str
+    parameter: str
+    field: str
+    items: str
+    members: Mapping[str, str]
+    owner: str
+
+
+class Form(msgspec.Struct, frozen=True):
+    """How a person repairs a record that has an issue with some code. `fields` come first, whether the record
+    has them or not. `existing` goes with the kind of this name."""
+
+    kind: FormKind
+    fields: tuple[str, ...] = ()
+    existing: Existing | None = None
+
+
+OTHERS = "*"
+"""Stands for the codes that have no form of their own, in `Family.forms`."""
+
+
+ColumnKind = Literal["text", "email", "time", "number", "share", "rate", "badge", "language", "list"]
+"""How a value looks: `badge` is one of a few words, a `share` is from 0 to 1, a `rate` from -1 to 1, a `list`
+has several."""
+
+FilterKind = Literal["choice", "date", "text", "number"]
+
+Look = Literal["good", "busy", "waits", "bad", "quiet"]
+"""The colours of a badge."""
+
+
+class Word(msgspec.Struct, frozen=True):
+    """One of a few values: what the API calls it, what people do, and how it looks."""
+
+    value: str
+    label: str
+    look: Look = "quiet"
+
+
+class Column(msgspec.Struct, frozen=True):
+    """A column of a table: a member of its rows.
+
+    `words` are those of a badge or language. `filters` is the parameter of the list by which a click on a
+    value leaves what has the same. What is not `shown` can be added; `everybody` is shown only to who looks
+    at what others made too.
+    """
+
+    member: str
+    label: str
+    kind: ColumnKind = "text"
+    shown: bool = True
+    words: tuple[Word, ...] = ()
+    filters: str = ""
+    everybody: bool = False
+
+
+class Filter(msgspec.Struct, frozen=True):
+    """A parameter of the list, as people fill it in; `choices` are those of its kind. One that is `hidden` is
+    set by facets and links alone."""
+
+    parameter: str
+    label: str
+    kind: FilterKind = "text"
+    choices: tuple[Word, ...] = ()
+    hidden: bool = False
+
+
+class Facet(msgspec.Struct, frozen=True):
+    """Values by which a list can be narrowed, each with how many it has.
+
+    Without a `path` they are `words`, counted by the list itself, with its other filters. Otherwise GET
+    `path` has them under `items`: a list, whose elements have a `value` and a `count`. `sets` gives, for each
+    parameter of the list that choosing one sets, the element's member (or '', for a word). `passes` gives,
+    for parameters of `path`, the parameter of the list that it is asked with; `limit` is how many it is asked
+    for. `note` is the member that is shown beside the value, as one of the `words`. One that is `own` counts
+    the caller's own alone, and is not there where others' are listed.
+    """
+
+    label: str
+    sets: Mapping[str, str]
+    words: tuple[Word, ...] = ()
+    path: str = ""
+    items: str = ""
+    value: str = ""
+    count: str = "count"
+    note: str = ""
+    passes: Mapping[str, str] = {}
+    limit: int = 0
+    own: bool = False
+
+
+class Series(msgspec.Struct, frozen=True):
+    """A line or the bars of a chart: a member of its points; `color` is a variable of the theme."""
+
+    member: str
+    label: str
+    color: str
+
+
+class Chart(msgspec.Struct, frozen=True):
+    """Points over days: GET `path` has them under `items`, each with its day as `at`. `usual` says which days
+    they are of unless one of `passes` is given."""
+
+    label: str
+    path: str
+    items: str
+    at: str
+    series: tuple[Series, ...]
+    kind: Literal["line", "bars", "stacked"] = "stacked"
+    passes: Mapping[str, str] = {}
+    usual: str = ""
+
+
+class Figure(msgspec.Struct, frozen=True):
+    """A number above a table: the `member` of what GET `path` answers, and the one of its `change`. `sets`
+    are parameters of the list, and their values, to which it leads. The change of a `share` (0 to 1) is in
+    percentage points; a `rate` is from -1 to 1. `usual` is as that of a chart."""
+
+    label: str
+    path: str
+    member: str
+    change: str = ""
+    kind: Literal["number", "share", "rate"] = "number"
+    passes: Mapping[str, str] = {}
+    sets: Mapping[str, str] = {}
+    usual: str = ""
+
+
+class Spans(msgspec.Struct, frozen=True):
+    """Where an object's texts name something: under `items`, elements with a `field`, `start`, `end` (in code
+    points), `text` and `label`. `sets` is as that of a facet."""
+
+    items: str
+    field: str
+    start: str
+    end: str
+    text: str
+    label: str
+    sets: Mapping[str, str] = {}
+
+
+class Said(msgspec.Struct, frozen=True):
+    """What was found out about each text of an object: under `items`, elements with a `field` and, of one in
+    a list, its `number` from 1; `columns` are shown beside the text."""
+
+    items: str
+    field: str
+    number: str
+    columns: tuple[Column, ...]
+
+
+class Texts(msgspec.Struct, frozen=True):
+    """A text of an object (or, with `many`, a list of them) that is shown whole; `field` is what `Spans` and
+    `Said` call it."""
+
+    member: str
+    label: str
+    field: str
+    many: bool = False
+
+
+class Item(msgspec.Struct, frozen=True):
+    """The page of one object: what GET `path` answers, where the view's `key` stands in for the placeholder.
+
+    `with_` gives parameters of `path`, and the member of a row that each is asked with. `title` is the member
+    that heads the page. `facts` are shown as they are; so is every member of the object `rest`. `record` is
+    the member with the id of its record, `job` that with the public id of its job. `noun` is what the trail
+    calls such an object, and `called` the member with the id that it uses.
+    """
+
+    path: str
+    type: Any
+    title: tuple[str, ...]
+    facts: tuple[Column, ...]
+    texts: tuple[Texts, ...] = ()
+    spans: Spans | None = None
+    said: Said | None = None
+    rest: str = ""
+    with_: Mapping[str, str] = {}
+    record: str = ""
+    job: str = ""
+    noun: str = ""
+    called: str = ""
+
+
+class View(msgspec.Struct, frozen=True, kw_only=True):
+    """Objects of a family, as a table with filters, and each on a page.
+
+    GET `path` answers with a `type` that has the rows under `items`, `total` and `next_cursor`, and may have
+    `total_is` and `indexing`; it takes `limit` and `cursor`. `key` is the member of a row that names it.
+    `search` is the parameter for full text. `everybody` is the parameter with which administrators see what
+    others made too. `whole` are parameters with which no row is missing or comes twice when all pages are
+    read while rows are written. `sample` is the family whose sample file and upload belong here; `send` is a
+    call that brings such objects: a path, and a body (a file's name, if it takes files).
+    """
+
+    name: str
+    title: str
+    lead: str
+    one: str
+    many: str
+    path: str
+    type: Any
+    items: str
+    key: str
+    columns: tuple[Column, ...]
+    item: Item
+    roles: frozenset[Role] = frozenset()
+    filters: tuple[Filter, ...] = ()
+    facets: tuple[Facet, ...] = ()
+    figures: tuple[Figure, ...] = ()
+    charts: tuple[Chart, ...] = ()
+    search: str = ""
+    search_hint: str = ""
+    everybody: str = ""
+    whole: Mapping[str, str] = {}
+    total: str = "total"
+    sample: str = ""
+    send: tuple[str, Any] = ("", None)

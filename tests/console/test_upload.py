@@ -1,0 +1,579 @@
+"""The upload page: from somebody's file to its job, with scripts and without, whatever happens."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import re
+import signal
+from collections.abc import Iterator, Mapping
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+from playwright.sync_api import Browser, FilePayload, Locator, Route, expect
+
+from ingestbox import samples
+from ingestbox.web.multipart import MAX_PARTS
+from tests.console.conftest import Visit
+from tests.console.support import NARROW, Person, inspect, overflow, signed_in, visitor
+from tests.families.contacts.test_upload import xlsx
+from tests.harness import BoxProcess, running, until
+
+_numbers = itertools.count(1)
+
+PLAIN = "E-Mail;Vorname;Name;Firma;Ort\n"
+PEOPLE = [("Jürgen", "Groß", "Bäckerei"), ("Zoë", "Müller", "Käse"), ("Ann", "Weiß", "Öle")]
+
+
+def contacts(prefix: str, count: int = 3, header: str = PLAIN, encoding: str = "utf-8") -> bytes:
+    """A file of contacts, each with an address of their own."""
+    rows = [";".join((f"{prefix}{n}@firma.example", *PEOPLE[n % len(PEOPLE)], "Köln")) for n in range(count)]
+    return (header + "\n".join(rows) + "\n").encode(encoding)
+
+
+def payload(name: str, content: bytes) -> FilePayload:
+    return {"name": name, "mimeType": "text/csv", "buffer": content}
+
+
+def choose(person: Person, *files: FilePayload) -> Locator:
+    """Chooses files; the line of the last."""
+    person.page.get_by_label(re.compile("Choose")).set_input_files(list(files))
+    return person.page.locator("#lines > ol > li").last
+
+
+def ready(line: Locator) -> Locator:
+    """The button that imports a line's file, once its preview is there."""
+    expect(line).to_have_attribute("data-state", "ready")
+    return line.get_by_role("button", name=re.compile("^Import"))
+
+
+def state(line: Locator, wanted: str) -> None:
+    expect(line).to_have_attribute("data-state", wanted, timeout=30_000)
+
+
+def jobs(person: Person) -> list[dict[str, Any]]:
+    """The jobs that a person made, newest first."""
+    with person.box.client(workspace="default") as client:
+        found = client.get("/v1/jobs", params={"all": "true", "limit": 500}).raise_for_status().json()["jobs"]
+        mine = client.get("/v1/users").raise_for_status().json()["users"]
+    (user,) = [each["id"] for each in mine if each["email"] == person.email]
+    return [each for each in found if each["created_by"].endswith(f":{user}")]
+
+
+@pytest.fixture(scope="module")
+def client(box: BoxProcess) -> Iterator[httpx2.Client]:
+    with closing(signed_in(box, "uploader", "editor", "analyst")) as opened:
+        yield opened
+
+
+def on_disk(box: BoxProcess) -> list[Path]:
+    return [path for name in ("incoming", "files") for path in (box.data / name).iterdir()]
+
+
+def test_from_a_file_to_its_job(visit: Visit) -> None:
+    person = visit("uploader", "editor", "analyst")
+    page = person.page
+    page.get_by_role("link", name="Upload").click()
+    expect(page.get_by_text(re.compile("up to 500 MB"))).to_be_visible()
+    page.get_by_label("What is in the file").get_by_role("link", name="Contacts").click()
+    expect(page.get_by_text(re.compile(r"up to 5\.0 MB"))).to_be_visible()
+    inspect(person, "upload-empty")
+    # One column is called as nobody would guess, and the letters are of an old encoding.
+    content = contacts("from", header="E-Mail;Vorname;Wer;Firma;Ort\n", encoding="cp1252")
+    line = choose(person, payload("kunden.csv", content))
+    state(line, "unclear")
+    expect(line.get_by_text("Not found: Last name")).to_be_visible()
+    expect(line.get_by_role("cell", name="Jürgen", exact=True)).to_be_visible()
+    inspect(person, "upload-unclear")
+    line.get_by_label("Encoding").select_option("utf-8")
+    expect(line.get_by_role("cell", name="Jürgen", exact=True)).to_be_hidden()
+    line.get_by_label("Encoding").select_option("cp1250")
+    expect(line.get_by_role("cell", name="Jürgen", exact=True)).to_be_visible()
+    line.get_by_label("Between the columns").focus()
+    line.get_by_label("Between the columns").select_option("comma")
+    expect(line.get_by_text("Not found: E-mail address, First name")).to_be_visible()
+    expect(line.get_by_label("Between the columns")).to_be_focused()
+    line.get_by_label("Between the columns").select_option("")
+    chosen = line.get_by_label("What Wer becomes")
+    chosen.focus()
+    chosen.select_option("last_name")
+    button = ready(line)
+    expect(button).to_have_text("Import 3 rows")
+    expect(chosen).to_have_value("last_name")
+    expect(chosen).to_be_focused()
+    inspect(person, "upload-ready")
+    button.click()
+    state(line, "taken")
+    expect(line.get_by_text("Done. Nothing is left to do.")).to_be_visible()
+    expect(line.get_by_role("link", name="Go to Contacts")).to_be_visible()
+    inspect(person, "upload-taken")
+    (job,) = jobs(person)
+    assert (job["name"], job["total"], job["counts"]["finished"]) == ("kunden.csv", 3, 3)
+    # The same header is known again: what was said of it is offered.
+    line = choose(person, payload("mehr.csv", contacts("more", header="E-Mail;Vorname;Wer;Firma;Ort\n")))
+    ready(line)
+    expect(line.get_by_text("as you said for an earlier file")).to_be_visible()
+    inspect(person, "upload-remembered")
+    line.get_by_role("button", name="Find them out anew").click()
+    state(line, "unclear")
+    # The same file is not taken twice, and it is said what to do.
+    line = choose(person, payload("kunden.csv", content))
+    ready(line).click()
+    state(line, "refused")
+    expect(line.get_by_text("has already been imported")).to_be_visible()
+    expect(line.get_by_text("cancel or undo it there")).to_be_visible()
+    inspect(person, "upload-refused")
+
+
+def test_files_are_dropped_and_imported_one_after_the_other(visit: Visit) -> None:
+    person = visit("uploader", "editor")
+    page = person.page
+    person.goto("/upload")
+    files = {f"drop-{n}.csv": contacts(f"drop{n}").decode() for n in range(3)}
+    files["picture.png"] = "none"
+    data = page.evaluate_handle(
+        """(files) => {
+            const data = new DataTransfer();
+            for (const [name, text] of Object.entries(files)) data.items.add(new File([text], name));
+            return data;
+        }""",
+        files,
+    )
+    # Anywhere on the page: what misses the field must not take the page's place.
+    page.dispatch_event("h1", "dragenter", {"dataTransfer": data})
+    expect(page.locator("html.dragging")).to_be_visible()
+    page.dispatch_event("h1", "drop", {"dataTransfer": data})
+    expect(page.locator("html.dragging")).to_be_hidden()
+    expect(page.get_by_role("alert").get_by_text("picture.png")).to_be_visible()
+    lines = page.locator("#lines > ol > li")
+    expect(lines).to_have_count(3)
+    page.get_by_role("button", name="Import all").click()
+    for place in range(3):
+        state(lines.nth(place), "taken")
+    assert [job["name"] for job in jobs(person)] == ["drop-2.csv", "drop-1.csv", "drop-0.csv"]
+
+
+def test_what_is_no_table_is_told_before_it_is_sent(visit: Visit) -> None:
+    person = visit("uploader")
+    page = person.page
+    person.goto("/upload")
+    field = page.get_by_label(re.compile("Choose"))
+    sent: list[str] = []
+    page.on("request", lambda request: sent.append(request.url) if request.method == "POST" else None)
+    for name, content, says in (
+        ("holiday.jpg", b"x", "the name has to end in .csv .tsv .txt .xlsx"),
+        ("empty.csv", b"", "The file is empty"),
+        ("large.csv", b"x" * (5 * 1_048_576 + 1), "5 MB is the most"),
+    ):
+        field.set_input_files([payload(name, content)])
+        expect(page.get_by_role("alert")).to_contain_text(says)
+        expect(field).to_have_attribute("aria-invalid", "true")
+        expect(field).to_have_accessible_description(re.compile(re.escape(says)))
+    inspect(person, "upload-complaint")
+    assert not sent
+    # What only the box can see: the bytes are those of a program.
+    line = choose(person, payload("program.csv", b"\x7fELF\x02\x01\x01\x00" + bytes(range(256)) * 8))
+    state(line, "failed")
+    expect(line.get_by_text("save it as CSV in UTF-8")).to_be_visible()
+    expect(field).not_to_have_attribute("aria-invalid", "true")
+
+
+def test_a_workbook_is_sent_whole_and_shown(visit: Visit) -> None:
+    person = visit("analyst")
+    person.goto("/upload")
+    book = xlsx([["ticket", "subject", "text"], ["X-1", "Late", "It came late."], ["X-2", "Fine", "Good!"]])
+    line = choose(person, payload("tickets.xlsx", book))
+    button = ready(line)
+    expect(line.get_by_role("cell", name="It came late.")).to_be_visible()
+    expect(line.get_by_label("Encoding")).to_have_count(0)
+    line.get_by_label("What subject becomes").select_option("comments")
+    expect(line.get_by_text("You said so").first).to_be_visible()
+    button.click()
+    state(line, "taken")
+    expect(line.get_by_text("Done. Nothing is left to do.")).to_be_visible()
+    with person.box.client() as client:
+        ticket = client.get("/api/tickets/X-1").raise_for_status().json()
+    assert (ticket["summary"], ticket["comments"]) == (None, ["Late"])
+
+
+def test_of_a_large_file_the_beginning_is_shown_and_all_is_taken(visit: Visit) -> None:
+    person = visit("analyst")
+    page = person.page
+    person.goto("/upload?as=feedback")
+    rows = "".join(
+        f"L-{n},Ticket {n},It came late; ünd the täste was bad {'x' * 80}\n" for n in range(20_000)
+    )
+    content = f"id,subject,text\n{rows}".encode("utf-16")
+    sent: list[int] = []
+    page.on(
+        "request",
+        lambda request: (
+            sent.append(int(request.all_headers()["content-length"])) if request.method == "POST" else None
+        ),
+    )
+    path = person.box.folder / "large.csv"
+    path.write_bytes(content)
+    page.get_by_label(re.compile("Choose")).set_input_files(path)
+    line = page.locator("#lines > ol > li").last
+    button = ready(line)
+    expect(line.get_by_text("This is the beginning of the file: the first 1024 KB of 5.2 MB")).to_be_visible()
+    expect(button).to_have_text("Import about 20,000 rows")
+    expect(line.get_by_text("cannot be read")).to_have_count(0)  # it was cut between two lines
+    assert sent[0] < 1_100_000 < len(content)
+    inspect(person, "upload-beginning")
+    button.click()
+    state(line, "taken")
+    (job,) = jobs(person)
+    assert job["total"] == 20_000
+    with person.box.client() as client:
+        client.post(f"/v1/jobs/{job['id']}/cancel").raise_for_status()
+
+
+def test_without_scripts_one_form_does_it_all(visit: Visit) -> None:
+    person = visit("uploader", "editor", java_script_enabled=False)
+    page = person.page
+    person.goto("/upload")
+    expect(page.get_by_text("or drop")).to_be_hidden()
+    content = contacts("plain", header="E-Mail;Vorname;Wer;Firma;Ort\n", encoding="cp1252")
+    file = page.get_by_label("Choose a file")
+    file.set_input_files([payload("plain.csv", content)])
+    page.get_by_role("button", name="Import").click()
+    expect(page.get_by_text("missing required headers: last_name")).to_be_visible()
+    expect(file).to_have_accessible_description(re.compile("missing required headers"))
+    file.set_input_files([payload("plain.csv", content)])
+    page.get_by_role("button", name="Look at it first").click()
+    expect(page.get_by_role("heading", name="How plain.csv would be read")).to_be_visible()
+    expect(page.get_by_role("cell", name="Zoë", exact=True)).to_be_visible()
+    person.shot("upload-plain")
+    page.get_by_label("What Wer becomes").select_option("last_name")
+    file.set_input_files([payload("plain.csv", content)])
+    page.get_by_role("button", name="Show it again").click()
+    expect(page.get_by_text("You said so").first).to_be_visible()
+    file.set_input_files([payload("plain.csv", content)])
+    page.get_by_role("button", name="Import").click()
+    page.wait_for_url(re.compile("/console/jobs/"))
+    (job,) = jobs(person)
+    assert page.url.endswith(job["id"])
+    until(lambda: jobs(person)[0]["counts"]["finished"] == 3, "all are contacts")
+
+
+def test_a_double_click_makes_one_job_that_says_what_it_needs(visit: Visit) -> None:
+    person = visit("uploader", "editor")
+    person.goto("/upload")
+    found = samples.table("contacts")
+    assert found is not None
+    line = choose(person, payload(*found))
+    ready(line).dblclick()
+    state(line, "taken")
+    expect(line.get_by_text("Waits for you: 6 issues")).to_be_visible()
+    (job,) = jobs(person)
+    line.get_by_role("link", name="See the issues").click()
+    person.page.wait_for_url(re.compile(f"/console/issues.*{job['id']}"))
+
+
+def test_a_session_that_ends_loses_no_file(visit: Visit) -> None:
+    person = visit("analyst")
+    person.goto("/upload")
+    line = choose(person, payload("late.csv", b"id,text\nS-2,It came late\n"))
+    button = ready(line)
+    person.context.clear_cookies()
+    button.click()
+    state(line, "refused")
+    expect(line.get_by_text("Sign in in another tab")).to_be_visible()
+    first, person.page = person.page, person.context.new_page()
+    person.sign_in()
+    person.page = first
+    line.get_by_role("button", name="Try again").click()
+    state(line, "taken")
+    assert len(jobs(person)) == 1
+
+
+def test_a_lost_connection_is_said_and_what_is_sent_again_is_one_job(visit: Visit) -> None:
+    person = visit("analyst")
+    page = person.page
+    person.goto("/upload")
+    line = choose(person, payload("cut.csv", b"id,text\nC-1,It came late\n"))
+    button = ready(line)
+    answered: list[int] = []
+
+    def swallow(route: Route) -> None:
+        # The box hears it and answers; the answer gets lost.
+        answered.append(route.fetch().status)
+        route.abort("connectionreset")
+
+    page.route("**/console/upload/feedback", swallow)
+    button.click()
+    state(line, "cut")
+    assert answered == [200]
+    expect(line.get_by_text("Nothing is imported twice")).to_be_visible()
+    inspect(person, "upload-cut")
+    page.unroute("**/console/upload/feedback")
+    line.get_by_role("button", name="Try again").click()
+    state(line, "taken")
+    assert len(jobs(person)) == 1
+
+
+@pytest.fixture(scope="module")
+def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file that no network's buffers hold: few rows, of much text each."""
+    path = tmp_path_factory.mktemp("large") / "large.csv"
+    with path.open("w") as file:
+        file.write("id,text\n")
+        for number in range(600):
+            file.write(f"G-{number},{'It came late. ' * 5_000}\n")
+    return path
+
+
+def test_an_upload_is_cancelled_and_leaves_nothing(visit: Visit, box: BoxProcess, large: Path) -> None:
+    person = visit("analyst")
+    page = person.page
+    person.goto("/upload")
+    before = on_disk(box)
+    assert box.process is not None
+    lines = page.locator("#lines > ol > li")
+    second = large.with_name("second.csv")
+    second.write_text("id,text\nS-1,It came late\n")
+    page.get_by_label(re.compile("Choose")).set_input_files([large, second])
+    ready(lines.first)
+    ready(lines.last)
+    box.process.send_signal(signal.SIGSTOP)  # it takes what the network holds, and no more
+    try:
+        page.get_by_role("button", name="Import all").click()
+        state(lines.first, "sending")
+        state(lines.last, "waiting")
+        expect(lines.first.get_by_role("progressbar")).to_be_visible()
+        expect(lines.first.get_by_text(re.compile("MB of 40 MB"))).to_be_visible()
+        inspect(person, "upload-sending")
+        lines.last.get_by_role("button", name="Cancel").click()
+        lines.first.get_by_role("button", name="Cancel").click()
+        state(lines.first, "stopped")
+        state(lines.last, "stopped")
+        expect(lines.first.get_by_text("Nothing of it was kept")).to_be_visible()
+    finally:
+        box.process.send_signal(signal.SIGCONT)
+    until(lambda: on_disk(box) == before, "nothing is left of it")
+    assert jobs(person) == []
+    lines.last.get_by_role("button", name="Try again").click()
+    state(lines.last, "taken")
+
+
+def test_a_box_that_is_killed_and_started_takes_what_is_sent_again(
+    browser: Browser, own_box: BoxProcess, large: Path
+) -> None:
+    person = Person(browser, own_box.start()).sign_in("analyst")
+    person.goto("/upload")
+    person.page.get_by_label(re.compile("Choose")).set_input_files(large)
+    line = person.page.locator("#lines > ol > li")
+    button = ready(line)
+    assert own_box.process is not None
+    own_box.process.send_signal(signal.SIGSTOP)
+    button.click()
+    expect(line.get_by_text(re.compile("MB of 40 MB"))).to_be_visible()
+    own_box.kill()
+    state(line, "cut")
+    own_box.start()
+    line.get_by_role("button", name="Try again").click()
+    state(line, "taken")
+    assert [job["total"] for job in jobs(person)] == [600]
+    person.context.close()  # what it complained of is that the box was gone
+
+
+EVIL = "<img src=x onerror=alert(1)><script>alert(2)</script>{{ 7*7 }}\"'>"
+BIDI = "gnp.\u202egpj.exe\u2066\u200b"
+
+
+def test_a_hostile_file_is_shown_as_it_is_and_does_nothing(visit: Visit) -> None:
+    person = visit("uploader")
+    page = person.page
+    page.on("dialog", lambda dialog: person.errors.append(f"a dialog: {dialog.message}"))
+    person.goto("/upload")
+    quoted = EVIL.replace('"', '""')
+    header = ["email", "first_name", "last_name", "company", f'"{quoted}"', f'"{BIDI}"', "w" * 10_000]
+    header += [f"column {n}" for n in range(293)]
+    cells = ["a@b.example", f'"{quoted}"', f'"{BIDI}"', "W" * 10_000] + [f'"{quoted}"'] * 296
+    content = (",".join(header) + "\n" + (",".join(cells) + "\n") * 20).encode()
+    line = choose(person, payload(f"{EVIL.replace('/', '')}.csv", content))
+    ready(line)
+    expect(line.get_by_role("heading", level=3)).to_contain_text("<img src=x onerror=alert(1)>")
+    expect(line.get_by_text("U+202E").first).to_be_visible()
+    expect(line.get_by_text("40 of 300 columns are shown.")).to_be_visible()
+    assert page.evaluate("document.querySelectorAll('main img, main script').length") == 0
+    person.shot("upload-hostile-light")
+    page.set_viewport_size(NARROW)
+    assert overflow(page) <= 0
+    person.shot("upload-hostile-narrow")
+    ready(line).click()
+    state(line, "taken")
+    (job,) = jobs(person)
+    assert job["total"] == 20
+
+
+def send(
+    client: httpx2.Client, path: str, content: bytes, name: str = "a.csv", **fields: str
+) -> httpx2.Response:
+    return client.post(f"/console/upload/{path}", files={"file": (name, content, "text/csv")}, data=fields)
+
+
+def was(**said: Any) -> str:
+    return json.dumps({"columns": 5, "fields": {"0": "email", "1": "first_name"}, **said})
+
+
+def test_the_same_form_sent_twice_is_one_import(client: httpx2.Client) -> None:
+    content = contacts("again")
+    first = send(client, "contacts", content, "again.csv", once="abc")
+    second = send(client, "contacts", content, "again.csv", once="abc")
+    assert (first.status_code, second.status_code) == (303, 303)
+    assert first.headers["location"] == second.headers["location"]
+    # Another file in the same form, as a browser's history brings it back, is another import.
+    other = send(client, "contacts", contacts("again-2"), "again-2.csv", once="abc")
+    assert other.status_code == 303
+    assert other.headers["location"] != first.headers["location"]
+    assert send(client, "contacts", content, "again.csv", once="xyz").status_code == 409
+
+
+def test_without_a_session_nothing_is_stored(box: BoxProcess) -> None:
+    before = on_disk(box)
+    reads = 0
+
+    def endless() -> Iterator[bytes]:
+        nonlocal reads
+        yield b'--x\r\nContent-Disposition: form-data; name="file"; filename="a.csv"\r\n\r\nemail\n'
+        while reads < 5_000:
+            reads += 1
+            yield b"a@b.example\n" * 6_000
+
+    headers = {"Content-Type": "multipart/form-data; boundary=x"}
+    with visitor(box) as stranger:
+        answer = send(stranger, "contacts", contacts("stranger"))
+        assert answer.status_code == 401
+        assert "<html" in answer.text
+        # The door reads on only so far as a client needs to hear the answer.
+        try:
+            answer = stranger.post("/console/upload/feedback", content=endless(), headers=headers)
+            assert answer.status_code == 401
+        except httpx2.TransportError:
+            pass
+    assert 0 < reads < 1_500
+    assert on_disk(box) == before
+
+
+def test_a_form_of_another_site_and_a_role_that_may_not_are_refused(
+    box: BoxProcess, client: httpx2.Client
+) -> None:
+    before = on_disk(box)
+    for path in ("contacts", "contacts/preview", "feedback", "feedback/preview"):
+        for headers in ({"Origin": "https://elsewhere.example"}, {"Origin": "null"}):
+            files = {"file": ("a.csv", contacts("site"), "text/csv")}
+            answer = client.post(f"/console/upload/{path}", files=files, headers=headers)
+            assert answer.status_code == 403, (path, headers)
+    with closing(signed_in(box, "editor")) as editor:
+        assert send(editor, "contacts", contacts("role")).status_code == 403
+        assert send(editor, "feedback/preview", b"id,text\n1,x\n").status_code == 403
+        assert editor.get("/console/upload").status_code == 403
+    with closing(signed_in(box, "analyst")) as analyst:
+        page = analyst.get("/console/upload").text
+        assert "/console/upload/feedback" in page
+        assert "/console/upload/contacts" not in page
+        assert send(analyst, "contacts", contacts("role")).status_code == 403
+    assert on_disk(box) == before
+
+
+REFUSED: tuple[tuple[str, str, bytes, Mapping[str, str], int, str], ...] = (
+    ("contacts", "a.pdf", b"x", {}, 415, "Save it from your spreadsheet as CSV"),
+    ("contacts", "a.csv", b"x" * (5 * 1_048_576 + 9), {}, 413, "The file is larger than 5.0 MB."),
+    ("contacts", "a.csv", b"", {}, 422, "needs a first line that names the columns"),
+    ("contacts", "a.csv", b"email,x\na@b.de,1\n", {}, 400, "Found headers: email, x"),
+    ("feedback", "a.csv", b"id,price\n1,2\n", {}, 422, "lets you say which column has the text"),
+    ("feedback", "a.csv", b"id,text\n1,x\n", {"delimiter": "ab"}, 400, "delimiter: write comma"),
+    ("contacts", "a.csv", contacts("was"), {"was": "{"}, 400, "is damaged"),
+    ("contacts", "a.csv", contacts("was"), {"was": '{"columns":1e9}'}, 400, "is damaged"),
+    ("contacts", "a.csv", contacts("was"), {"was": '{"columns":20000}'}, 400, "is damaged"),
+    ("contacts", "a.csv", contacts("was"), {"was": was(columns=4), "map.1": "email"}, 400, "4 fields"),
+    ("contacts", "a.csv", contacts("was"), {"was": was(), "map.2": "phone"}, 400, "no field `phone`"),
+    ("contacts", "a.csv", contacts("was"), {f"f{n}": "" for n in range(MAX_PARTS)}, 400, "parts"),
+)
+
+
+@pytest.mark.parametrize(("family", "name", "content", "fields", "status", "says"), REFUSED)
+def test_what_is_refused_is_said_on_a_page_and_in_a_piece(
+    box: BoxProcess,
+    client: httpx2.Client,
+    family: str,
+    name: str,
+    content: bytes,
+    fields: Mapping[str, str],
+    status: int,
+    says: str,
+) -> None:
+    before = on_disk(box)
+    answer = send(client, family, content, name, **fields)
+    assert answer.status_code == status, answer.text
+    assert says in answer.text
+    assert answer.text.lstrip().startswith("<!doctype html>")
+    client.headers["HX-Request"] = "true"
+    try:
+        piece = send(client, family, content, name, **fields)
+    finally:
+        del client.headers["HX-Request"]
+    assert piece.status_code == status
+    assert says in piece.text
+    assert "<html" not in piece.text
+    assert on_disk(box) == before
+
+
+def test_a_box_that_is_behind_says_so_before_it_takes_the_file(tmp_path: Path) -> None:
+    config = "[limits]\nbacklog_records = 1000\n[work]\nchildren = 1\n"
+    with running(tmp_path, config=config) as box, closing(signed_in(box, "analyst")) as client:
+        rows = "".join(f"B-{n},It came late and the taste was bad.\n" for n in range(30_000))
+        answer = send(client, "feedback", f"id,text\n{rows}".encode())
+        assert answer.status_code == 303, answer.text
+        answer = send(client, "feedback", b"id,text\n1,x\n")
+        assert answer.status_code in (429, 503)
+        assert int(answer.headers["retry-after"]) > 0
+        assert "Wait a moment, then try again" in answer.text
+
+
+def test_the_sample_is_a_file_that_the_page_takes(client: httpx2.Client) -> None:
+    for family in ("contacts", "feedback"):
+        answer = client.get(f"/console/upload/sample/{family}").raise_for_status()
+        found = samples.table(family)
+        assert found is not None
+        assert answer.content == found[1]
+        assert answer.headers["content-disposition"] == f'attachment; filename="{found[0]}"'
+        assert send(client, family, answer.content, found[0]).status_code == 303
+    assert client.get("/console/upload/sample/nobody").status_code == 404
+
+
+def test_addresses_that_take_files_lead_back_to_the_page(client: httpx2.Client) -> None:
+    for path in ("contacts", "contacts/preview"):
+        answer = client.get(f"/console/upload/{path}")
+        assert (answer.status_code, answer.headers["location"]) == (303, "/console/upload?as=contacts")
+    assert 'action="/console/upload/contacts"' in client.get("/console/upload?as=contacts").text
+    assert client.get("/console/upload?as=nothing").status_code == 200
+
+
+def test_rows_that_are_known_already_are_passed_over(box: BoxProcess) -> None:
+    with closing(signed_in(box, "uploader", "editor")) as client:
+        first = send(client, "contacts", contacts("base"), "base.csv")
+        settled(box, first, "completed")
+        content = contacts("base", 5)
+        settled(box, send(client, "contacts", content, "more.csv"), "review")
+        known = send(client, "contacts", content + b"\n", "known.csv", baseline="true")
+        job = settled(box, known, "completed")
+        assert (job["counts"]["finished"], job["counts"]["discarded"]) == (2, 3)
+
+
+def settled(box: BoxProcess, answer: httpx2.Response, wanted: str) -> dict[str, Any]:
+    """The job of a form that was taken, once it is in this state."""
+    assert answer.status_code == 303, answer.text
+    job_id = answer.headers["location"].rpartition("/")[2]
+
+    def there() -> dict[str, Any] | None:
+        with box.client() as client:
+            job: dict[str, Any] = client.get(f"/v1/jobs/{job_id}", params={"all": "true"}).json()
+        return job if job.get("state") == wanted else None
+
+    return until(there, f"the job is {wanted}")
