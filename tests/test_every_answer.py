@@ -118,6 +118,7 @@ class Scene:
         values = {
             "/api/job/": self.job,
             "/api/tickets/": "T-1",
+            "/contacts/": "1",
             "/docs/assets/": "docs.js",
             "/issues/": str(self.staged_issue),
             "/issues/job/": str(self.staged),

@@ -257,7 +257,8 @@ def test_a_view_shows_and_asks_what_its_routes_document(family: Family) -> None:
         named = (*view.item.title, view.item.record, view.item.job, view.item.called, view.item.rest)
         for name in (
             *named,
-            *(each.member for each in (*view.item.facts, *view.item.texts)),
+            *(each.member for each in view.item.facts),
+            *(each.member for each in view.item.texts),
             *view.item.with_,
         ):
             if name:

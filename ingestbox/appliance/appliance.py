@@ -102,10 +102,10 @@ class Appliance:
             lock, integrity = await self._build()
             await self._start(self._built, integrity)
             server = self._built.server
-            lock.say(server.url, server.certificate)
-            server.on_renewal(lambda certificate: lock.say(server.url, certificate))
             self._say_where(integrity.unclean)
             await self._offer_set_up()
+            lock.say(server.url, server.certificate)  # from now on others know where the box is
+            server.on_renewal(lambda certificate: lock.say(server.url, certificate))
         except BaseException:
             await self._stack.aclose()
             raise

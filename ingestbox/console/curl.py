@@ -68,8 +68,12 @@ def command(
 def _json(body: object) -> str:
     """JSON in which every character can be seen. (curl takes a body that begins with @ for a file: no JSON
     does.)"""
-    text = msgspec.json.encode(body).decode()
-    return _HIDDEN.sub(lambda found: _escaped(found[0]), text)
+    return seen(msgspec.json.encode(body).decode())
+
+
+def seen(json: str) -> str:
+    """The same JSON with characters that nobody sees written as escapes."""
+    return _HIDDEN.sub(lambda found: _escaped(found[0]), json)
 
 
 def _escaped(character: str) -> str:

@@ -10,7 +10,7 @@ from ingestbox.errors import IngestError
 from ingestbox.route import Reply
 from ingestbox.web.binding import BoundRoute, Request
 from ingestbox.web.service import HealthBody, ReadyBody
-from ingestbox.web.v1.overview import AlarmOverview, Overview
+from ingestbox.web.v1.overview import AlarmOverview, BoxOverview
 from ingestbox.web.v1.reports import Report, Status
 
 
@@ -56,7 +56,7 @@ class Health:
 
     async def _alarms(self, ask: Request) -> list[AlarmOverview]:
         try:
-            return (await self._parts.inside.get(ask, "/v1/overview", Overview)).alarms
+            return (await self._parts.inside.get(ask, "/v1/overview", BoxOverview)).alarms
         except IngestError as error:
             if error.code != "forbidden":
                 raise

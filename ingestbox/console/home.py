@@ -12,7 +12,7 @@ from ingestbox.console.parts import Parts
 from ingestbox.errors import IngestError
 from ingestbox.route import Reply
 from ingestbox.web.binding import BoundRoute, Request
-from ingestbox.web.v1.overview import Overview
+from ingestbox.web.v1.overview import BoxOverview
 from ingestbox.web.v1.series import Series
 
 RANGES: Mapping[str, tuple[int, str]] = {
@@ -79,10 +79,10 @@ class Home:
         record = {"id": "T-1", "summary": str(words.example_summary), "description": str(words.example_text)}
         return {"records": [record]}
 
-    async def _overview(self, ask: Request) -> Overview:
-        return await self._parts.inside.get(ask, "/v1/overview", Overview, {"all": _all(ask)})
+    async def _overview(self, ask: Request) -> BoxOverview:
+        return await self._parts.inside.get(ask, "/v1/overview", BoxOverview, {"all": _all(ask)})
 
-    def _shown(self, ask: Request, seen: Overview) -> dict[str, Any]:
+    def _shown(self, ask: Request, seen: BoxOverview) -> dict[str, Any]:
         """What the numbers' template takes."""
         may = ask.caller.may
         working = sum(family.jobs.get(state, 0) for family in seen.families.values() for state in UNFINISHED)
@@ -136,7 +136,7 @@ class Nowhere:
         raise IngestError("not_found", "There is no such page.")
 
 
-def is_empty(seen: Overview) -> bool:
+def is_empty(seen: BoxOverview) -> bool:
     """Whether nothing ever came in, of what the reader sees."""
     return not seen.objects and not any(family.jobs for family in seen.families.values())
 

@@ -32,6 +32,11 @@ class Piece:
     label: str = ""
     query: Mapping[str, str] = field(default_factory=dict)
 
+    @property
+    def length(self) -> int:
+        """Its characters."""
+        return len(self.text)
+
 
 @dataclass(frozen=True, slots=True)
 class ShownText:

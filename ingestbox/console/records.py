@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from ingestbox.console.curl import seen
 from ingestbox.console.job import views_of
 from ingestbox.console.parts import Parts
 from ingestbox.errors import IngestError
@@ -48,7 +49,7 @@ class Records:
         job = await inside.get(ask, f"/v1/jobs/{record.job}", JobBody, {"all": everyone})
         history = await inside.get(ask, f"{path}/history", RecordHistory, {"all": everyone})
         content, place = _parted(bytes(msgspec.json.encode(record.payload)))
-        text = msgspec.json.format(msgspec.json.encode(content), indent=2).decode()
+        text = seen(msgspec.json.format(msgspec.json.encode(content), indent=2).decode())
         return self._parts.pages.reply(
             ask,
             "jobs/record.html",

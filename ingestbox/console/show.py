@@ -34,7 +34,7 @@ def inert(value: str) -> Markup:
     return Markup(UNSEEN.sub(_named, str(escape(value))))  # noqa: S704 (it is escaped)
 
 
-def plain(value: object, limit: int = 80) -> str:
+def label(value: object, limit: int = 80) -> str:
     """A value as a title or a label has it, where there are no elements: cut when it is long."""
     whole = "" if value is None else str(value)
     shown = UNSEEN.sub(lambda found: f"U+{ord(found[0]):04X}", whole[:limit])
@@ -98,7 +98,7 @@ def _named(found: re.Match[str]) -> str:
 FILTERS = {
     "text": text,
     "clip": clip,
-    "plain": plain,
+    "label": label,
     "number": number,
     "percent": percent,
     "size": size,

@@ -120,8 +120,8 @@ class Advance:
 
     @property
     def weight(self) -> int:
-        """The lane's row, and the parked ones."""
-        return 1 + len(self.parked)
+        """The lane's row, the parked ones, and counting whose lines they are: that is a trigger's."""
+        return 1 + len(self.parked) + (self.lines >> 2)
 
     def apply(self, tx: Tx) -> bool:
         """Whether the lane was still at `after`; otherwise nothing is changed."""

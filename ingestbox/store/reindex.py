@@ -62,7 +62,8 @@ class PutAgain:
 async def go_on(store: Store, family: str, kind: str, project: Project) -> int:
     """Puts one slice; how many it had (0: all are done).
 
-    A row of `not_indexed_<kind>` ends with owner and import, if a put of its kind takes them, and its id. What is damaged, or nothing can be made of, stays as it is: listed and counted, but found by no word.
+    A row of `not_indexed_<kind>` ends with owner and import, if a put of its kind takes them, and its id.
+    What is damaged, or nothing can be made of, stays as it is: listed and counted, but found by no word.
     """
     rows = await store.read(f"{family}.not_indexed_{kind}", {"limit": SLICE, "bytes": SLICE_BYTES})
     puts: list[Mapping[str, object]] = []
@@ -83,7 +84,8 @@ async def go_on(store: Store, family: str, kind: str, project: Project) -> int:
 
 
 def _put(kind: str, project: Project, row: tuple[Any, ...]) -> Mapping[str, object] | None:
-    workspace, origin, object_id, version, record_id, job_id, at_ms, result, record, crc, payload, mark = row[:12]
+    workspace, origin, object_id, version, record_id, job_id, at_ms = row[:7]
+    result, record, crc, payload, mark = row[7:12]
     whose = dict(zip(("owner", "job"), row[12:-1], strict=False))
     if zlib.crc32(result + (record or b"")) != crc:
         return None

@@ -126,6 +126,8 @@ def test_workspaces_are_apart(stopped: BoxProcess) -> None:
         "add ann@example.com --generate",
         "add ann@example.com --role root --generate",
         "add ann@example.com --role admin --generate --password-stdin",
+        "add ann@example.com --role admin --invite --generate",
+        "passwd ann@example.com --invite --password-stdin",
         "add ann@example.com --role admin --password secret",
         "remove",
         "lst",

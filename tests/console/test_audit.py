@@ -40,8 +40,10 @@ def test_the_trail_tells_in_words_who_did_what_and_takes_back(visit: Visit, box:
         expect(edit.locator(".is mark")).to_have_text("Ltd")
         assert page.locator("main img").count() == 0
         expect(edit.get_by_role("link", name="people.csv")).to_have_attribute(
-            "href", f"/console/jobs/{job['id']}"
+            "href", f"/console/jobs/{job['id']}?all=true"
         )
+        assert person.goto(f"/jobs/{job['id']}?all=true") == 200
+        page.go_back()
         edit.get_by_role("link", name="All changes of this").click()
         expect(lines).to_have_count(2)
         page.go_back()

@@ -133,7 +133,7 @@ def test_charts_draw_read_out_and_keep_the_focus_when_they_refresh(admin: Person
     page.keyboard.press("End")
     page.keyboard.press("ArrowLeft")
     expect(chart).to_have_attribute("aria-valuetext", re.compile(r"\d+:\d\d: Feedback \d"))
-    expect(chart).to_have_attribute("aria-valuenow", "59")
+    expect(chart).to_have_attribute("aria-valuenow", re.compile("^(58|59)$"))  # of 60 minutes, or parts of 61
     chart.hover(position={"x": 60, "y": 60})
     expect(chart).to_have_attribute("aria-valuetext", re.compile(r": Feedback 0$"))
     page.mouse.move(0, 0)
@@ -180,15 +180,17 @@ def test_a_tab_that_nobody_looks_at_asks_for_nothing(admin: Person) -> None:
     assert not [url for url in asked if "/home/numbers" in url]
 
 
-def test_without_scripts_the_page_can_be_read(visit: Visit) -> None:
+def test_without_scripts_the_page_can_be_read(visit: Visit, box: BoxProcess) -> None:
+    with box.client() as client:
+        received = client.get("/v1/overview").json()["last_day"]["received"]
     person = visit("editor", java_script_enabled=False)
     page = person.page
     person.goto("?range=24h")
-    expect(card(page, "Came in").locator(".figure")).to_have_text("1,300")
+    expect(card(page, "Came in").locator(".figure")).to_have_text(f"{received:,}")
     assert not page.locator(".chart").first.is_visible()
     page.locator("#received summary").click()
     cells = page.locator("#received tbody td").all_inner_texts()
-    assert sum(int(cell.replace(",", "")) for cell in cells) == 1_300
+    assert sum(int(cell.replace(",", "")) for cell in cells) == received
     assert len(cells) == 25
 
 

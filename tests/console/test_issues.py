@@ -232,6 +232,8 @@ def test_records_of_feedback_are_corrected_one_after_the_other(visit: Visit) -> 
         assert found["sentiment"] == "negative"
         assert found["extra"] == {"vip": 2.5, "closed": False, "tags": ["a", "b"]}
         assert client.get("/api/tickets/T-91").status_code == 404
+        last = client.get(f"/v1/jobs/{job}/records?payload=true").json()["records"][3]["payload"]
+        assert last == {"id": "T-92", "description": "good"}, "what nobody typed is not there"
 
 
 def test_of_two_who_edit_at_once_neither_loses_what_they_typed(visit: Visit) -> None:
@@ -344,7 +346,8 @@ def test_hostile_content_lies_still(visit: Visit) -> None:
     for path in (f"/issues?job={job}", *(f"/issues/{each['id']}" for each in found)):
         assert person.goto(path) == 200
         assert overflow(page) <= 0, path
-        assert page.locator("main script, main img, main h1 ~ h1").count() == 0
+        assert page.locator("main script, main img").count() == 0
+        assert page.locator("main h1").count() == 1
         assert page.title() != "x"
     duplicate = next(each for each in found if each["code"] == "duplicate_email")
     comment = {"action": "discard", "comment": HOSTILE[0] + HOSTILE[1] + "w" * 1_500}
@@ -416,7 +419,7 @@ def test_each_sees_and_decides_what_their_role_allows(box: BoxProcess) -> None:
         assert "Deciding about it needs the role editor" in page
         assert 'name="do"' not in page
         inbox = client.get("/console/issues").text
-        assert issue in inbox
+        assert f'/console/issues/{issue}"' in inbox
         assert "Repair all of these" not in inbox
         answer = client.post(f"/console/issues/{issue}", data={"do": "discard", "etag": '"x"'})
         assert answer.status_code in (403, 412)
@@ -435,7 +438,7 @@ def test_each_sees_and_decides_what_their_role_allows(box: BoxProcess) -> None:
             data = {"do": "discard", "etag": etag}
             assert other.post(f"/console/issues/{issue}", data=data).status_code == 404
             assert other.post("/console/issues/reprocess", data={"job": job}).status_code == 404
-            assert issue not in other.get("/console/issues").text
+            assert f'/console/issues/{issue}"' not in other.get("/console/issues").text
     with closing(signed_in(box)) as administrator:
         assert administrator.get(f"/console/issues/{issue}").status_code == 404
         assert administrator.get(f"/console/issues/{issue}?all=true").status_code == 200
@@ -516,21 +519,23 @@ def test_while_the_import_is_worked_on_nothing_is_lost(editor: tuple[httpx2.Clie
 
 def test_two_windows_that_press_at_once_make_one_decision(editor: tuple[httpx2.Client, Desk, str]) -> None:
     client, mine, _ = editor
-    job = mine.upload("d@example.com,A,B,C", "d@example.com,A,B,D", "d@example.com,A,B,E")
-    issue = mine.issue(job, "duplicate_email")
-    etag = mine.client.get(f"/v1/issues/{issue}").headers["etag"]
-    rows = [each["id"] for each in mine.client.get(f"/v1/jobs/{job}/records").json()["records"]]
+    job = mine.upload(*(f"d{number}@example.com,A,{name},C" for number in range(8) for name in "BDE"))
 
-    def keep(row: str) -> int:
+    def keep(issue: str, row: str, etag: str) -> int:
         data = {"do": "keep", "row": row, "etag": etag, "at": "1"}
         return client.post(f"/console/issues/{issue}", data=data).status_code
 
     with ThreadPoolExecutor(2) as both:
-        answers = sorted(both.map(keep, rows[:2]))
-    assert answers[0] == 303
+        for each in mine.issues(job):
+            first, second, _third = (record["id"] for record in each["first"])
+            etag = mine.client.get(f"/v1/issues/{each['id']}").headers["etag"]
+            pressed = [both.submit(keep, each["id"], row, etag) for row in (first, second)]
+            answers = sorted(press.result() for press in pressed)
+            assert answers[0] == 303
+            assert answers[1] in (409, 412)
     states = [each["state"] for each in mine.client.get(f"/v1/jobs/{job}/records").json()["records"]]
-    assert states.count("pending") <= 1
-    assert states[2] == "discarded"
+    for start in range(0, 24, 3):
+        assert sorted(states[start : start + 3]) == ["discarded", "discarded", "pending"]
 
 
 def test_the_inbox_is_filtered_and_goes_on(editor: tuple[httpx2.Client, Desk, str]) -> None:
@@ -542,6 +547,9 @@ def test_the_inbox_is_filtered_and_goes_on(editor: tuple[httpx2.Client, Desk, st
     of_kind = client.get(f"/console/issues?job={job}&code=invalid_email").text
     assert of_kind.count("data-row") == 50
     assert 'rel="next"' in of_kind
+    chosen = [each["id"] for each in mine.issues(job)[:2]]
+    many = client.post("/console/issues/bulk", data={"issue": chosen})
+    assert (many.status_code, "2 issues are chosen" in many.text) == (200, True)
     named = client.get("/console/issues", params={"code": "A field is missing"}).text
     assert named.count("data-row") == 1
     assert "Nothing fits these filters" in client.get("/console/issues?code=nothing").text

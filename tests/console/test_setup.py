@@ -15,9 +15,13 @@ from pathlib import Path
 from typing import Any
 
 import httpx2
+import msgspec
 import pytest
 from playwright.sync_api import Browser, expect
 
+from ingestbox.config import Console
+from ingestbox.errors import StartupError
+from ingestbox.identity import first
 from tests.cli.support import environment, ingestbox
 from tests.console.support import PASSWORD, Person, inspect, visitor
 from tests.harness import PATIENCE, BoxProcess, running
@@ -148,7 +152,7 @@ def test_a_user_who_is_made_otherwise_ends_the_link(own_box: BoxProcess) -> None
 
 
 def test_a_kill_at_any_moment_leaves_the_link_used_or_not(own_box: BoxProcess) -> None:
-    for round_ in range(4):
+    for round_ in range(3):
         own_box.start()
         offered = links(own_box)
         if len(offered) != round_ + 1:
@@ -165,7 +169,7 @@ def test_a_kill_at_any_moment_leaves_the_link_used_or_not(own_box: BoxProcess) -
         asking = threading.Thread(target=go, args=(offered[-1], statuses))
         asking.start()
         threading.Event().wait(
-            0.05 + 0.1 * round_
+            0.05 + 0.15 * round_
         )  # hashing takes a while: some kills come before, some after
         own_box.kill()
         asking.join()
@@ -211,26 +215,26 @@ def test_the_settings_make_the_first_administrator_once(tmp_path: Path, by_file:
         assert SECRET not in log and "another password" not in log
 
 
-@pytest.mark.parametrize(
-    ("settings", "said"),
-    [
-        ({"admin_email": "ops@example.com", "admin_password": "short"}, "must have 12 characters or more"),
-        ({"admin_email": "ops@example.com", "admin_password": "ops@example.com"}, "must not be the e-mail"),
-        ({"admin_email": "nobody", "admin_password": SECRET}, "admin_email is not an e-mail address"),
-        ({"admin_email": "ops@example.com"}, "admin_password is missing"),
-        ({"admin_password": SECRET}, "admin_email is missing"),
-    ],
-)
-def test_settings_that_make_nobody_refuse_the_start(
-    settings: dict[str, str], said: str, tmp_path: Path
-) -> None:
+WRONG = [
+    ({"admin_email": "ops@example.com", "admin_password": "short"}, "must have 12 characters or more"),
+    ({"admin_email": "ops@example.com", "admin_password": "ops@example.com"}, "must not be the e-mail"),
+    ({"admin_email": "nobody", "admin_password": SECRET}, "admin_email is not an e-mail address"),
+    ({"admin_email": "ops@example.com"}, "admin_password is missing"),
+    ({"admin_password": SECRET}, "admin_email is missing"),
+]
+
+
+def test_settings_that_make_nobody_refuse_the_start(tmp_path: Path) -> None:
+    for settings, said in WRONG:
+        with pytest.raises(StartupError, match=said):
+            first.wanted(msgspec.convert(settings, Console))
     config = tmp_path / "ingestbox.toml"
-    config.write_text("[console]\n" + "".join(f'{name} = "{value}"\n' for name, value in settings.items()))
+    config.write_text('[console]\nadmin_email = "ops@example.com"\nadmin_password = "to be put"\n')
     for command in ("serve", "check-config"):
         ran = ingestbox(command, "--config", config, "--data", tmp_path / "data", cwd=tmp_path)
         assert ran.code == 1
-        assert said in ran.out + ran.err, ran
-        assert SECRET not in ran.out + ran.err
+        assert "must have 12 characters or more" in ran.out + ran.err, ran
+        assert "to be put" not in ran.out + ran.err
 
 
 def test_an_invited_user_chooses_a_password_once(own_box: BoxProcess, browser: Browser) -> None:
@@ -284,6 +288,9 @@ def test_a_link_ends_with_whatever_changes_the_user(box: BoxProcess) -> None:
             assert client.get(made["invitation"]).status_code == 410, body
             assert client.post(made["invitation"], data=CHOSEN).status_code == 410, body
             assert log_in(box, wanted["email"]) == 401
+            if body == {"disabled": True}:  # and it does not come back to life with the user
+                admin.patch(f"/v1/users/{made['id']}", json={"disabled": False}).raise_for_status()
+                assert client.get(made["invitation"]).status_code == 410
         # New roles leave it: an administrator may think better of them before it is used.
         made = admin.post("/v1/users", json={**wanted, "email": "staying@example.com"}).json()
         admin.patch(f"/v1/users/{made['id']}", json={"roles": ["editor"]}).raise_for_status()

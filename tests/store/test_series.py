@@ -60,7 +60,7 @@ async def take_in(
 ) -> int:
     """A job of so many records at the clock's time; its id."""
     kept = [
-        Intake(f"T-{n}", b"{}", Fault(n, "id", "missing", "no") if n < faulty else None)
+        Intake(f"T-{n}", b"{}", Fault("missing", "no", n, "id") if n < faulty else None)
         for n in range(records)
     ]
     public = f"{family}-{workspace}-{made_by}-{next(_numbers)}"
@@ -121,7 +121,7 @@ def test_records_count_in_the_minute_in_which_they_come_and_are_done(tmp_path: P
 def test_a_batch_that_comes_in_pieces_counts_with_the_last(tmp_path: Path) -> None:
     async def body(store: Store, clock: HeldClock) -> None:
         records = [
-            Intake(str(n), b"{}", Fault(n, "id", "missing", "no") if n == 3 else None) for n in range(4)
+            Intake(str(n), b"{}", Fault("missing", "no", n, "id") if n == 3 else None) for n in range(4)
         ]
         draft = Draft("pieces", "default", "local:ann", clock.now_ms())
         begun = await store.write(OpenJob(draft, Batch("feedback", "csv", "b", records), None))
@@ -211,11 +211,12 @@ def test_minutes_become_hours_and_nothing_counts_twice_wherever_that_is_cut(tmp_
         for _ in range(series.SLICE + 20):
             await take_in(store, 3)
             clock.advance(MINUTE)
-        hours = await flows(store, step=HOUR)
+        hours, days = await flows(store, step=HOUR), await flows(store, step=DAY)
         clock.advance(DAY + HOUR)
         before = (clock.now_ms() // 1000 - DAY) // HOUR * HOUR
         assert await store.write(series.RollUp(before)) == series.SLICE  # and the box is killed here
         assert await flows(store, step=HOUR) == hours
+        assert await flows(store, step=DAY) == days
         await asyncio.gather(series.tend(store), series.tend(store))
         assert await flows(store, step=HOUR) == hours
         assert set(await flows(store)) == set(hours)

@@ -97,7 +97,8 @@ class Box:
         return 1_700_000_000_000
 
     async def read(self, query: str, params: Mapping[str, object]) -> list[tuple[Any, ...]]:
-        return self._counted(lambda: self._tx.all(query, params))
+        found: list[tuple[Any, ...]] = self._counted(lambda: self._tx.all(query, params))
+        return found
 
     async def read_with(self, function: Callable[[ReadTx], Any]) -> Any:
         return self._counted(lambda: function(self._tx))
@@ -158,7 +159,7 @@ def filled(path: Path, rows: int) -> Box:
     connection = connect_writer(path / DATABASE)
     migrations.migrate(connection, 1)
     queries = load_queries({name: family.queries for name, family in families.load().items()})
-    puts = {
+    puts: dict[str, Callable[[int], Mapping[str, object]]] = {
         "contacts.put_contact": put_contact,
         "feedback.put_ticket": lambda number: Row(
             ("positive", "negative", "neutral")[number % 3],
@@ -200,8 +201,8 @@ def test_every_route_of_a_view_is_looked_at() -> None:
     shown: set[str] = set()
     for family in families.load().values():
         for view in family.views:
-            more = (*view.facets, *view.figures, *view.charts)
-            shown |= {view.path, view.item.path, *(each.path for each in more if each.path)}
+            shown |= {view.path, view.item.path, *(each.path for each in view.facets if each.path)}
+            shown |= {*(each.path for each in view.figures), *(each.path for each in view.charts)}
     assert shown <= {path.replace(":path", "") for path, _ in ASKED}
 
 
@@ -240,8 +241,8 @@ def test_a_million_rows_are_read_as_a_thousand_are(tmp_path: Path, few: Box, ask
     plans = [{name: plan_of(connection, few, name) for name in asked} for connection in planners(tmp_path)]
     assert len(plans) == 3
     for name in sorted(asked):
-        for plan in plans:
-            assert plan[name] == plans[0][name], name
+        for other in plans:
+            assert other[name] == plans[0][name], name
         plan = plans[0][name]
         scans = [
             line
@@ -292,7 +293,7 @@ def test_a_deep_page_costs_what_the_first_does(
     many: Box, path: str, items: str, query: dict[str, str]
 ) -> None:
     first = steps(many, path, items, query, 20)
-    assert steps(many, path, items, query, 120) < first * 1.6 + 500
+    assert steps(many, path, items, query, 500) < first * 1.3 + 300
 
 
 COUNTED = ("q", "company", "since")

@@ -89,7 +89,7 @@
   function complaint(file) {
     const name = file.name.toLowerCase();
     if (!extensions.some((each) => name.endsWith(each))) return fill(words.type, { extensions: extensions.join(" ") });
-    if (file.size > limit) return fill(words.large, { size: size(file.size), limit: size(limit) });
+    if (file.size > limit) return fill(words.large, { limit: size(limit) });
     return file.size ? "" : words.empty;
   }
 
@@ -128,6 +128,7 @@
       for (const button of this.node.querySelectorAll("[data-act]")) button.hidden = !buttons.includes(button.dataset.act);
       // The button that was pressed is gone: the next one takes the focus, so that the keyboard is not lost.
       if (active && active.hidden && this.node.contains(active)) this.node.querySelector("[data-act]:not([hidden])").focus();
+      this.node.querySelector("[data-act=drop]").textContent = state === "taken" ? words.hide : words.drop;
       this.at("status").textContent = text;
       this.at("meter").hidden = !["sending", "reading"].includes(state);
       const busy = ["waiting", "sending", "reading", "taken"].includes(state);
@@ -135,9 +136,9 @@
       shownLines();
     }
 
-    fail(state, text, remedy = "") {
+    fail(state, said, text, remedy = "") {
       this.error(message(text, remedy));
-      this.to(state);
+      this.to(state, said);
     }
 
     error(content) {
@@ -178,8 +179,8 @@
         text = await answer.text();
       } catch {
         if (asking.signal.aborted) return;
-        if (await readable(this.file)) this.fail("failed", words.cut, words.cut_remedy);
-        else this.fail("gone", words.gone);
+        if (await readable(this.file)) this.fail("failed", words.look_failed, words.cut);
+        else this.fail("gone", words.refused, words.gone);
         this.unbusy();
         return;
       }
@@ -219,6 +220,7 @@
     take() {
       if (!["ready", "refused", "cut", "stopped"].includes(this.state)) return;
       this.error("");
+      this.pressed = performance.now();
       this.to("waiting");
       turn = turn.then(() => (this.state === "waiting" ? this.send() : undefined));
     }
@@ -229,6 +231,7 @@
     }
 
     stop() {
+      if (performance.now() - this.pressed < 500) return; // the second half of a double click on what was here
       const sending = this.sending;
       this.sending = null;
       this.to("stopped", this.state === "reading" ? words.stopped_late : words.stopped);
@@ -299,9 +302,9 @@
         this.error(refusal(request.responseText, request.status));
         this.to("refused");
       } else if (await readable(this.file)) {
-        this.fail("cut", words.cut, words.cut_remedy);
+        this.fail("cut", words.cut_status, words.cut, words.cut_remedy);
       } else {
-        this.fail("gone", words.gone);
+        this.fail("gone", words.refused, words.gone);
       }
     }
   }

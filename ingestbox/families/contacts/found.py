@@ -15,6 +15,7 @@ from typing import Annotated, Any, TypeVar
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
+from ingestbox.enrich.searched import FACET
 from ingestbox.errors import IngestError
 from ingestbox.families.contacts import searched
 from ingestbox.families.contacts.contacts import Row, cells_of, contact_body, first_made
@@ -33,6 +34,8 @@ T = TypeVar("T")
 DAY_MS = 86_400_000
 _EPOCH = datetime.date(1970, 1, 1)
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
+
+NEWEST = (1 << 63) - 1
 
 MOST_HIDDEN = 100
 """Companies more than asked for that are looked at while an import is made: those that it alone has go."""
@@ -153,7 +156,7 @@ async def companies(ask: Ask) -> Reply:
         found: list[CompanyCount] = []
         for key, contacts in tx.all("contacts.companies", {**whose, "limit": most}):
             count = contacts - sum(_hidden_of(tx, scope, key, job_id, first) for job_id, first in hiding)
-            name = _name(tx, sight, scope, key) if count > 0 else None
+            name = _name(tx, hiding, scope, key) if count > 0 else None
             if name is not None:
                 found.append(CompanyCount(name, count))
         found.sort(key=lambda each: -each.count)  # stable
@@ -226,22 +229,28 @@ def _rows(tx: ReadTx, ids: list[int]) -> list[Row]:
 
 def _hidden_of(tx: ReadTx, scope: str, key: str, job_id: int, first: int) -> int:
     """How many of a company's contacts an import hides."""
-    words = (scope, f"{searched.COMPANY}{key}", f"{searched.MADE_BY}{job_id}")
-    match = " AND ".join(f'{{title}} : ":{word}"' for word in words)
-    span = {"match": match, "low": first - 1, "high": fulltext.START.high, "since": 0, "limit": 1 << 40}
+    match = _all_of(scope, f"{searched.COMPANY}{key}", f"{searched.MADE_BY}{job_id}")
+    span = {"match": match, "low": first - 1, "high": NEWEST, "since": 0, "limit": NEWEST}
     count: int = tx.all("contacts.match_count", span)[0][0]
     return count
 
 
-def _name(tx: ReadTx, sight: Sight, scope: str, key: str) -> str | None:
+def _name(tx: ReadTx, hiding: list[tuple[int, int]], scope: str, key: str) -> str | None:
     """A company as its newest contact has it."""
-    wanted = Filters(company_key=key)
-    ids, *_ = _newest(tx, sight, scope, wanted, 1, (1 << 63) - 1)
-    for row in _rows(tx, ids):
+    match = _all_of(scope, f"{searched.COMPANY}{key}")
+    for job_id, _ in hiding:
+        match = f"({match}) NOT {_all_of(f'{searched.MADE_BY}{job_id}')}"
+    span = {"match": match, "low": 0, "high": NEWEST, "since": 0, "limit": 1}
+    for row in _rows(tx, [row[0] for row in tx.all("contacts.match", span)]):
         cells = cells_of(row)
         if cells is not None:
             return cells.company
     return None
+
+
+def _all_of(*words: str) -> str:
+    """Full text's expression for what has all of these words that are none."""
+    return " AND ".join(f'{{title}} : "{FACET}{word}"' for word in words)
 
 
 ROUTES: tuple[Route, ...] = (

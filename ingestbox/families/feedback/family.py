@@ -33,6 +33,6 @@ FAMILY = Family(
     ),
     search=SEARCH,
     redact=redact,
-    forms={OTHERS: Form("raw", ("id", "summary", "description", "comments"))},
+    forms={OTHERS: Form("raw", ("id", "summary", "description"))},
     views=(TICKETS,),
 )

@@ -17,6 +17,7 @@ from ingestbox.model import Job, JobState
 from ingestbox.route import Answer, Parameter, Reply, Route
 from ingestbox.store import ReadTx, jobs
 from ingestbox.store.staging import Staged
+from ingestbox.store.trail import name_of
 from ingestbox.web.binding import Request
 from ingestbox.web.bodies import Receive
 from ingestbox.web.streams import Send, Streamed
@@ -47,10 +48,11 @@ _encode = msgspec.json.Encoder().encode
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """A job as it was read, with how far its rows are if they wait for each other."""
+    """A job as it was read, with how far its rows are if they wait for each other, and its creator's name."""
 
     job: Job
     staged: Staged | None = None
+    maker: str | None = None
 
 
 class Events:
@@ -128,7 +130,9 @@ class Events:
 
     def _look(self, tx: ReadTx, job_id: int) -> Seen | None:
         job = jobs.by_id(tx, job_id, None)
-        return None if job is None else Seen(job, staged_of(tx, self._parts, job))
+        if job is None:
+            return None
+        return Seen(job, staged_of(tx, self._parts, job), name_of(tx, job.created_by))
 
     async def _admits(self, ask: Request) -> bool:
         """Whether the caller is still who opened the stream. An issuer that cannot be asked ends nothing."""
@@ -149,5 +153,5 @@ def ended(seen: Seen) -> bool:
 
 
 def _event(name: str, seen: Seen) -> ServerSentEvent:
-    job, body = seen.job, body_of(seen.job, None, seen.staged)
+    job, body = seen.job, body_of(seen.job, None, seen.staged, seen.maker)
     return ServerSentEvent(_encode(body).decode(), event=name, id=f"{job.updated_ms}-{job.processed}")

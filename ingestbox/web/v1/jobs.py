@@ -101,7 +101,7 @@ class JobBody(msgspec.Struct, frozen=True):
     created_by: str
     created_by_name: Annotated[
         str | UnsetType | None,
-        Meta(description="The address of the user, or the name of the key, that this is. Not in events."),
+        Meta(description="The address of the user, or the name of the key, that this is."),
     ]
     source: str
     name: str

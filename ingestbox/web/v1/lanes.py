@@ -13,6 +13,7 @@ from ingestbox.model import LaneTest, Role
 from ingestbox.route import Answer, Parameter, Reply, Route
 from ingestbox.store import Store, lanes
 from ingestbox.store.lanes import HoldLane, LaneStatus
+from ingestbox.store.trail import name_of
 from ingestbox.web.binding import Request
 from ingestbox.web.v1 import fields
 from ingestbox.web.v1.audit import act
@@ -61,6 +62,7 @@ class LaneBody(msgspec.Struct, frozen=True):
     delivered_at: Annotated[str | None, Meta(description="When it last delivered something.")]
     oldest_at: Annotated[str | None, Meta(description="When the oldest pending line was made.")]
     held_by: Annotated[str | None, Meta(description="Who put it on hold.")]
+    held_by_name: Annotated[str | None, Meta(description="The address of that user, or the key's name.")]
     held_at: str | None
     held_reason: str | None
 
@@ -153,11 +155,11 @@ class Lanes:
 
     async def all(self, _: Request) -> Reply:
         """GET /v1/lanes."""
-        return Reply(LaneList([_body(each) for each in await lanes.overview(self._store)]))
+        return Reply(LaneList([await self._body(each) for each in await lanes.overview(self._store)]))
 
     async def one(self, ask: Request) -> Reply:
         """GET /v1/lanes/{name}."""
-        return Reply(_body(await self._found(ask)))
+        return Reply(await self._body(await self._found(ask)))
 
     async def pause(self, ask: Request) -> Reply:
         """POST /v1/lanes/{name}/pause."""
@@ -191,8 +193,12 @@ class Lanes:
                 return each
         raise IngestError("not_found", f"There is no lane {name[:40]}.")
 
+    async def _body(self, lane: LaneStatus) -> LaneBody:
+        by = lane.held_by
+        return _body(lane, by and await self._store.read_with(lambda tx: name_of(tx, by)))
 
-def _body(lane: LaneStatus) -> LaneBody:
+
+def _body(lane: LaneStatus, holder: str | None) -> LaneBody:
     held = lane.held_ms is not None and lane.state != "off"  # the runner says so a moment later
     state = "paused" if held else lane.state
     return LaneBody(
@@ -209,6 +215,7 @@ def _body(lane: LaneStatus) -> LaneBody:
         delivered_at=iso(lane.delivered_ms),
         oldest_at=iso(lane.oldest_ms),
         held_by=lane.held_by,
+        held_by_name=holder,
         held_at=iso(lane.held_ms),
         held_reason=lane.held_reason,
     )

@@ -59,7 +59,7 @@ class AlarmOverview(msgspec.Struct, frozen=True):
     detail: str | None
 
 
-class Overview(msgspec.Struct, frozen=True):
+class BoxOverview(msgspec.Struct, frozen=True):
     """The numbers, now."""
 
     workspace: Annotated[str | None, Meta(description="Whose are counted; null: everyone's.")]
@@ -89,7 +89,7 @@ class OverviewResource:
                 "what you made; open issues of who may only upload: of what they sent. Of what only you "
                 f"see your newest {overview.NEWEST:,} jobs are counted. All is read in some milliseconds.",
                 parameters=(ALL,),
-                answers=(Answer(Overview, description="The numbers, now."),),
+                answers=(Answer(BoxOverview, description="The numbers, now."),),
                 errors=("bad_parameter",),
             ),
         )
@@ -108,7 +108,7 @@ class OverviewResource:
         )
         status = await parts.snapshot(sight.workspace)
         return Reply(
-            Overview(
+            BoxOverview(
                 workspace=sight.workspace,
                 families={
                     name: FamilyOverview(each.jobs, each.records, each.pending, each.issues)

@@ -17,7 +17,7 @@ from ingestbox.store import ReadTx, issues, records
 from ingestbox.store.issues import Issue
 from ingestbox.store.records import Record
 from ingestbox.store.review import Blocked
-from ingestbox.store.staged import EDITS, EditIssue, EditRows, GoOn, IssueChange, RowEdit
+from ingestbox.store.staged import EDITS, EditIssue, EditRows, GoOn, IssueChange, RowEdit, issue_mark
 from ingestbox.store.undoing import BeginUndo, UndoSlice
 from ingestbox.web.binding import Request
 from ingestbox.web.v1 import fields, mergepatch
@@ -102,8 +102,10 @@ class Rows:
     async def keep(self, ask: Request, job: Job, issue: Issue, rid: int, comment: str | None = None) -> None:
         """The same of all rows but one, which is pending until its job goes on.
 
-        Raises IngestError: forbidden, job_not_waiting, record_not_waiting for a row that does not wait on the
-        issue, record_changed.
+        The issue is closed first: of two who keep different rows at once one hears of it. What a crash leaves
+        undone is open again when the job has gone on. Raises IngestError: forbidden, job_not_waiting,
+        record_not_waiting for a row that does not wait on the issue, record_changed or, with If-Match,
+        precondition_failed.
         """
         check_editor(ask)
         waits = await self.waits(issue, rid)
@@ -112,11 +114,12 @@ class Rows:
             raise IngestError("record_not_waiting", f"The record {rid} does not wait on this issue.")
         if not record.sound:
             raise IngestError("damaged", f"The stored record {rid} does not match its checksum.")
+        mark = issue_mark(issue.id, issue.revision, issue.resolved_ms)
+        await self._say(ask, job, issue, IssueChange(resolved=True, comment=comment), frozenset({mark}))
         await self._give_up(ask, job, issue, but=rid)
         before: dict[str, object] = {"state": record.state}
         after: dict[str, object] = {"state": "pending", "issue": str(issue.id)}
         await self.edit(ask, job, record, record.key, record.payload, (before, after))
-        await self._close(ask, job, issue, comment)
 
     async def update(
         self, ask: Request, job: Job, issue: Issue, etag: str | None, comment: str | None = None
@@ -177,7 +180,7 @@ class Rows:
         by = act(ask, self._store.clock.now_ms()).within(job.workspace)
         outcome = await self._store.write(EditIssue(issue.id, staging, change, by, marks))
         if outcome is not None:
-            raced = outcome.code == "record_changed" and marks is not None
+            raced = outcome.code == "record_changed" and "if-match" in ask.headers
             raise IngestError("precondition_failed" if raced else outcome.code, outcome.detail)
         self._parts.progress.changed(job.id)
 

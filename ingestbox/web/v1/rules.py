@@ -165,7 +165,8 @@ class Rules:
         )
         if isinstance(made, Denied):
             raise IngestError(made.code)
-        return Reply(ToldRule(**asdict(made.what)), 201, REPLAYED if made.replayed else ())
+        (told,) = await self._store.read_with(lambda tx: _told(tx, [made.what]))
+        return Reply(told, 201, REPLAYED if made.replayed else ())
 
     async def page(self, ask: Request) -> Reply:
         """GET /v1/rules."""

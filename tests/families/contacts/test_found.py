@@ -224,7 +224,7 @@ def test_pages_have_every_contact_once_while_others_are_made(box: BoxProcess) ->
     seen: list[str] = []
     cursor = None
     for turn in range(100):
-        query = {"q": "example", "limit": 7, **({"cursor": cursor} if cursor else {})}
+        query = {"q": "example", "limit": "7", **({"cursor": cursor} if cursor else {})}
         part = ann.client.get("/contacts", params=query).json()
         seen += [each["contact_email"] for each in part["contacts"]]
         if turn % 10 == 0:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import httpx2
@@ -14,11 +15,11 @@ COUNT = 120
 
 
 @pytest.fixture(scope="module")
-def analyst(box: BoxProcess) -> httpx2.Client:
+def analyst(box: BoxProcess) -> Iterator[httpx2.Client]:
     """An analyst of a workspace with COUNT tickets."""
-    client = box.client(Role.ANALYST, Role.INGEST, workspace="arrival")
-    post(client, range(COUNT))
-    return client
+    with box.client(Role.ANALYST, Role.INGEST, workspace="arrival") as client:
+        post(client, range(COUNT))
+        yield client
 
 
 def post(client: httpx2.Client, numbers: range) -> None:

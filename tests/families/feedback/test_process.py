@@ -62,8 +62,8 @@ def test_outcomes_are_in_the_order_of_the_items() -> None:
 def test_a_damaged_ticket_is_not_served() -> None:
     result, record = b'{"fields":[]}', b'{"id":"T-1","summary":"x"}'
     head = ("T-1", "", "x", "neutral", 0.0, "stable", 0, "job", result)
-    own = (*head, None, crc32(result), record, checksum(b"T-1", record))
-    foreign = (*head, record, crc32(result + record), None, None)
+    own = (*head, None, crc32(result), record, checksum(b"T-1", record), 7)
+    foreign = (*head, record, crc32(result + record), None, None, 7)
     for row in (own, foreign):
         assert ticket_body(row).job_id == "job"
         for place, value in enumerate(row):

@@ -14,6 +14,7 @@ from ingestbox.model import JobState, Role
 from ingestbox.store import DATABASE, ReadTx, Store, jobs, load_queries
 from ingestbox.store.engine import connect_writer
 from ingestbox.store.jobs import CLOCK_MS, VISIBLE, Wanted
+from ingestbox.store.pages import Page, merged
 from ingestbox.store.sight import Sight
 from tests.harness import BoxProcess, post_tickets, ticket, wait_job
 from tests.store.support import with_store
@@ -203,7 +204,7 @@ def test_each_list_of_many_jobs_is_read_by_an_index_in_its_order(tmp_path: Path)
     )
     choices = itertools.product(
         sights,
-        (None, ["feedback"], ["contacts"]),
+        (None, ["contacts"]),
         (None, [JobState.FAILED]),
         (None, "csv_upload"),
         ((None, None), (40_000_000, 60_000_000)),
@@ -289,7 +290,7 @@ def test_a_clock_that_was_set_back_hides_no_job_of_a_time(tmp_path: Path) -> Non
         connection.close()
 
     async def body(store: Store) -> None:
-        for since, until in itertools.product(range(0, 121, 5), repeat=2):
+        for since, until in itertools.product(range(-60, 121, 5), repeat=2):
             wanted = Wanted(since_ms=10_000_000 + since * 60_000, until_ms=10_000_000 + until * 60_000)
             right = [n for n, at in times.items() if since * 60_000 <= at < until * 60_000]
 
@@ -300,3 +301,11 @@ def test_a_clock_that_was_set_back_hides_no_job_of_a_time(tmp_path: Path) -> Non
             assert await store.read_with(read) == right[::-1], (since, until)
 
     with_store(tmp_path, body)
+
+
+def test_lists_that_go_up_are_merged_as_far_as_each_is_known() -> None:
+    cut, more, whole = Page([], 3), Page([(2,), (5,)], 5), Page([(1,), (7,)], None)
+    assert merged([cut, more, whole], 5, up=True) == Page([(1,), (2,)], 3)
+    assert merged([more, whole], 5, up=True) == Page([(1,), (2,), (5,)], 5)
+    assert merged([more, whole], 1, up=True) == Page([(1,)], 1)
+    assert merged([whole], 5, up=True) == whole

@@ -95,7 +95,7 @@ def test_of_several_rows_the_one_is_corrected_that_is_named(anna: httpx2.Client)
     job = upload(anna, "named", rows)["id"]
     issue = open_issues(anna, job)["duplicate_email"]
     first, second, _ = (each["id"] for each in records(anna, job))
-    change = {"action": "edit", "patch": {"email": "a@example.com"}}
+    change: Json = {"action": "edit", "patch": {"email": "a@example.com"}}
     refused(resolve(anna, issue, **change), 422, "validation_failed")
     assert resolve(anna, issue, record=first, **change).json()["state"] == "open", "two repeat each other"
     refused(resolve(anna, issue, record=first, **change), 409, "record_not_waiting")

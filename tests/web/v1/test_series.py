@@ -24,8 +24,8 @@ def sums(client: httpx2.Client, **query: str) -> dict[str, tuple[int, ...]]:
     families = {
         name: tuple(sum(each[column]) for column in COLUMNS) for name, each in found["families"].items()
     }
-    total = tuple(sum(found["total"][column]) for column in COLUMNS)
-    assert total == tuple(sum(column) for column in zip(*families.values(), strict=True) or ((0,) * 4))
+    for place, column in enumerate(COLUMNS):
+        assert sum(found["total"][column]) == sum(each[place] for each in families.values())
     return families
 
 
@@ -68,13 +68,12 @@ def box(tmp_path_factory: pytest.TempPathFactory, upstream: BoxProcess) -> Itera
 
 
 def test_the_numbers_are_those_of_what_was_sent_also_after_kill(box: BoxProcess) -> None:
-    for _ in range(2):
-        box.kill()
-        box.start()
-        with box.client() as client:
-            assert sums(client, all="true") == {"feedback": (32, 29, 3, 29), "contacts": (4, 4, 0, 4)}
-            day = get(client, "/v1/overview", all="true")["last_day"]
-            assert day == {"received": 36, "finished": 33, "issues": 3, "delivered": 33}
+    box.kill()
+    box.start()
+    with box.client() as client:
+        assert sums(client, all="true") == {"feedback": (32, 29, 3, 29), "contacts": (4, 4, 0, 4)}
+        day = get(client, "/v1/overview", all="true")["last_day"]
+        assert day == {"received": 36, "finished": 33, "issues": 3, "delivered": 33}
 
 
 def test_each_sees_the_own_workspace_and_the_own_of_what_is_private(box: BoxProcess) -> None:
