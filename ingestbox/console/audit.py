@@ -6,7 +6,6 @@ import datetime
 
 from ingestbox.console.nav import ADMIN, EDITORS
 from ingestbox.console.parts import Parts
-from ingestbox.console.show import segment
 from ingestbox.errors import IngestError
 from ingestbox.identity.users import SUBJECT
 from ingestbox.model import Role
@@ -79,10 +78,11 @@ class AuditPlace:
 
     async def undo(self, ask: Request) -> Reply:
         """POST /console/audit/{id}/undo: says what it took back, and what it could not."""
-        path = f"/v1/audit/{segment(ask.path['id'])}/undo"
         # Who reads the trail takes back what anybody did; everyone else their own.
         everyone = {"all": "true"} if ask.caller.may(ADMIN) else {}
-        reply = await self._parts.inside.call(ask, "POST", path, query=everyone)
+        reply = await self._parts.inside.call(
+            ask, "POST", "/v1/audit/{id}/undo", params=ask.path, query=everyone
+        )
         assert isinstance(reply.body, UndoneBody)  # what the route says it gives
         return self._parts.pages.reply(ask, "audit/undone.html", undone=reply.body, admin=ADMIN)
 

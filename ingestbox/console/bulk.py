@@ -111,8 +111,8 @@ class BulkPlace:
         jobs = [job for job in given.get("jobs", "").split(",") if job][:MOST_CHOSEN]
         everyone = {"all": "true"} if given.get("all") == "true" else {}
         for job in jobs:
-            path = f"/v1/jobs/{segment(job)}/reprocess"
-            await self._parts.inside.call(ask, "POST", path, query=everyone)
+            route = "/v1/jobs/{id}/reprocess"
+            await self._parts.inside.call(ask, "POST", route, params={"id": job}, query=everyone)
         target = f"/console/jobs/{segment(jobs[0])}" if len(jobs) == 1 else "/console/jobs"
         return self._parts.pages.redirect(ask, target)
 
@@ -155,7 +155,7 @@ class BulkPlace:
         """What is in a row that would be changed."""
         try:
             record = await self._parts.inside.get(
-                ask, f"/v1/records/{segment(change.record)}", RecordBody, selection.query
+                ask, "/v1/records/{id}", RecordBody, selection.query, params={"id": change.record}
             )
         except IngestError:
             return ShownRow(change, None)  # removed meanwhile

@@ -10,7 +10,6 @@ import msgspec
 from ingestbox.console import repairing
 from ingestbox.console.parts import Parts
 from ingestbox.console.repairing import Field, Place
-from ingestbox.console.show import segment
 from ingestbox.errors import IngestError
 from ingestbox.model import Caller
 from ingestbox.route import Reply
@@ -130,14 +129,14 @@ class Cases:
 
     async def issue(self, ask: Request, issue: str) -> tuple[IssueBody, str]:
         """The issue and its ETag. Raises IngestError `not_found`."""
-        reply = await self._inside.call(ask, "GET", f"/v1/issues/{segment(issue)}", query=scope(ask))
+        reply = await self._inside.call(ask, "GET", "/v1/issues/{id}", params={"id": issue}, query=scope(ask))
         assert isinstance(reply.body, IssueBody)  # what the route says it gives
         return reply.body, _etag(reply)
 
     async def history(self, ask: Request, issue: str) -> list[ToldLine]:
         """Who changed what of it."""
-        path = f"/v1/issues/{segment(issue)}/history"
-        return (await self._inside.get(ask, path, IssueHistory, scope(ask))).audit
+        route = "/v1/issues/{id}/history"
+        return (await self._inside.get(ask, route, IssueHistory, scope(ask), params={"id": issue})).audit
 
     async def of(self, ask: Request, issue: str, *, row: str | None = None) -> Case:
         """The issue with all that its page shows; `row` is the one of several that is to be changed.
@@ -145,7 +144,7 @@ class Cases:
         Raises IngestError `not_found`.
         """
         body, etag = await self.issue(ask, issue)
-        job = await self._inside.get(ask, f"/v1/jobs/{segment(body.job)}", JobBody, scope(ask))
+        job = await self._inside.get(ask, "/v1/jobs/{id}", JobBody, scope(ask), params={"id": body.job})
         family = self._parts.families.get(job.family)
         forms = {} if family is None else family.forms
         staged = family is not None and family.staging is not None
@@ -170,7 +169,9 @@ class Cases:
     async def _record(self, ask: Request, found: Case, row: str) -> None:
         """Reads the record that is to be repaired, with its form."""
         try:
-            reply = await self._inside.call(ask, "GET", f"/v1/records/{segment(row)}", query=scope(ask))
+            reply = await self._inside.call(
+                ask, "GET", "/v1/records/{id}", params={"id": row}, query=scope(ask)
+            )
         except IngestError as error:
             if error.code != "damaged":
                 raise
@@ -199,8 +200,8 @@ class Cases:
             "cursor": ask.query.get("cursor"),
             **scope(ask),
         }
-        path = f"/v1/jobs/{segment(found.issue.job)}/records"
-        page = await self._inside.get(ask, path, RecordPage, query)
+        route = "/v1/jobs/{id}/records"
+        page = await self._inside.get(ask, route, RecordPage, query, params={"id": found.issue.job})
         rows = [(each.id, each.index + 1, each.state, _content(each.payload)) for each in page.records]
         return comparison(rows, found.form.fields, page.next_cursor)
 

@@ -12,13 +12,18 @@ from ingestbox.web.v1.sight import EDITORS, READERS, REVIEWERS, SUBMITTERS
 
 
 class Deed(msgspec.Struct, frozen=True):
-    """`call` is the last part of the call's path, `query` its parameters; `hurts` if it cannot be taken back.
-    Its texts are in `texts/jobs.toml` under `deeds`."""
+    """`call` is the last part of the call's route, `query` its parameters; `hurts` if it cannot be taken
+    back. Its texts are in `texts/jobs.toml` under `deeds`."""
 
     name: str
     call: str
     query: Mapping[str, str] = {}
     hurts: bool = False
+
+    @property
+    def route(self) -> str:
+        """The call's route."""
+        return f"/v1/jobs/{{id}}/{self.call}"
 
 
 CANCEL = Deed("cancel", "cancel", hurts=True)

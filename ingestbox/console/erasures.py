@@ -75,8 +75,8 @@ class ErasuresPlace:
         )
 
     async def _one(self, ask: Request) -> ErasureBody:
-        path = f"/v1/erasures/{segment(ask.path['id'])}"
-        return await self._parts.inside.get(ask, path, ErasureBody, {"all": _everywhere(ask) or None})
+        query = {"all": _everywhere(ask) or None}
+        return await self._parts.inside.get(ask, "/v1/erasures/{id}", ErasureBody, query, params=ask.path)
 
     async def _list(self, ask: Request, given: dict[str, str], error: IngestError | None = None) -> Reply:
         everywhere = _everywhere(ask)

@@ -7,7 +7,7 @@ from typing import Any
 
 from ingestbox.clock import iso
 from ingestbox.console.charts import Points, flow_points
-from ingestbox.console.nav import ADMIN, READERS
+from ingestbox.console.nav import ADMIN
 from ingestbox.console.parts import Parts
 from ingestbox.errors import IngestError
 from ingestbox.route import Reply
@@ -89,8 +89,6 @@ class Home:
         return {
             "seen": seen,
             "everyone": _all(ask),
-            "operates": may(ADMIN),
-            "reads": may(READERS),
             "working": working,
             # What people call one of them is what the ledger calls its kind.
             "views": {

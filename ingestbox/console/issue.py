@@ -15,7 +15,6 @@ from ingestbox.console.onwards import Onwards
 from ingestbox.console.pages import is_htmx
 from ingestbox.console.parts import Parts
 from ingestbox.console.repairing import Field, Typed
-from ingestbox.console.show import segment
 from ingestbox.errors import Fault, IngestError
 from ingestbox.route import Reply
 from ingestbox.web.binding import BoundRoute, Request
@@ -86,8 +85,10 @@ class IssuePlace:
             patch = repairing.patch_of(typed)
             etag = given.get("retag") or etag
             if given.get("settled"):  # resolved by somebody else already: the row itself can be changed still
-                await self._call(ask, "PATCH", f"/v1/records/{segment(row)}", patch, etag, scope)
-                return await self._parts.inside.get(ask, f"/v1/issues/{segment(issue)}", IssueBody, scope)
+                await self._call(ask, "PATCH", "/v1/records/{id}", row, patch, etag, scope)
+                return await self._parts.inside.get(
+                    ask, "/v1/issues/{id}", IssueBody, scope, params={"id": issue}
+                )
             if not patch and given.get("kind") in ("choose", "existing"):
                 raise IngestError("validation_failed", str(self._parts.pages.texts["issues"].unchanged))
             body |= {"action": "edit", "patch": patch, "record": row}
@@ -99,8 +100,7 @@ class IssuePlace:
             body |= {"action": do}
         else:
             raise IngestError("bad_parameter", "The form is not one of this page.")
-        path = f"/v1/issues/{segment(issue)}/resolve"
-        reply = await self._call(ask, "POST", path, body, etag, scope)
+        reply = await self._call(ask, "POST", "/v1/issues/{id}/resolve", issue, body, etag, scope)
         assert isinstance(reply.body, IssueBody)  # what the route says it gives
         return reply.body
 
@@ -117,10 +117,12 @@ class IssuePlace:
         return (await self._cases.issue(ask, issue))[0]
 
     async def _call(
-        self, ask: Request, method: str, path: str, body: object, etag: str, scope: dict[str, str]
+        self, ask: Request, method: str, route: str, name: str, body: object, etag: str, scope: dict[str, str]
     ) -> Reply:
         headers = {"if-match": etag, "content-type": "application/json"}
-        return await self._parts.inside.call(ask, method, path, query=scope, body=body, headers=headers)
+        return await self._parts.inside.call(
+            ask, method, route, params={"id": name}, query=scope, body=body, headers=headers
+        )
 
     async def _next(self, ask: Request, done: IssueBody, given: Mapping[str, str]) -> Reply:
         """On to the next one of its kind, or, at their end, back to what is left of the job."""

@@ -84,8 +84,8 @@ class IssuesPlace:
         job = given.get("job", "")
         error = None
         try:
-            path = f"/v1/jobs/{segment(job)}/reprocess"
-            await self._inside.call(ask, "POST", path, query=case.scope(ask))
+            route = "/v1/jobs/{id}/reprocess"
+            await self._inside.call(ask, "POST", route, params={"id": job}, query=case.scope(ask))
         except IngestError as problem:
             if problem.code not in AGAIN:
                 raise
@@ -157,7 +157,7 @@ class IssuesPlace:
     async def _job(self, ask: Request, job: str | None, scope: dict[str, str]) -> JobBody | None:
         if not job:
             return None
-        return await self._inside.get(ask, f"/v1/jobs/{segment(job)}", JobBody, scope)
+        return await self._inside.get(ask, "/v1/jobs/{id}", JobBody, scope, params={"id": job})
 
     async def _groups(self, ask: Request, wanted: dict[str, str | None]) -> IssueGroups:
         """A page of jobs; those that are left out make no empty page."""

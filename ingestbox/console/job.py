@@ -6,14 +6,14 @@ from collections.abc import Mapping
 
 from ingestbox.console.deeds import DEEDS, Deed, deeds
 from ingestbox.console.jobs import job_of
-from ingestbox.console.outlook import outlook
+from ingestbox.console.outlook import opens, outlook
 from ingestbox.console.parts import Parts
 from ingestbox.errors import IngestError
+from ingestbox.model import Caller
 from ingestbox.route import Reply
 from ingestbox.web.binding import BoundRoute, Request
 from ingestbox.web.v1.jobs import JobBody
 from ingestbox.web.v1.records import STATES, RecordLine, RecordPage
-from ingestbox.web.v1.sight import READERS
 
 SHOWN = 50
 """Records of a page."""
@@ -54,7 +54,8 @@ class JobPlace:
         """GET /console/jobs/{id}/errors.csv, as the API makes it."""
         job = await self._job(ask)
         query = {name: ask.query.get(name) for name in ("rows", "all")}
-        return await self._parts.inside.call(ask, "GET", f"/v1/jobs/{job.id}/errors.csv", query=query)
+        route = "/v1/jobs/{id}/errors.csv"
+        return await self._parts.inside.call(ask, "GET", route, params={"id": job.id}, query=query)
 
     async def confirm(self, ask: Request) -> Reply:
         """GET /console/jobs/{id}/{deed}: what will happen, for who has no scripts."""
@@ -70,7 +71,7 @@ class JobPlace:
         everyone = ask.query.get("all")
         try:
             query = {**deed.query, "all": everyone}
-            await self._parts.inside.call(ask, "POST", f"/v1/jobs/{job.id}/{deed.call}", query=query)
+            await self._parts.inside.call(ask, "POST", deed.route, params={"id": job.id}, query=query)
         except IngestError as error:
             if error.status != 409:
                 raise
@@ -83,7 +84,7 @@ class JobPlace:
     async def _page(self, ask: Request, error: IngestError | None = None) -> Reply:
         job = await self._job(ask)
         state, everyone = ask.query.get("state") or None, ask.query.get("all")
-        may_read = ask.caller.may(READERS)
+        may_read = opens(job, ask.caller)
         lines, cursor = await self._records(ask, job, state) if may_read else ([], None)
         done = ask.query.get("done")
         return self._parts.pages.reply(
@@ -101,7 +102,7 @@ class JobPlace:
             done=done if done in DEEDS else None,
             error=error,
             everyone=everyone,
-            objects=views_of(self._parts, job.family),
+            objects=views_of(self._parts, job.family, ask.caller),
         )
 
     async def _records(
@@ -117,13 +118,9 @@ class JobPlace:
                 "limit": str(SHOWN - len(found)),
                 "cursor": cursor,
             }
-            path = f"/v1/jobs/{job.id}/records"
-            try:
-                page = await self._parts.inside.get(ask, path, RecordPage, query)
-            except IngestError as error:
-                if error.code != "job_not_found":
-                    raise
-                return [], None  # who may only upload sees the records of their own jobs alone
+            page = await self._parts.inside.get(
+                ask, "/v1/jobs/{id}/records", RecordPage, query, params={"id": job.id}
+            )
             found += page.records
             cursor = page.next_cursor
             if cursor is None or len(found) == SHOWN:
@@ -139,9 +136,10 @@ def _deed(ask: Request) -> Deed:
     return deed
 
 
-def views_of(parts: Parts, family: str) -> Mapping[str, str]:
-    """For each kind of object of a family the name of the view that shows it."""
+def views_of(parts: Parts, family: str, me: Caller) -> Mapping[str, str]:
+    """For each kind of object of a family the name of the view that shows it, if this reader may open it."""
     found = parts.families.get(family)
     if found is None:
         return {}
-    return {kind: view.name for kind in found.kinds for view in found.views if view.key == f"{kind}_id"}
+    views = [view for view in found.views if me.may(view.roles)]
+    return {kind: view.name for kind in found.kinds for view in views if view.key == f"{kind}_id"}

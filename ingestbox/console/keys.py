@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from ingestbox.console.forms import form, pairs
 from ingestbox.console.parts import Parts
-from ingestbox.console.show import segment
 from ingestbox.errors import IngestError
 from ingestbox.model import Role
 from ingestbox.route import Reply
@@ -57,7 +56,7 @@ class Keys:
 
     async def revoke(self, ask: Request) -> Reply:
         """POST /console/keys/{id}/revoke."""
-        await self._parts.inside.call(ask, "DELETE", f"/v1/keys/{segment(ask.path['id'])}")
+        await self._parts.inside.call(ask, "DELETE", "/v1/keys/{key_id}", params={"key_id": ask.path["id"]})
         return self._parts.pages.redirect(ask, "/console/keys", done="revoked")
 
     async def _page(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from ingestbox.console.forms import form
 from ingestbox.console.parts import Parts
-from ingestbox.console.show import segment
 from ingestbox.errors import IngestError
 from ingestbox.model import LaneTest, Role
 from ingestbox.route import Reply
@@ -45,22 +44,20 @@ class Lanes:
 
     async def test(self, ask: Request) -> Reply:
         """POST /console/lanes/{name}/test: the list with what came of it."""
-        name = ask.path["name"]
-        path = f"/v1/lanes/{segment(name)}/test"
-        found = await self._parts.inside.call(ask, "POST", path)
+        found = await self._parts.inside.call(ask, "POST", "/v1/lanes/{name}/test", params=ask.path)
         assert isinstance(found.body, LaneTest)
-        return await self._page(ask, name, found.body)
+        return await self._page(ask, ask.path["name"], found.body)
 
     async def _done(self, ask: Request, action: str, done: str, body: object = None) -> Reply:
-        name = ask.path["name"]
-        path = f"/v1/lanes/{segment(name)}/{action}"
         try:
-            await self._parts.inside.call(ask, "POST", path, body=body)
+            await self._parts.inside.call(
+                ask, "POST", f"/v1/lanes/{{name}}/{action}", params=ask.path, body=body
+            )
         except IngestError as error:
             if error.code != "validation_failed":
                 raise
             return await self._page(ask, error=error)
-        return self._parts.pages.redirect(ask, "/console/lanes", done=done, lane=name)
+        return self._parts.pages.redirect(ask, "/console/lanes", done=done, lane=ask.path["name"])
 
     async def _page(
         self, ask: Request, tested: str = "", test: LaneTest | None = None, error: IngestError | None = None

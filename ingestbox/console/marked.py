@@ -9,6 +9,9 @@ import msgspec
 from markupsafe import Markup
 
 from ingestbox.console.show import inert, text
+from ingestbox.model import RecordState
+
+STATES = tuple(state.value for state in RecordState)
 
 SHOWN = 400
 AROUND = 80
@@ -85,8 +88,13 @@ def _with_mark(whole: str, start: int, end: int) -> Markup:
 
 
 def without_own(members: Mapping[str, object]) -> dict[str, object]:
-    """The members of a row's content: neither its state, nor what the box says of it."""
-    return {name: value for name, value in members.items() if name != "state" and not name.startswith("_")}
+    """The members of a row's content: neither its state, nor what the box says of it. A column may be called
+    `state`, too: what is none of a row's states is content."""
+    return {
+        name: value
+        for name, value in members.items()
+        if not name.startswith("_") and not (name == "state" and value in STATES)
+    }
 
 
 FILTERS = {"changes": changes, "said": said, "without_own": without_own, "plain": msgspec.to_builtins}

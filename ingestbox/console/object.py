@@ -11,6 +11,7 @@ import msgspec
 from ingestbox.console import audit
 from ingestbox.console.nav import ADMIN
 from ingestbox.console.parts import Parts
+from ingestbox.console.show import segment
 from ingestbox.console.table import State, member, named
 from ingestbox.errors import IngestError
 from ingestbox.route import Reply
@@ -59,13 +60,18 @@ class ObjectPage:
         """The page of an object. Raises IngestError."""
         item, state = view.item, State(view, ask.query)
         asked = {**state.scope, **{name: ask.query[name] for name in item.with_ if ask.query.get(name)}}
-        path = item.path[: item.path.index("{")] + key
-        body = msgspec.to_builtins(await self._parts.inside.get(ask, path, item.type, asked))
-        record = await self._get(ask, "/v1/records/", body.get(item.record) if item.record else None, state)
+        begin, _, placeholder = item.path.removesuffix("}").partition("{")
+        body = msgspec.to_builtins(
+            await self._parts.inside.get(ask, item.path, item.type, asked, params={placeholder: key})
+        )
+        record = await self._get(
+            ask, "/v1/records/{id}", "id", body.get(item.record) if item.record else None, state
+        )
         job_id = record["job"] if record else body.get(item.job) if item.job else None
-        job = await self._get(ask, "/v1/jobs/", job_id, state)
+        job = await self._get(ask, "/v1/jobs/{id}", "id", job_id, state)
         result = record.get("result") if record else None
-        sent = await self._get(ask, "/v1/deliveries/", result["delivery"] if result else None, state)
+        delivery = result["delivery"] if result else None
+        sent = await self._get(ask, "/v1/deliveries/{seq}", "seq", delivery, state)
         lines = await audit.history(self._parts, ask, item.noun, str(body[item.called])) if item.noun else []
         rest = body.get(item.rest) if item.rest else None
         return self._parts.pages.reply(
@@ -76,7 +82,7 @@ class ObjectPage:
             state=state,
             key=key,
             asked=asked,
-            path=path,
+            path=begin + segment(key),
             body=body,
             title=" ".join(str(body[name]) for name in item.title if body.get(name)) or key,
             texts=_texts(item, body),
@@ -92,13 +98,13 @@ class ObjectPage:
             named=named,
         )
 
-    async def _get(self, ask: Request, path: str, name: object, state: State) -> Any:
+    async def _get(self, ask: Request, route: str, placeholder: str, name: object, state: State) -> Any:
         """What the API says of something else, or None where there is nothing, or not for the caller."""
         if name is None or name == "":
             return None
         query = {"all": "true"} if state.everybody else {}
         try:
-            found = await self._parts.inside.get(ask, f"{path}{name}", object, query)
+            found = await self._parts.inside.get(ask, route, object, query, params={placeholder: str(name)})
             return msgspec.json.decode(msgspec.json.encode(found))  # a record's content is JSON already
         except IngestError:
             return None

@@ -8,13 +8,13 @@ import msgspec
 
 from ingestbox.model import Caller
 from ingestbox.web.v1.jobs import JobBody
-from ingestbox.web.v1.sight import EDITORS, REVIEWERS
+from ingestbox.web.v1.sight import EDITORS, READERS, REVIEWERS
 
 
 class Outlook(msgspec.Struct, frozen=True):
     """`text` names a sentence in `texts/jobs.toml` (`outlook`), `values` fill it; `detail` is what the box
     said of it. `moving`: more happens by itself. `issues`: the sentence is about open issues, which have a
-    page. `measured`: `processed` of `total` says how far it is."""
+    page (for whom the job `opens`). `measured`: `processed` of `total` says how far it is."""
 
     text: str
     values: dict[str, Any] = {}
@@ -22,6 +22,13 @@ class Outlook(msgspec.Struct, frozen=True):
     moving: bool = False
     issues: bool = False
     measured: bool = True
+
+
+def opens(job: JobBody, me: Caller | None) -> bool:
+    """Whether this reader sees the job's records and issues: who may only upload, of what they sent."""
+    if me is None:
+        return False
+    return me.may(REVIEWERS) or (me.may(READERS) and job.created_by == me.subject)
 
 
 def outlook(job: JobBody, me: Caller | None) -> Outlook:

@@ -102,6 +102,7 @@ class Pages:
             once=secrets.token_urlsafe,
             curl_command=curl.command,
             job_outlook=outlook.outlook,
+            job_opens=outlook.opens,
         )
 
     def reply(
@@ -115,7 +116,8 @@ class Pages:
         **values: Any,
     ) -> Reply:
         """The template as an answer. It has, beside `values`: `t`, `me` (the caller; None before signing in),
-        `place` (see Place), `menu`, `asset(name)`, `partial` (htmx asked, for a piece of the page)."""
+        `place` (see Place), `menu`, `reach` (the menu's paths: what the caller may open), `asset(name)`,
+        `partial` (htmx asked, for a piece of the page)."""
         address = f"{ask.origin.scheme}://{ask.origin.host}"
         place = Place(ask.origin.prefix, ask.url_path, ask.query, address)
         body = self._render(template, place, ask.caller, ask.headers, values)
@@ -172,13 +174,15 @@ class Pages:
             return place.url(f"/console/assets/{self.assets.versioned(name)}")
 
         signed_in = caller is not ANONYMOUS
+        menu = nav.menu(caller, self._views) if signed_in else []
         return (
             self._environment.get_template(template)
             .render(
                 place=place,
                 asset=asset,
                 me=caller if signed_in else None,
-                menu=nav.menu(caller, self._views) if signed_in else [],
+                menu=menu,
+                reach={item.path for group in menu for item in group},
                 partial=is_htmx(headers),
                 **values,
             )

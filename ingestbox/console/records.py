@@ -35,19 +35,17 @@ class Records:
 
     async def page(self, ask: Request) -> Reply:
         """GET /console/records/{id}."""
-        if "/" in ask.path["id"]:  # it would be another call
-            raise IngestError("not_found", "There is no such record.")
         everyone = ask.query.get("all")
-        path = f"/v1/records/{ask.path['id']}"
+        scope = {"all": everyone}
         inside = self._parts.inside
         try:
-            record = await inside.get(ask, path, RecordBody, {"all": everyone})
+            record = await inside.get(ask, "/v1/records/{id}", RecordBody, scope, params=ask.path)
         except IngestError as error:
             if error.code != "damaged":
                 raise
             return self._parts.pages.reply(ask, "jobs/damaged.html", status=error.status, error=error)
-        job = await inside.get(ask, f"/v1/jobs/{record.job}", JobBody, {"all": everyone})
-        history = await inside.get(ask, f"{path}/history", RecordHistory, {"all": everyone})
+        job = await inside.get(ask, "/v1/jobs/{id}", JobBody, scope, params={"id": record.job})
+        history = await inside.get(ask, "/v1/records/{id}/history", RecordHistory, scope, params=ask.path)
         content, place = _parted(bytes(msgspec.json.encode(record.payload)))
         text = seen(msgspec.json.format(msgspec.json.encode(content), indent=2).decode())
         return self._parts.pages.reply(
@@ -62,7 +60,7 @@ class Records:
             deliveries=await self._deliveries(ask, record.id, everyone),
             waits=[issue for issue in record.issues if issue.resolved_at is None],
             settled=[issue for issue in record.issues if issue.resolved_at is not None],
-            objects=views_of(self._parts, record.family),
+            objects=views_of(self._parts, record.family, ask.caller),
             everyone=everyone,
         )
 

@@ -9,7 +9,6 @@ import msgspec
 from ingestbox.console.forms import form
 from ingestbox.console.nav import ADMIN, EDITORS
 from ingestbox.console.parts import Parts
-from ingestbox.console.show import segment
 from ingestbox.errors import IngestError
 from ingestbox.route import Reply
 from ingestbox.store.operations import MOST_COUNTED
@@ -61,8 +60,7 @@ class RulesPlace:
     async def one(self, ask: Request) -> Reply:
         """GET /console/rules/{id}: what it did."""
         inside, everyone = self._parts.inside, _everyone(ask)
-        path = f"/v1/rules/{segment(ask.path['id'])}"
-        rule = await inside.get(ask, path, ToldRule, {"all": everyone})
+        rule = await inside.get(ask, "/v1/rules/{id}", ToldRule, {"all": everyone}, params=ask.path)
         asked = {"all": everyone, "rule": rule.id, "limit": str(LATEST), "cursor": ask.query.get("cursor")}
         done = await inside.get(ask, "/v1/operations", OperationPage, asked)
         return self._parts.pages.reply(
@@ -91,8 +89,8 @@ class RulesPlace:
     async def drop(self, ask: Request) -> Reply:
         """POST /console/rules/{id}/drop."""
         everyone = "true" if form(ask.body).get("all") == "true" else None
-        path = f"/v1/rules/{segment(ask.path['id'])}"
-        await self._parts.inside.call(ask, "DELETE", path, query={"all": everyone})
+        query = {"all": everyone}
+        await self._parts.inside.call(ask, "DELETE", "/v1/rules/{id}", params=ask.path, query=query)
         return self._parts.pages.redirect(ask, "/console/rules", said="dropped", all=everyone)
 
 

@@ -13,7 +13,6 @@ from ingestbox.console.choices import Choice, kinds_for
 from ingestbox.console.forms import pairs
 from ingestbox.console.nav import ADMIN, EDITORS
 from ingestbox.console.parts import Parts
-from ingestbox.console.show import segment
 from ingestbox.errors import IngestError
 from ingestbox.web.binding import Request
 from ingestbox.web.v1.issues import IssueBody, IssuePage
@@ -85,8 +84,9 @@ class Selecting:
             raise IngestError("not_found", self._parts.pages.texts["bulk"].nothing_chosen)
         job = None
         if len({issue.job for issue in found}) == 1:
-            path = f"/v1/jobs/{segment(found[0].job)}"
-            job = await self._parts.inside.get(ask, path, JobBody, selection.query)
+            job = await self._parts.inside.get(
+                ask, "/v1/jobs/{id}", JobBody, selection.query, params={"id": found[0].job}
+            )
         families = [self._parts.families.get(name) for name in {issue.family for issue in found}]
         choices = kinds_for(families, {issue.code for issue in found})
         if all(choice.needs_editor for choice in choices) and not ask.caller.may(EDITORS):
@@ -96,8 +96,10 @@ class Selecting:
     async def _issues(self, ask: Request, selection: Selection) -> tuple[list[IssueBody], bool]:
         inside = self._parts.inside
         if selection.ids:
-            paths = [f"/v1/issues/{segment(name)}" for name in selection.ids]
-            looks = [inside.get(ask, path, IssueBody, selection.query) for path in paths]
+            looks = [
+                inside.get(ask, "/v1/issues/{id}", IssueBody, selection.query, params={"id": name})
+                for name in selection.ids
+            ]
             found = await asyncio.gather(*looks, return_exceptions=True)
             wrong = [each for each in found if isinstance(each, BaseException)]
             for error in wrong:
@@ -118,9 +120,10 @@ class Selecting:
         """What a value can be set in: what every row of the family has, and what the first row has."""
         families = (self._parts.families.get(name) for name in dict.fromkeys(each.family for each in found))
         named = [name for each in families if each and each.staging for name in each.staging.fields]
-        record = f"/v1/records/{segment(found[0].record)}"
         try:
-            first = await self._parts.inside.get(ask, record, RecordBody, selection.query)
+            first = await self._parts.inside.get(
+                ask, "/v1/records/{id}", RecordBody, selection.query, params={"id": found[0].record}
+            )
         except IngestError:
             return named
         return list(dict.fromkeys([*named, *(cells_of(first.payload) or {})]))

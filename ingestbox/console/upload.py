@@ -159,7 +159,7 @@ class Uploading:
         )
 
     async def _next(self, ask: Request, job_id: str, template: str) -> Reply:
-        job = await self._parts.inside.get(ask, f"/v1/jobs/{segment(job_id)}", JobBody)
+        job = await self._parts.inside.get(ask, "/v1/jobs/{id}", JobBody, params={"id": job_id})
         family = self._parts.families.get(job.family)
         views = [view for view in family.views if ask.caller.may(view.roles)] if family else []
         return self._parts.pages.reply(ask, template, job=job, everyone=None, views=views)

@@ -17,6 +17,7 @@ from ingestbox.web.v1.usershapes import InvitedUser, MadeUser, UserPage
 
 PAGE = "/console/users"
 API = "/v1/users"
+ONE = f"{API}/{{id}}"
 ROLES = tuple(Role)
 
 _SAID = ("validation_failed", "user_exists", "last_administrator", "user_disabled", "bad_parameter")
@@ -80,9 +81,10 @@ class Users:
     async def invite(self, ask: Request) -> Reply:
         """POST /console/users/{id}/invitation: the answer shows the link, this once."""
         given, _ = _given(ask)
-        path = f"{_api(ask)}/invitation"
         try:
-            reply = await self._parts.inside.call(ask, "POST", path, headers=_once(given))
+            reply = await self._parts.inside.call(
+                ask, "POST", f"{ONE}/invitation", params=ask.path, headers=_once(given)
+            )
         except IngestError as error:
             return await self._refused(ask, error)
         invited = body_of(reply, InvitedUser)
@@ -91,14 +93,14 @@ class Users:
     async def remove(self, ask: Request) -> Reply:
         """POST /console/users/{id}/remove."""
         try:
-            await self._parts.inside.call(ask, "DELETE", _api(ask))
+            await self._parts.inside.call(ask, "DELETE", ONE, params=ask.path)
         except IngestError as error:
             return await self._refused(ask, error)
         return self._parts.pages.redirect(ask, PAGE, done="removed")
 
     async def _change(self, ask: Request, change: Mapping[str, object], done: str) -> Reply:
         try:
-            await self._parts.inside.call(ask, "PATCH", _api(ask), body=change)
+            await self._parts.inside.call(ask, "PATCH", ONE, params=ask.path, body=change)
         except IngestError as error:
             return await self._refused(ask, error)
         return self._parts.pages.redirect(ask, f"{PAGE}/{segment(ask.path['id'])}", done=done)
@@ -107,7 +109,7 @@ class Users:
         return self._user_page(ask, await self._one(ask), error=_said(error), status=error.status)
 
     async def _one(self, ask: Request) -> UserLine:
-        return await self._parts.inside.get(ask, _api(ask), UserLine)
+        return await self._parts.inside.get(ask, ONE, UserLine, params=ask.path)
 
     def _user_page(
         self,
@@ -153,10 +155,6 @@ class Users:
             error=error,
             done=ask.query.get("done", ""),
         )
-
-
-def _api(ask: Request) -> str:
-    return f"{API}/{segment(ask.path['id'])}"
 
 
 def _given(ask: Request) -> tuple[dict[str, str], list[str]]:

@@ -13,7 +13,7 @@ from ingestbox.model import RecordState, checksum, index_of
 from ingestbox.rules import Rule
 from ingestbox.store import ReadTx, records
 from ingestbox.store.bulk import Planned
-from ingestbox.store.staged import WAITING, RowEdit
+from ingestbox.store.staged import WAITING, RowEdit, with_state
 
 READ_ROWS = 500
 READ_BYTES = 4 * 1_048_576
@@ -275,5 +275,5 @@ def _row(
     state = "discarded" if kind == "discarded" else "issue" if waits else "pending"
     before, after = rules.differences(row.payload, payload)
     if state != row.state:
-        before["state"], after["state"] = row.state, state
+        before, after = with_state(before, after, row.state, state)
     return Row(Planned(facts.id, RowEdit(row.id, row.mark, key, payload, state, before, after), kept), kind)

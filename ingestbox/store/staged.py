@@ -57,6 +57,16 @@ class RowEdit:
     after: Mapping[str, object]
 
 
+def with_state(
+    before: Mapping[str, object], after: Mapping[str, object], was: str, state: str
+) -> tuple[dict[str, object], dict[str, object]]:
+    """The sides of a row's change with its state. A column of that name which changed is said instead: what
+    was in it is kept nowhere else."""
+    if "state" in before or "state" in after:
+        return dict(before), dict(after)
+    return {**before, "state": was}, {**after, "state": state}
+
+
 @dataclass(frozen=True, slots=True)
 class EditRows:
     """Changes rows of staged jobs, at most EDITS of them; an outcome for each, in order: None, or what stood

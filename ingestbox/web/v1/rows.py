@@ -17,7 +17,16 @@ from ingestbox.store import ReadTx, issues, records
 from ingestbox.store.issues import Issue
 from ingestbox.store.records import Record
 from ingestbox.store.review import Blocked
-from ingestbox.store.staged import EDITS, EditIssue, EditRows, GoOn, IssueChange, RowEdit, issue_mark
+from ingestbox.store.staged import (
+    EDITS,
+    EditIssue,
+    EditRows,
+    GoOn,
+    IssueChange,
+    RowEdit,
+    issue_mark,
+    with_state,
+)
 from ingestbox.store.undoing import BeginUndo, UndoSlice
 from ingestbox.web.binding import Request
 from ingestbox.web.v1 import fields, mergepatch
@@ -74,15 +83,15 @@ class Rows:
         Raises IngestError: job_not_waiting, record_not_waiting, record_changed or, with If-Match,
         precondition_failed.
         """
-        before, after = sides
+        before, after = with_state(*sides, record.state, "pending")
         edit = RowEdit(
             record_id=record.id,
             mark=record.mark,
             key=key,
             payload=kept(record, key, payload),
             state="pending",
-            before={**before, "state": record.state},
-            after={**after, "state": "pending"},
+            before=before,
+            after=after,
         )
         (outcome,) = await self._write(ask, job, [edit])
         if outcome is not None:
