@@ -19,7 +19,7 @@ INSTALL := $(BIN)/python -m pip install --quiet --require-hashes --requirement
 INSTALL_SELF := PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
 SOURCES := $(shell find ingestbox -type f ! -name '*.pyc')
 
-.PHONY: help run setup test check bench evaluate faults soak binary docs lock clean
+.PHONY: help run setup test check bench evaluate faults soak binary pictures docs lock clean
 
 help: ## List the targets.
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
@@ -50,6 +50,9 @@ soak: $(VENV)/.development ## The long forms of tests that `make test` runs in a
 	@$(BIN)/python -m pytest -m soak $(ARGS)
 
 binary: dist/ingestbox ## Build the single file dist/ingestbox.
+
+pictures: $(VENV)/.development ## Take README's pictures of the console anew (needs chromium).
+	@$(BIN)/python -m tests.console.pictures
 
 docs: $(VENV)/.development ## Write docs/configuration.md anew from the settings' own descriptions.
 	@$(BIN)/python packaging/configuration.py

@@ -64,6 +64,17 @@ def described() -> Description:
     return describe(Settings())
 
 
+@functools.cache
+def pages() -> Sequence[BoundRoute]:
+    """Every route of the console."""
+
+    async def look() -> Sequence[BoundRoute]:
+        async with Appliance.built(Settings()) as box:
+            return box.pages
+
+    return asyncio.run(look())
+
+
 def name_of(bound: BoundRoute) -> str:
     return f"{bound.route.method} {bound.route.path}"
 

@@ -90,7 +90,12 @@ class AuditPlace:
         """Whom a reader means: an address is a user's."""
         if given is None or "@" not in given:
             return given
-        found = await self._parts.inside.get(ask, "/v1/users", UserPage, {"email": given.strip()})
+        try:
+            found = await self._parts.inside.get(ask, "/v1/users", UserPage, {"email": given.strip()})
+        except IngestError as error:
+            if error.code != "bad_parameter":
+                raise
+            return given  # no address yet: nobody is called so
         return f"{SUBJECT}{found.users[0].id}" if found.users else given
 
 

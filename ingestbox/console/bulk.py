@@ -10,23 +10,27 @@ from typing import Any, Literal
 
 import msgspec
 
-from ingestbox.console.choices import decided
+from ingestbox.console.choices import decided, is_unsaid
 from ingestbox.console.forms import form, pairs
 from ingestbox.console.nav import ADMIN
 from ingestbox.console.parts import Parts
-from ingestbox.console.selection import MOST_CHOSEN, Chosen, Selecting, Selection, cells_of, selection_of
+from ingestbox.console.selection import Chosen, Selecting, Selection, cells_of, selection_of
 from ingestbox.console.show import segment
 from ingestbox.errors import IngestError
 from ingestbox.model import Role
 from ingestbox.route import Reply
+from ingestbox.rules import MOST_MEMBERS
 from ingestbox.web.binding import BoundRoute, Request
-from ingestbox.web.v1.bulk import BulkBody
+from ingestbox.web.v1.bulk import MOST_AT_ONCE, BulkBody
 from ingestbox.web.v1.byrule import RowChange
 from ingestbox.web.v1.records import RecordBody
 
 REVIEWERS = frozenset({Role.ANALYST, Role.EDITOR})
 SHOWN = 25
 """Rows of a preview with what is in them."""
+
+STANDING = frozenset({"job_active", "job_cancelled", "job_ended", "job_not_found"})
+"""Why one import of several does not go on: each is no matter of the others."""
 
 WAITS = (0.2, 0.4, 0.8, 1.6, 3.2, 6.4, 6.4)
 """Seconds between looks at the same decision that is being carried out: somebody pressed twice."""
@@ -67,9 +71,11 @@ class BulkPlace:
         """POST /console/issues/bulk/preview."""
         given = form(ask.body)
         chosen = await self._selecting.chosen(ask, selection_of(ask))
-        decision = decided(pairs(ask.body))
+        decision, texts = decided(pairs(ask.body)), self._parts.pages.texts["bulk"]
         if decision is None:
-            error = IngestError("validation_failed", self._parts.pages.texts["bulk"].choose_first)
+            return self._choose(ask, chosen, given, IngestError("validation_failed", texts.choose_first))
+        if is_unsaid(decision):
+            error = IngestError("validation_failed", texts.clean_first(n=MOST_MEMBERS))
             return self._choose(ask, chosen, given, error)
         try:
             return await self._preview(ask, chosen, decision)
@@ -108,13 +114,21 @@ class BulkPlace:
     async def go_on(self, ask: Request) -> Reply:
         """POST /console/issues/bulk/go-on: the imports go on."""
         given = form(ask.body)
-        jobs = [job for job in given.get("jobs", "").split(",") if job][:MOST_CHOSEN]
+        jobs = [job for job in given.get("jobs", "").split(",") if job][:MOST_AT_ONCE]
         everyone = {"all": "true"} if given.get("all") == "true" else {}
+        stopped: list[IngestError] = []
         for job in jobs:
             route = "/v1/jobs/{id}/reprocess"
-            await self._parts.inside.call(ask, "POST", route, params={"id": job}, query=everyone)
+            try:
+                await self._parts.inside.call(ask, "POST", route, params={"id": job}, query=everyone)
+            except IngestError as error:
+                if error.code not in STANDING:
+                    raise
+                stopped.append(error)  # the others go on all the same
+        if stopped and len(stopped) == len(jobs):
+            raise stopped[0]
         target = f"/console/jobs/{segment(jobs[0])}" if len(jobs) == 1 else "/console/jobs"
-        return self._parts.pages.redirect(ask, target)
+        return self._parts.pages.redirect(ask, target, **everyone)
 
     def _choose(
         self, ask: Request, chosen: Chosen, given: dict[str, str], error: IngestError | None = None

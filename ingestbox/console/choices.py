@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
 from ingestbox.family import Family
+from ingestbox.rules import MOST_MEMBERS
 
 Kind = Literal["keep", "set", "clean", "discard", "retry", "give_up"]
 
@@ -47,10 +48,8 @@ def decided(given: Sequence[tuple[str, str]]) -> dict[str, Any] | None:
         case "discard":
             return {"rule": {"discard": "all"}}
         case "set":
-            field = values.get("other", "").strip() or values.get("field", "")
-            only_blank = "only_blank" in values
-            made = {"field": field, "value": values.get("value", ""), "only_blank": only_blank}
-            return {"rule": {"set": made}}
+            field, value = values.get("field", ""), values.get("value", "")
+            return {"rule": {"set": {"field": field, "value": value, "only_blank": "only_blank" in values}}}
         case "clean":
             how = [name for name in ("trim", "lower") if name in values]
             return {"rule": {"clean": how, "fields": [value for name, value in given if name == "fields"]}}
@@ -60,3 +59,10 @@ def decided(given: Sequence[tuple[str, str]]) -> dict[str, Any] | None:
             return {"action": "discard"}
         case _:
             return None
+
+
+def is_unsaid(decision: Mapping[str, Any]) -> bool:
+    """Whether a tidying up says not what or where, or more than a rule has room for: what a form with ticks
+    cannot ask of its reader before it is sent."""
+    rule = decision.get("rule", {})
+    return "clean" in rule and not (rule["clean"] and 0 < len(rule["fields"]) <= MOST_MEMBERS)

@@ -3,8 +3,9 @@ person typed is not lost, and sent again by one press. Passwords are never kept.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, urlencode, urlsplit
 
 import msgspec
 
@@ -18,7 +19,7 @@ FIELD = "kept.field."
 
 MAX_FIELDS = 400
 MAX_BYTES = 40_000
-"""Larger forms are not kept: signing in sends them along, which `[limits] control_kb` bounds."""
+"""Larger forms are not kept: signing in sends them along, encoded, which `[limits] control_kb` bounds."""
 
 HOME = "/console"
 _TARGET = "/?&=%:;,+@!$'()*~-._"
@@ -43,10 +44,11 @@ def of(failed: Failed) -> Kept | None:
         fields = pairs(failed.body)
     except IngestError:
         return None
-    size = sum(len(name) + len(value.encode()) for name, value in fields)
-    if not fields or len(fields) > MAX_FIELDS or size > MAX_BYTES:
+    if not fields or len(fields) > MAX_FIELDS or any("password" in name.lower() for name, _ in fields):
         return None
-    return None if any("password" in name.lower() for name, _ in fields) else Kept(target_of(failed), fields)
+    path = target_of(failed)
+    sent = [(PATH, path), *((FIELD + name, value) for name, value in fields)]
+    return None if len(urlencode(sent)) > MAX_BYTES else Kept(path, fields)
 
 
 def read(fields: Iterable[tuple[str, str]]) -> Kept | None:
@@ -75,7 +77,5 @@ def is_own(path: str | None) -> bool:
     if not path or not (path.isascii() and path.isprintable()) or "\\" in path or " " in path:
         return False
     before = path.partition("?")[0].partition("#")[0]
-    segments = before.split("/")
-    return segments[:2] == ["", "console"] and not {"", ".", "..", "%2e", "%2e%2e"} & {
-        each.lower() for each in segments[2:]
-    }
+    segments = re.sub("%2e", ".", before, flags=re.IGNORECASE).split("/")  # a browser takes it for a dot, too
+    return segments[:2] == ["", "console"] and {"", ".", ".."}.isdisjoint(segments[2:])

@@ -56,7 +56,7 @@ class Keys:
 
     async def revoke(self, ask: Request) -> Reply:
         """POST /console/keys/{id}/revoke."""
-        await self._parts.inside.call(ask, "DELETE", "/v1/keys/{key_id}", params={"key_id": ask.path["id"]})
+        await self._parts.inside.call(ask, "DELETE", "/v1/keys/{id}", params=ask.path)
         return self._parts.pages.redirect(ask, "/console/keys", done="revoked")
 
     async def _page(

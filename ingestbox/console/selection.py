@@ -14,6 +14,7 @@ from ingestbox.console.forms import pairs
 from ingestbox.console.nav import ADMIN, EDITORS
 from ingestbox.console.parts import Parts
 from ingestbox.errors import IngestError
+from ingestbox.rules import MEMBER_LENGTH
 from ingestbox.web.binding import Request
 from ingestbox.web.v1.issues import IssueBody, IssuePage
 from ingestbox.web.v1.jobs import JobBody
@@ -126,7 +127,8 @@ class Selecting:
             )
         except IngestError:
             return named
-        return list(dict.fromkeys([*named, *(cells_of(first.payload) or {})]))
+        names = dict.fromkeys([*named, *(cells_of(first.payload) or {})])
+        return [name for name in names if len(name) <= MEMBER_LENGTH]  # a rule has no room for others
 
 
 def selection_of(ask: Request) -> Selection:

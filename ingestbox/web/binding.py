@@ -57,6 +57,9 @@ ANONYMOUS = Caller("anonymous", "", frozenset())
 
 MAX_PARAMETERS = 100
 
+MAX_FORM_BYTES = 65_536
+"""Of a form that is kept for who was not known: anybody can send one, and reading it takes the loop's time."""
+
 COMMON_RATE = "requests"
 """The rate of a route that names none."""
 
@@ -262,13 +265,15 @@ class Endpoint:
                 await self._uploads.end(file)
 
     async def form(self, headers: Mapping[str, str], body: Body) -> bytes:
-        """What a person sent whom the gate refused, so that it is not lost: a form, no file; or nothing."""
+        """What a person sent whom the gate refused, so that it is not lost: a form, no file and not over
+        MAX_FORM_BYTES; or nothing."""
         if self._bound.gate is None or self._limit is None or self._bound.route.upload:
             return b""
         hold = self._budget.hold()
         try:
             check_content_type(headers, self._bound.route.media_types)
-            return await body.read(self._limit, content_encoding(headers), self._stall, hold)
+            limit = min(self._limit, MAX_FORM_BYTES)
+            return await body.read(limit, content_encoding(headers), self._stall, hold)
         except IngestError:
             return b""
         finally:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -137,6 +138,23 @@ def test_the_journey(frozen: Frozen) -> None:
     assert not is_held(frozen.data)
     assert list(frozen.unpacked.iterdir()) == [], "it leaves what it unpacked"
     assert json.loads(frozen.run("status", "--json"))["records"] == 2_510
+
+
+def test_the_console_came_along(frozen: Frozen) -> None:
+    """Its templates, texts and assets: from the link of the first start to what the first page loads."""
+    link = until(lambda: re.search(r"/console/setup/\S+?(?=[\s\"])", frozen.log.read_text()), "the link")[0]
+    given = {
+        "email": "ann@example.com",
+        "new_password": "a long password",
+        "again_password": "a long password",
+    }
+    with httpx2.Client(base_url=frozen.url, headers={"Origin": frozen.url}, trust_env=False) as client:
+        assert 'name="new_password"' in client.get(link).raise_for_status().text
+        assert client.post(link, data=given).status_code == 303
+        home = client.get("/console").raise_for_status().text
+        assert "<h1>" in home
+        for asset in re.findall(r'(?:href|src)="(/console/assets/[^"]+)"', home):
+            assert client.get(asset).status_code == 200, asset
 
 
 def test_files_of_all_kinds(frozen: Frozen) -> None:

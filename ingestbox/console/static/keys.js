@@ -119,6 +119,7 @@
   }
 
   function pressed(event) {
+    if (!(event instanceof KeyboardEvent)) return; // what fills fields in for a reader says so without a key
     if (event.defaultPrevented || event.isComposing || event.keyCode === 229) return;
     if (event.ctrlKey || event.altKey || event.metaKey || event.getModifierState("AltGraph")) return;
     if (document.querySelector("dialog[open], [popover]:popover-open") || !isOn()) return;

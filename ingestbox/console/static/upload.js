@@ -39,7 +39,8 @@
     return Array.from(crypto.getRandomValues(new Uint8Array(16)), (each) => each.toString(16).padStart(2, "0")).join("");
   }
 
-  // The beginning of a large file, up to the end of a line; a line feed of UTF-16 and UTF-32 has more bytes.
+  // The beginning of a large file, up to the end of a line; a line feed of UTF-16 and UTF-32 has more bytes. A line
+  // that is longer than half of it is cut: without any of it there may be no row to show.
   async function beginning(file) {
     const most = Number(form.dataset.previewBytes);
     if (file.size <= most || isBook(file)) return file;
@@ -50,7 +51,7 @@
     else if (a === 0xfe && b === 0xff) width = 2;
     else if (a === 0 && b === 0 && c === 0xfe && d === 0xff) width = 4;
     const big = width > 1 && a !== 0xff;
-    for (let end = bytes.length - (bytes.length % width); end >= width; end -= width) {
+    for (let end = bytes.length - (bytes.length % width); end >= most / 2; end -= width) {
       const unitBytes = bytes.subarray(end - width, end);
       if (unitBytes[big ? width - 1 : 0] === 10 && unitBytes.reduce((sum, each) => sum + each, 0) === 10) return file.slice(0, end);
     }
@@ -83,7 +84,7 @@
 
   // What the box says is wrong. A page that something in between made in its place is not shown.
   function refusal(text, status) {
-    return pieces(text).querySelector(".message") || message(words.refused, String(status));
+    return pieces(text).querySelector(".message") || message(words.elsewhere, String(status));
   }
 
   function complaint(file) {
@@ -168,7 +169,7 @@
       const asking = this.asking = new AbortController();
       const piece = this.shown.firstElementChild;
       this.error("");
-      if (piece) piece.setAttribute("aria-busy", "true");
+      this.busy(true);
       this.to(piece ? this.state : "looking", said);
       let answer, text;
       try {
@@ -181,12 +182,12 @@
         if (asking.signal.aborted) return;
         if (await readable(this.file)) this.fail("failed", words.look_failed, words.cut);
         else this.fail("gone", words.refused, words.gone);
-        this.unbusy();
+        this.busy(false);
         return;
       }
       if (asking !== this.asking) return;
-      this.unbusy();
-      if (!answer.ok) {
+      this.busy(false);
+      if (!answer.ok || !pieces(text).querySelector(".shown")) {
         this.error(refusal(text, answer.status));
         this.to(piece ? "unclear" : "failed", words.look_failed);
         return;
@@ -194,9 +195,13 @@
       this.show(text);
     }
 
-    unbusy() {
+    // Nothing is taken while it is not yet shown how it would be read.
+    busy(on) {
       const piece = this.shown.firstElementChild;
-      if (piece) piece.removeAttribute("aria-busy");
+      if (piece && on) piece.setAttribute("aria-busy", "true");
+      else if (piece) piece.removeAttribute("aria-busy");
+      for (const button of this.node.querySelectorAll("[data-act=take], [data-act=retry]")) button.disabled = on;
+      this.isBusy = on;
     }
 
     // A new preview in the place of the last: the reader's hand and eye stay where they are.
@@ -218,7 +223,7 @@
     }
 
     take() {
-      if (!["ready", "refused", "cut", "stopped"].includes(this.state)) return;
+      if (this.isBusy || !["ready", "refused", "cut", "stopped"].includes(this.state)) return;
       this.error("");
       this.pressed = performance.now();
       this.to("waiting");
@@ -292,15 +297,18 @@
 
     async answered(request) {
       this.at("announced").textContent = "";
-      if (request.status >= 200 && request.status < 300) {
+      const answer = pieces(request.responseText);
+      if (request.status >= 200 && request.status < 300 && answer.querySelector(".job-progress")) {
         const place = this.at("taken");
-        place.replaceChildren(pieces(request.responseText));
+        place.replaceChildren(answer);
         window.htmx.process(place);
         window.ingestbox.localTimes(place);
         this.to("taken");
-      } else if (request.status) {
+      } else if (request.status >= 400) {
         this.error(refusal(request.responseText, request.status));
         this.to("refused");
+      } else if (request.status) {
+        this.fail("cut", words.cut_status, words.elsewhere, words.cut_remedy);
       } else if (await readable(this.file)) {
         this.fail("cut", words.cut_status, words.cut, words.cut_remedy);
       } else {
