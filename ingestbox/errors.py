@@ -54,7 +54,7 @@ CATALOGUE: dict[str, Entry] = {
     "request_in_progress": Entry(
         409, "A request with this Idempotency-Key is still running.", "Wait for Retry-After, then repeat it."
     ),
-    "job_ended": Entry(409, "The job is at its end.", "Nothing is left to cancel; read the job."),
+    "job_ended": Entry(409, "The job is at its end.", "Nothing is left to do about it; read the job."),
     "job_active": Entry(409, "The job is still being worked on.", "Wait for its end, or cancel it first."),
     "already_imported": Entry(
         409,

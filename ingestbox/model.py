@@ -199,7 +199,7 @@ def delivery_digest(record: bytes, result: bytes) -> str:
 class LaneTest(msgspec.Struct, frozen=True):
     """What came of knocking at a lane's upstream with a batch that has no lines.
 
-    `reason` says what is wrong, as a lane's does; `status` is the HTTP status of the answer, if there was one.
+    `reason` says what is wrong, as a lane's does; `status` is the HTTP status of the answer, if it came.
     `ok`: it was reached and let us in, whatever it thinks of empty batches.
     """
 

@@ -45,7 +45,7 @@ class Answer(msgspec.Struct, frozen=True):
 
     `type` is what the handler returns, so that the documentation says what is sent; `media_type` is for
     bodies that are not JSON (those have no type). `headers` are those of the handler's own, each with a
-    sentence.
+    sentence; `some` those that only some of these answers have.
     """
 
     type: Any
@@ -53,6 +53,7 @@ class Answer(msgspec.Struct, frozen=True):
     description: str = "Done."
     media_type: str = "application/json"
     headers: Mapping[str, str] = {}
+    some: Mapping[str, str] = {}
 
 
 class Route(msgspec.Struct, frozen=True):

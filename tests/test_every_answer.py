@@ -17,6 +17,7 @@ from ingestbox.model import record_id
 from ingestbox.web.binding import BoundRoute
 from tests.harness import BoxProcess, post_tickets, running, ticket, until, wait_job
 from tests.table import RATED, described, faults, name_of, operation_of, resolved, undocumented
+from tests.upstream import refusing
 
 ROUTES, DOCUMENT = described()
 
@@ -38,8 +39,6 @@ REFUSED = {"POST /v1/jobs/{id}/cancel"}
 
 LAST = ("PATCH", "DELETE")
 
-LANE = '[[lanes]]\nname = "nowhere"\nurl = "http://127.0.0.1:9/v1/sync/batches"\n'
-
 
 class Scene:
     """A box with something of everything in it, and where that is to be found."""
@@ -49,6 +48,7 @@ class Scene:
         records: list[dict[str, object]] = [ticket(1), {"id": "T-2"}, {"id": "T-3"}, ticket(4)]
         self.job = post_tickets(client, records, params={"mode": "partial"})["job_id"]
         wait_job(client, self.job)
+        until(lambda: client.get("/v1/lanes/central").json()["parked"], "a line is refused upstream")
         self.ended = post_tickets(client, [ticket(5)])["job_id"]
         wait_job(client, self.ended)
         self.imported = self.import_of("email,first_name,last_name,company\na@x.org,A,B,C\n")
@@ -130,7 +130,8 @@ class Scene:
             "/v1/issues/": self.issue["id"],
             "/v1/jobs/": self.ended if bound.route.method == "POST" else self.job,
             "/v1/keys/": self.keys[ending],
-            "/v1/lanes/": "nowhere",
+            "/v1/lanes/": "central",
+            "/v1/lanes/{name}/parked/": "1",
             "/v1/records/": self.waiting,
             "/v1/rules/": self.rules[ending],
             "/v1/users/": self.users[ending],
@@ -163,7 +164,10 @@ class Scene:
 
 @pytest.fixture(scope="module")
 def box(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BoxProcess]:
-    with running(tmp_path_factory.mktemp("box"), config=RATED + LANE) as started:
+    with (
+        refusing() as upstream,
+        running(tmp_path_factory.mktemp("box"), config=RATED + upstream.lane()) as started,
+    ):
         yield started
 
 

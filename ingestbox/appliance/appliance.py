@@ -185,7 +185,6 @@ class Appliance:
             extra={"sqlite": version(), "box": self.store.identity.box, "unclean_start": unclean or None},
         )
 
-
     async def _offer_set_up(self) -> None:
         """While nobody can sign in: a link with which the first administrator is made, for this start."""
         try:

@@ -54,7 +54,7 @@ from ingestbox.web.policy.ratelimit import Buckets
 from ingestbox.web.routing import Table
 from ingestbox.web.service import service_routes
 from ingestbox.web.uploads import Uploads
-from ingestbox.web.v1 import configuration, lanes, sync
+from ingestbox.web.v1 import configuration, lanes, parked, sync
 from ingestbox.web.v1.progress import Progress
 from ingestbox.web.v1.reports import Report
 from ingestbox.workqueue import Bell
@@ -202,6 +202,7 @@ async def build(
         idempotency_hours=settings.store.idempotency_hours,
         shelf=shelf,
         file_days=settings.store.file_days,
+        idle_minutes=settings.console.idle_minutes,
         erasing=erasing,
     )
     stack.push_async_callback(housekeeping.close)
@@ -265,6 +266,7 @@ async def build(
     v1_routes = (
         *v1.routes(parts),
         *lanes.Lanes(store, forwarder).routes(),
+        *parked.ParkedLines(store, known, forwarder).routes(),
         *configuration.Configuration(loaded).routes(),
         *sync.routes(store, known),
     )

@@ -6,11 +6,13 @@ import asyncio
 import logging
 import os
 import sys
+from urllib.parse import urlsplit
 
 from ingestbox import logs
 from ingestbox.appliance.appliance import Appliance
 from ingestbox.config import Loaded
 from ingestbox.errors import StartupError
+from ingestbox.identity.links import SET_UP_HOURS
 from ingestbox.web.http.server import run
 
 log = logging.getLogger("ingestbox")
@@ -20,11 +22,18 @@ FORCED_EXIT = 130
 
 
 SET_UP = """
-    Open this to set the box up (it works once):
+    Nobody can sign in yet. Open this link to make the first administrator
+    (it works once, within {hours} hours):
 
-    {}
-
+    {address}
+{elsewhere}
 """
+CONSOLE = """
+    The console: {address}
+{elsewhere}
+"""
+ELSEWHERE = "\n    From another machine: with this machine's name in the place of {host}.\n"
+"""What is told on a terminal, where a line of a log is easily overlooked by who has just started a box."""
 
 
 def serve(loaded: Loaded) -> int:
@@ -42,9 +51,8 @@ async def _serve(loaded: Loaded) -> int:
     except StartupError as error:
         log.critical("%s", error)
         return 1
-    if appliance.set_up_link and sys.stderr.isatty():
-        # A line of a log is easily overlooked by who has just started a box and sits before it.
-        sys.stderr.write(SET_UP.format(appliance.set_up_link))
+    if sys.stderr.isatty():
+        sys.stderr.write(_told(appliance, loaded))
     await appliance.wait()
     log.info("Stopping.")
     stopping = asyncio.create_task(appliance.stop())
@@ -57,3 +65,14 @@ async def _serve(loaded: Loaded) -> int:
     await stopping
     log.info("Stopped.")
     return 0
+
+
+def _told(appliance: Appliance, loaded: Loaded) -> str:
+    """Where to go with a browser, for who sits before the box."""
+    server = loaded.settings.server
+    everywhere = server.host in ("0.0.0.0", "::")  # noqa: S104 - compared, not bound
+    host = urlsplit(appliance.url).netloc.rpartition(":")[0]
+    elsewhere = ELSEWHERE.format(host=host) if everywhere else ""
+    if appliance.set_up_link:
+        return SET_UP.format(hours=SET_UP_HOURS, address=appliance.set_up_link, elsewhere=elsewhere)
+    return CONSOLE.format(address=f"{appliance.url}{server.prefix}/console", elsewhere=elsewhere)

@@ -69,9 +69,12 @@ def _show(found: dict[str, Any]) -> None:
     if found["lanes"]:
         click.echo()
     print_table(
-        ("lane", "state", "delivered", "pending", "parked", "reason"),
+        ("lane", "state", "delivered", "pending", "parked", "discarded", "reason"),
         [
-            (each["name"], each["state"], each["delivered"], each["pending"], each["parked"], each["reason"])
+            tuple(
+                each[name]
+                for name in ("name", "state", "delivered", "pending", "parked", "discarded", "reason")
+            )
             for each in found["lanes"]
         ],
     )

@@ -14,7 +14,7 @@ MOST_SHOWN = 60
 
 # The path of a webhook's address is a secret at many services.
 _SECRET = re.compile(r"(^|_)(secrets?|tokens?|passwords?|api_keys?|webhook_url)$")
-_CREDENTIALS = re.compile(r"(?<=//)[^/@\s]+(?=@)|(?<=\?)\S+(?=$)")
+_CREDENTIALS = re.compile(r"(?<=//)[^/?#]+(?=@)|(?<=[?#]).+", re.DOTALL)
 MASK = "********"
 
 
@@ -24,7 +24,8 @@ def is_secret(key: str) -> bool:
 
 
 def masked(key: str, value: object) -> object:
-    """The value as it may be shown: secrets, and a name, password and query within an address, as stars.
+    """The value as it may be shown: secrets, and within an address a name, a password and what follows the
+    path, as stars.
 
     Stars stand only for something: an empty secret is shown empty.
     """

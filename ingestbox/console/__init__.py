@@ -25,6 +25,7 @@ from ingestbox.console.keys import Keys
 from ingestbox.console.lanes import Lanes
 from ingestbox.console.parts import Parts
 from ingestbox.console.records import Records
+from ingestbox.console.refused import RefusedPlace
 from ingestbox.console.rules import RulesPlace
 from ingestbox.console.settings import Settings
 from ingestbox.console.setup import SetUpPlace
@@ -48,7 +49,7 @@ def routes(parts: Parts) -> list[BoundRoute]:
     places: tuple[Place, ...] = (Files(parts), SignIn(parts), SetUpPlace(parts), Home(parts))
     places += (Account(parts), Users(parts))
     places += (Jobs(parts), JobPlace(parts), Records(parts))
-    places += (Lanes(parts), Keys(parts), Settings(parts))
+    places += (Lanes(parts), RefusedPlace(parts), Keys(parts), Settings(parts))
     places += (Uploading(parts),)
     places += (Health(parts),)
     places += (BulkPlace(parts), RulesPlace(parts), AuditPlace(parts), ErasuresPlace(parts))

@@ -21,11 +21,14 @@ _MEDIA_TYPES = {
 }
 
 
+POLICY = "Content-Security-Policy"
+
 GUARDS = (
-    ("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'"),
+    (POLICY, "default-src 'none'; frame-ancestors 'none'"),
     ("Cross-Origin-Resource-Policy", "same-origin"),
+    ("X-Frame-Options", "DENY"),
 )
-"""An image that is opened by itself is a page, too."""
+"""An image or a file that is opened by itself is a page, too."""
 
 
 def load() -> Assets:

@@ -21,7 +21,7 @@ FILTERS = ("actor", "action", "object", "object_id")
 DAYS = ("since", "until")
 OBJECTS = (
     *("job", "record", "issue", "contact", "ticket", "rule"),
-    *("user", "key", "lane", "erasure", "secret", "audit"),
+    *("user", "key", "lane", "delivery", "erasure", "secret", "audit"),
 )
 ACTIONS = (
     *(
@@ -35,6 +35,7 @@ ACTIONS = (
     ),
     *("rule.keep", "rule.drop", "rule.apply", "job.reprocess", "job.cancel", "job.undo"),
     *("user.create", "user.update", "user.remove", "key.create", "key.revoke", "lane.pause", "lane.resume"),
+    *("delivery.retry", "delivery.discard"),
     *("erasure.begin", "erasure.done", "secret.rotate"),
 )
 """What a reader may look for, among others: the box writes more."""

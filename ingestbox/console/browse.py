@@ -46,10 +46,10 @@ class Browse:
 
     async def table(self, ask: Request) -> Reply:
         """GET /console/browse/{view}, also with `.json` or `.csv` behind it."""
-        name, _, kind = ask.path["view"].partition(".")
+        name, dot, kind = ask.path["view"].partition(".")
         view = self._view(ask, name)
         state = State(view, ask.query)
-        if kind:
+        if dot:
             make = {"json": twins.as_json, "csv": twins.as_csv}.get(kind)
             if make is None:
                 raise IngestError("not_found", "There is no such page.")

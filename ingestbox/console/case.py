@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
 
 from ingestbox.console import repairing
+from ingestbox.console.comparison import Comparison, comparison, members_as_text, row_as_text
 from ingestbox.console.parts import Parts
 from ingestbox.console.repairing import Field, Place
 from ingestbox.errors import IngestError
@@ -26,41 +27,10 @@ from ingestbox.web.v1.sight import EDITORS, REVIEWERS
 SHOWN = 20
 """Rows that are compared at a time."""
 
-COLUMNS = 12
-"""Fields that they are compared in."""
-
 RECORD = Form("record")
 """The form of what no family says anything of."""
 
 ENDED = frozenset({"completed", "failed", "cancelled"})
-
-
-class Cell(msgspec.Struct, frozen=True):
-    """A value in a comparison; `differs`: not all have it."""
-
-    text: str
-    differs: bool
-
-
-class Compared(msgspec.Struct, frozen=True):
-    """A row of a comparison."""
-
-    id: str
-    number: int
-    state: str
-    cells: list[Cell]
-    damaged: bool
-
-
-class Comparison(msgspec.Struct, frozen=True):
-    """Rows side by side: `names` are the fields, `differing` those in which not all are alike; `more` goes
-    on to further rows, and `hidden` counts fields that are not shown."""
-
-    names: list[str]
-    differing: frozenset[str]
-    rows: list[Compared]
-    hidden: int
-    more: str | None
 
 
 class Case(msgspec.Struct, kw_only=True):
@@ -202,12 +172,12 @@ class Cases:
         }
         route = "/v1/jobs/{id}/records"
         page = await self._inside.get(ask, route, RecordPage, query, params={"id": found.issue.job})
-        rows = [(each.id, each.index + 1, each.state, _content(each.payload)) for each in page.records]
+        rows = [(each.id, each.index + 1, each.state, row_as_text(each.payload)) for each in page.records]
         return comparison(rows, found.form.fields, page.next_cursor)
 
     async def _existing(self, ask: Request, found: Case, where: Existing, payload: bytes) -> None:
         """Reads what exists under the row's key, and compares the row with it."""
-        members = _members(payload)
+        members = members_as_text(payload)
         try:
             reply = await self._inside.call(
                 ask, "GET", where.path, query={where.parameter: members.get(where.field, ""), **scope(ask)}
@@ -234,7 +204,7 @@ class Cases:
         if name is None or family is None:
             return None
         members = members_of(payload)
-        made = repairing.suggestion(_members(payload).get(name, ""))
+        made = repairing.suggestion(members_as_text(payload).get(name, ""))
         if made is None:
             return None
         corrected = msgspec.json.encode({**members, name: made})
@@ -244,54 +214,6 @@ class Cases:
 def may_decide(caller: Caller, *, staged: bool) -> bool:
     """Whether somebody may decide about issues of such a family."""
     return caller.may(EDITORS if staged else REVIEWERS)
-
-
-def comparison(
-    rows: Sequence[tuple[str, int, str, Mapping[str, str] | None]], first: Sequence[str], more: str | None
-) -> Comparison:
-    """Rows (id, number, state, members; None: damaged) side by side, `first` being the fields to begin
-    with; after them those in which they differ."""
-    sound = [members for *_, members in rows if members is not None]
-    known = list(dict.fromkeys([*first, *(name for members in sound for name in members)]))
-    differing = frozenset(
-        name for name in known if len({repairing.same(members.get(name, "")) for members in sound}) > 1
-    )
-    rest = [name for name in known if name not in first]
-    rest.sort(key=lambda name: name not in differing)
-    names = [*first, *rest][: max(COLUMNS, len(first))]
-    return Comparison(
-        names,
-        differing,
-        [
-            Compared(
-                rid,
-                number,
-                state,
-                [Cell((members or {}).get(name, ""), name in differing) for name in names],
-                members is None,
-            )
-            for rid, number, state, members in rows
-        ],
-        len(known) - len(names),
-        more,
-    )
-
-
-def _members(payload: bytes) -> dict[str, str]:
-    """What a record has, as text; without the box's own."""
-    return {
-        name: _said(bytes(value)) for name, value in members_of(payload).items() if not name.startswith("_")
-    }
-
-
-def _content(payload: msgspec.Raw | None) -> dict[str, str] | None:
-    return None if payload is None else _members(bytes(payload))
-
-
-def _said(raw: bytes) -> str:
-    if raw == b"null":
-        return ""
-    return msgspec.json.decode(raw, type=str) if raw[:1] == b'"' else raw.decode("utf-8", "replace")
 
 
 def _waits(record: RecordBody) -> bool:

@@ -14,7 +14,7 @@ from ingestbox.console.nav import READERS
 from ingestbox.console.onwards import Onwards
 from ingestbox.console.pages import is_htmx
 from ingestbox.console.parts import Parts
-from ingestbox.console.repairing import Field, Typed
+from ingestbox.console.repairing import Typed, same
 from ingestbox.errors import Fault, IngestError
 from ingestbox.route import Reply
 from ingestbox.web.binding import BoundRoute, Request
@@ -25,7 +25,7 @@ CHANGED = frozenset({"precondition_failed", "issue_resolved", "record_not_waitin
 """Why somebody else was first."""
 
 TOLD = CHANGED | {
-    *("validation_failed", "payload_too_large", "damaged", "rule_not_applicable"),
+    *("validation_failed", "malformed_json", "payload_too_large", "damaged", "rule_not_applicable"),
     *("job_active", "job_not_waiting", "job_cancelled", "job_ended"),
     *("issue_not_existing", "rows_undecided", "nothing_to_update"),
 }
@@ -158,11 +158,15 @@ class IssuePlace:
         """The page as it is by now, with what was typed."""
         found = await self._cases.of(ask, ask.path["id"], row=given.get("row") or None)
         changed = error.code in CHANGED and given.get("do") in ("save", "use")
-        if changed and found.fields is not None:
+        if changed and _is_stored(found, typed):
+            if found.open:
+                return await self._same(ask, found.issue.id, given)
+            return await self._next(ask, found.issue, given)
+        rest: list[Fault] = list(error.faults)
+        if found.fields is not None and found.editable and changed:
             found.fields = repairing.conflicted(found.fields, typed)
             return await self._page(ask, found, status=error.status, error=error, conflict=True)
-        rest: list[Fault] = list(error.faults)
-        if found.fields is not None and typed:
+        if found.fields is not None and found.editable and typed:
             found.fields, rest = repairing.retyped(found.fields, typed, error.faults)
             found.retag = given.get("retag") or found.retag
             return await self._page(ask, found, status=error.status, error=error, faults=rest)
@@ -204,4 +208,10 @@ class IssuePlace:
         return self._parts.pages.reply(ask, "issues/issue.html", status=status, headers=headers, **values)
 
 
-__all__ = ["Field", "IssuePlace"]
+def _is_stored(found: Case, typed: list[Typed]) -> bool:
+    """Whether the record is by now what was typed: the form came before, and its answer was lost."""
+    if found.record is None or found.record.state in ("issue", "discarded"):
+        return False
+    now = {each.name: each.was for each in found.fields or ()}
+    mine = [each for each in typed if each.changed]
+    return bool(mine) and all(same(now.get(each.name, "")) == same(each.value) for each in mine)

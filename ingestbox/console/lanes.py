@@ -63,7 +63,7 @@ class Lanes:
         self, ask: Request, tested: str = "", test: LaneTest | None = None, error: IngestError | None = None
     ) -> Reply:
         found = await self._parts.inside.get(ask, "/v1/lanes", LaneList)
-        done = ask.query.get("done")
+        done, lane = ask.query.get("done"), ask.query.get("lane")
         return self._parts.pages.reply(
             ask,
             "lanes/list.html",
@@ -74,8 +74,8 @@ class Lanes:
             tested=tested,
             test=test,
             meaning=None if test is None else self._because(test.reason),
-            done=done if done in DONE else None,
-            lane=ask.query.get("lane", ""),
+            done=done if done in DONE and lane in {each.name for each in found.lanes} else None,
+            lane=lane,
         )
 
     def _because(self, reason: str | None) -> tuple[str, str] | None:

@@ -158,9 +158,7 @@ class Pages:
         form = kept.of(failed)
         before = kept.page_before(failed.headers, failed.origin.host, failed.origin.prefix)
         values = {"given": {"next": before}, "error": None, "form": form, "ended": True}
-        return Reply(
-            self._render("login.html", place, failed.caller, failed.headers, values), 401, _HEADERS
-        )
+        return Reply(self._render("login.html", place, failed.caller, failed.headers, values), 401, _HEADERS)
 
     def _render(
         self,

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import msgspec
 
 from ingestbox.clock import Clock
+from ingestbox.console.assets import GUARDS, POLICY
 from ingestbox.console.gate import Gate, check_site
 from ingestbox.console.inside import Inside
 from ingestbox.console.pages import Pages
@@ -53,11 +54,11 @@ class Parts:
         public: bool = False,
     ) -> BoundRoute:
         """A route of the console, below `/console`: for who is signed in with one of the roles (none: any),
-        or for everybody. Bodies are forms; errors are pages."""
+        or for everybody. Bodies are forms; errors are pages; whatever is no page has `GUARDS`."""
         route = Route(
             method,
             f"/console{path}",
-            handler,
+            _guarded(handler),
             "A page of the console",
             frozenset(roles),
             body_limit=None if method == "GET" else body_limit,
@@ -67,8 +68,20 @@ class Parts:
             takes_records=takes_records,
         )
         if public and method != "GET":
-            route = msgspec.structs.replace(route, handler=_of_this_site(handler))
+            route = msgspec.structs.replace(route, handler=_of_this_site(route.handler))
         return BoundRoute(route, public=public, gate=self.gate, error_page=self.pages.error, tag="console")
+
+
+def _guarded(handler: Handler) -> Handler:
+    """The same, with GUARDS in every answer that has no policy of its own: files, and what scripts ask."""
+
+    async def answered(ask: Request) -> Reply:
+        reply = await handler(ask)
+        if any(name == POLICY for name, _ in reply.headers):
+            return reply
+        return msgspec.structs.replace(reply, headers=(*reply.headers, *GUARDS))
+
+    return answered
 
 
 def _of_this_site(handler: Handler) -> Handler:

@@ -252,14 +252,21 @@ def _json(given: Typed) -> bytes:
             raise ValueError("not_bool")
         return value.encode()
     if given.kind == "number":
-        if not _NUMBER.fullmatch(value):
+        if not _NUMBER.fullmatch(value) or not _is_json(value):
             raise ValueError("not_number")
         return value.encode()
+    if not _is_json(value):
+        raise ValueError("not_json")
+    return _replacing(given.was, value)
+
+
+def _is_json(value: str) -> bool:
+    """Whether the box would take it: not every number that can be written is one (1e999)."""
     try:
         strictjson.decode(value.encode())
     except (IngestError, UnicodeEncodeError):
-        raise ValueError("not_json") from None
-    return _replacing(given.was, value)
+        return False
+    return True
 
 
 def _replacing(was: str, now: str) -> bytes:

@@ -58,13 +58,18 @@ class SignIn:
             if error.code not in ("login_failed", "rate_limited", "overloaded"):
                 raise
             return await self._page(ask, given, error, form)
+        before = self._parts.gate.whose(ask.headers)
         cookie = await self._parts.gate.open(user.id, user.generation, ask.headers, ask.origin)
         if IN_PLACE in given:
             return Reply(b"", 204, (cookie, (SUBJECT_HEADER, f"{SUBJECT}{user.id}")))
         if form is not None:
-            back = _next(given.get("next"))
             return self._parts.pages.reply(
-                ask, "again.html", headers=(cookie,), form=form, email=user.email, back=back
+                ask,
+                "again.html",
+                headers=(cookie,),
+                form=form if before <= {str(user.id)} else None,  # what somebody else typed is theirs
+                email=user.email,
+                back=_next(given.get("next")),
             )
         return self._parts.pages.redirect(ask, _next(given.get("next")), cookie)
 

@@ -16,7 +16,8 @@ class LaneBatch(msgspec.Struct, frozen=True):
     `after` is the last seq that the lane sent before it in this epoch (Ingestbox-After). `lines` are NDJSON
     lines without their newlines, one for each seq; a delivery that cannot be sent has a line with
     `op:"skip"`. `open` are the seqs of lines that carry a delivery, `damaged` those found broken just now.
-    `more` is whether a cap ended the batch, so that the next one can be made already.
+    `more` is whether a cap ended the batch, so that the next one can be made already. `again_ms` is when a
+    person wanted refused lines sent again: what they were answered before is no answer to that.
     """
 
     box: str
@@ -28,6 +29,7 @@ class LaneBatch(msgspec.Struct, frozen=True):
     open: frozenset[int]
     damaged: tuple[Parked, ...]
     more: bool
+    again_ms: int | None = None
 
     @property
     def first(self) -> int:
@@ -42,7 +44,8 @@ class LaneBatch(msgspec.Struct, frozen=True):
     @property
     def key(self) -> str:
         """The Idempotency-Key."""
-        return f"{self.box}-{self.epoch}-{self.lane}-{self.first}-{self.last}"
+        key = f"{self.box}-{self.epoch}-{self.lane}-{self.first}-{self.last}"
+        return key if self.again_ms is None else f"{key}-{self.again_ms}"
 
     @property
     def undecided(self) -> int:
@@ -73,6 +76,12 @@ def make(identity: BoxIdentity, lane: str, after: int, page: Page) -> LaneBatch:
         ),
         more=page.more,
     )
+
+
+def again(identity: BoxIdentity, lane: str, page: Page, decided_ms: int) -> LaneBatch:
+    """A batch of refused lines that are sent again: it follows its own first line, and so opens no gap."""
+    batch = make(identity, lane, page.seqs[0] - 1, page)
+    return msgspec.structs.replace(batch, again_ms=decided_ms)
 
 
 def closing(batch: LaneBatch, end: int) -> LaneBatch:

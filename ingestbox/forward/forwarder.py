@@ -82,6 +82,10 @@ class Forwarder:
         """The lane goes on, and tries at once."""
         self._lanes[name].release()
 
+    def again(self, name: str) -> None:
+        """A person wants refused lines of the lane sent again; as cheap as `wake`."""
+        self._lanes[name].again()
+
     async def test(self, name: str) -> LaneTest:
         """Knocks at a lane's upstream; the lane goes on as it is."""
         return await self._sinks[list(self._lanes).index(name)].test()

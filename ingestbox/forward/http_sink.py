@@ -41,6 +41,10 @@ SLOWEST_BYTES_A_SECOND = 8_192
 """A body is given this much time to leave, besides the lane's time-out: edge lines are slow."""
 
 
+_LET_IN = (400, 422)
+"""What answers to an empty batch one that let us in, and has no use for it."""
+
+
 class HttpSink:
     """One upstream behind a URL. Its body is zstd, or gzip once the upstream has answered 415."""
 
@@ -110,29 +114,28 @@ class HttpSink:
             return Retry("cut")
 
     async def test(self) -> LaneTest:
-        """Posts a batch without lines over a connection of its own: a batch may be on its way over the other.
-
-        400 and 422 are answers of one that let us in and has no use for an empty batch.
-        """
+        """Posts a batch without lines, over a connection of its own: the other may have one on its way."""
         began = self._clock.monotonic()
         digest = base64.b64encode(hashlib.sha256(b"").digest()).decode()
         status: int | None = None
         decision: Decision
         try:
-            async with asyncio.timeout(self._timeout), self._opened() as client:
-                answer = await client.post(
-                    self._url,
-                    content=b"",
-                    headers={
-                        **self._headers,
-                        "Content-Digest": f"sha-256=:{digest}:",
-                        "Ingestbox-Box": self._box,
-                    },
-                )
+            headers = {
+                **self._headers,
+                "Content-Digest": f"sha-256=:{digest}:",
+                "Ingestbox-Box": self._box,
+            }
+            async with (
+                asyncio.timeout(self._timeout),
+                self._opened() as client,
+                client.stream("POST", self._url, content=b"", headers=headers) as answer,
+            ):
+                ended = answer.status_code in _LET_IN or not answer.is_success or await _ends(answer)
             status = answer.status_code
-            taken = answer.is_success or status in (400, 422)
-            refusal = answers.refusal(status, answer.headers, self._clock.now_ms())
-            decision = Delivered() if taken else refusal
+            if answer.is_success or status in _LET_IN:
+                decision = Delivered() if ended else Retry("answer_too_large")
+            else:
+                decision = answers.refusal(status, answer.headers, self._clock.now_ms())
         except (TimeoutError, httpx2.TimeoutException):
             decision = Retry("timeout")
         except httpx2.ConnectError as error:
@@ -185,6 +188,16 @@ class HttpSink:
             return Retry("http: 415", at_once=True)
         self._encoding = "zstd"
         return Pause("refused: 415")
+
+
+async def _ends(answer: httpx2.Response) -> bool:
+    """Whether an answer to an empty batch ends within what is read of one."""
+    size = 0
+    async for part in answer.aiter_raw():
+        size += len(part)
+        if size > answers.cap(0):
+            return False
+    return True
 
 
 async def _read_answer(batch: LaneBatch, response: httpx2.Response) -> Decision:

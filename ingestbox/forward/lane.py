@@ -22,7 +22,9 @@ from ingestbox.forward.backoff import Backoff
 from ingestbox.forward.batch import LaneBatch
 from ingestbox.forward.sink import Delivered, Gap, Parcel, Pause, Retry, Sink
 from ingestbox.store import Store, lanes
-from ingestbox.store.lanes import Advance, MarkLane, Page, ParkAgain, Parked, Position
+from ingestbox.store import parked as refused
+from ingestbox.store.lanes import ON_HOLD, Advance, MarkLane, Page, ParkAgain, Parked, Position
+from ingestbox.store.parked import SentAgain
 
 log = logging.getLogger(__name__)
 
@@ -34,10 +36,6 @@ LOG_SECONDS = 300.0
 
 NOW = 0.0
 """A monotonic time that is always past: the next turn follows at once."""
-
-
-ON_HOLD = "on_hold"
-"""The reason of a lane that a person has put on hold."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,10 +104,17 @@ class LaneRunner:
         self._on_hold = False
         self._at_once = False  # a person wants the next turn now, whatever the lane waits for
         self._stale = False  # what was read ahead is not what is stored any more
+        self._again = True  # refused lines may wait to be sent again
+        self._their_turn = True  # they take turns with the others
         self.state = LaneState(lane.name, url, "running", None, clock.now_ms(), None)
 
     def wake(self) -> None:
         """There may be something to send."""
+        self._bell.set()
+
+    def again(self) -> None:
+        """A person wants refused lines sent again."""
+        self._again = True
         self._bell.set()
 
     def reread(self) -> None:
@@ -158,12 +163,15 @@ class LaneRunner:
         parcel = await self._next()
         if parcel is None:
             return self._scheduled() if await self._committed() else NOW
-        fresh = self._gap is None
+        again = parcel.batch.again_ms is not None
+        fresh = self._gap is None and not again
         if fresh:
             self._ahead.follow(parcel.batch)
         decision = await self._sink.send(parcel)
         self._observe.sent(self._lane.name, _OUTCOMES[type(decision)])
         if isinstance(decision, Delivered):
+            if again:
+                return await self._sent_again(parcel.batch, decision)
             return await self._delivered(parcel, decision, fresh=fresh)
         await self._ahead.drop()
         await self._committed()
@@ -204,10 +212,27 @@ class LaneRunner:
             self._position = await lanes.position(self._store, self._lane.name)
         if self._gap is not None:
             return await self._from_gap(self._gap, self._gap_epoch)
+        if self._their_turn and (parcel := await self._refused()) is not None:
+            self._their_turn = False
+            return parcel
+        self._their_turn = True
         if (parcel := await self._ahead.next()) is not None:
             return parcel
         found = await self._pending(self._position)
-        return None if found is None else await asyncio.to_thread(self._sink.pack, found)
+        return await self._refused() if found is None else await asyncio.to_thread(self._sink.pack, found)
+
+    async def _refused(self) -> Parcel | None:
+        """Refused lines that wait to be sent again; those of one decision may take several batches."""
+        if not self._again:
+            return None
+        self._again = False  # before it is looked: what is decided from now on is another look's
+        lane = self._lane
+        found = await refused.again(self._store, lane.name, lines=lane.batch_lines, size=lane.batch_kb * 1024)
+        if found is None:
+            return None
+        self._again = True
+        batch = batches.again(self._store.identity, lane.name, *found)
+        return await asyncio.to_thread(self._sink.pack, batch)
 
     async def _pending(self, place: Position) -> LaneBatch | None:
         lane = self._lane
@@ -271,6 +296,17 @@ class LaneRunner:
             await self._recovered()
         return NOW
 
+    async def _sent_again(self, batch: LaneBatch, decision: Delivered) -> float:
+        """What the upstream took leaves the refused ones. What it misses, it says of the next batch too."""
+        parked = (*batch.damaged, *decision.rejected)
+        taken = sorted(batch.open - {each.seq for each in parked})
+        await self._store.write(SentAgain(self._lane.name, taken, parked, self._clock.now_ms()))
+        self._log_parked(batch.damaged, decision.rejected)
+        self._backoff.reset()
+        if self.state.state != "running":
+            await self._recovered()
+        return NOW
+
     def _turn_to_gap(self, batch: LaneBatch, missing: Sequence[Gap], *, fresh: bool) -> bool:
         """Turns to the first gap that the upstream reports. True when filling it did not help.
 
@@ -310,6 +346,7 @@ class LaneRunner:
         with contextlib.suppress(Exception):
             await self._committed()
         self._position = None
+        self._again = True
         reason = f"store: {error.code}" if isinstance(error, IngestError) else "internal"
         if reason == "internal":
             log.error("A lane failed.", extra={"lane": self._lane.name}, exc_info=error)

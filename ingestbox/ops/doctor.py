@@ -216,6 +216,7 @@ async def _invariants(store: Store) -> list[Finding]:
         sums = (
             f"lane {balance.lane}: enqueued {balance.enqueued} = delivered {balance.delivered}"
             f" + pending {balance.pending} + parked {balance.parked}"
+            f" + discarded {balance.discarded}"
         )
         remedy = "" if balance.holds else "Keep a copy of the data folder and report this."
         findings.append(Finding("invariant", balance.holds, sums, remedy))

@@ -36,10 +36,12 @@ class Housekeeping:
         idempotency_hours: int,
         shelf: Shelf,
         file_days: int,
+        idle_minutes: int,
         erasing: Erasing,
     ) -> None:
         """`being_filled` holds the public ids of jobs that requests fill right now; `ring(job_id)` tells the
-        workers of a job. Uploaded files go `file_days` after their rows were loaded."""
+        workers of a job. Uploaded files go `file_days` after their rows were loaded, the console's sessions
+        after `idle_minutes` without use."""
         self._store = store
         self._families = families
         self._watch = watch
@@ -49,6 +51,7 @@ class Housekeeping:
         self._hours = idempotency_hours
         self._shelf = shelf
         self._file_days = file_days
+        self._idle_ms = idle_minutes * 60_000
         self._task: asyncio.Task[None] | None = None
         self._reindexing = Reindexing(store, families)
         self._erasing = erasing
@@ -94,7 +97,7 @@ class Housekeeping:
             await tidy.purge_idempotency(self._store, self._hours)
             await tidy.retire_files(self._store, self._file_days)
             await bulkundo.forget_old(self._store)
-            await tidy.purge_sessions(self._store)
+            await tidy.purge_sessions(self._store, self._idle_ms)
             await series.tend(self._store)
         await tidy.forget_keys(self._store)
         swept = await tidy.sweep_files(self._store, self._shelf)

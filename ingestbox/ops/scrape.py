@@ -187,13 +187,14 @@ def _sums(rows: Sequence[LaneStatus], states: Sequence[LaneState], now_ms: int) 
         lambda row: _age(row.oldest_ms, now_ms),
     )
     yield each("lane_parked", "Lines that could not be delivered.", lambda row: row.parked)
+    yield each("lane_discarded", "Lines that a person gave up.", lambda row: row.discarded)
     # Gauges, though they only grow: they are the lane's whole history, and the sum is what counts.
     yield each("lane_enqueued", "Lines that the lane ever had.", lambda row: row.enqueued)
     yield each("lane_delivered", "Lines of these that were delivered.", lambda row: row.delivered)
     yield each(
         "lane_imbalance",
-        "Enqueued less delivered, pending and parked: anything but 0 is a defect.",
-        lambda row: row.enqueued - row.delivered - row.pending - row.parked,
+        "Enqueued less delivered, pending, parked and discarded: anything but 0 is a defect.",
+        lambda row: row.enqueued - row.delivered - row.pending - row.parked - row.discarded,
     )
 
 

@@ -12,7 +12,9 @@ from ingestbox.store.readers import ReadTx
 from ingestbox.store.records import place
 from ingestbox.store.sight import Sight
 
-State = Literal["pending", "delivered", "parked"]
+State = Literal["pending", "delivered", "parked", "discarded"]
+
+_REFUSED: frozenset[State | None] = frozenset({"parked", "discarded"})
 
 _BEYOND = (1 << 63) - 1
 
@@ -42,7 +44,7 @@ def lane_names(tx: ReadTx) -> list[str]:
 def one(tx: ReadTx, seq: int, sight: Sight) -> tuple[Delivery, bytes | None] | None:
     """The delivery with its line (None when it does not match its checksum), if it is in sight."""
     row = tx.one("deliveries.one", {"seq": seq})
-    if row is None or not _Seen(tx, sight).has(row):
+    if row is None or not Seen(tx, sight).has(row):
         return None
     *facts, line, crc = row
     (found,) = _with_lanes(tx, [tuple(facts)])
@@ -72,12 +74,14 @@ def listed(
             below = min(below, cursor + 1)
     if record is not None:
         rows = tx.each("deliveries.all_of_record", {"record_id": record, "above": above, "below": below})
-    elif state == "parked":
-        rows = tx.each("deliveries.parked", {"lane": lane, "below": below})
+    elif state in _REFUSED:
+        wanted = {"lane": lane, "below": below, "discarded": int(state == "discarded")}
+        rows = tx.each("deliveries.parked", wanted)
     else:
         rows = tx.each("deliveries.newest", {"above": above, "below": below})
-    lone = record is not None and state == "parked"
-    parked, seen = _Parked(tx, lane if lone or state == "delivered" else None), _Seen(tx, sight)
+    lone = record is not None and state in _REFUSED
+    parked = _Parked(tx, lane if lone or state == "delivered" else None, state if lone else None)
+    seen = Seen(tx, sight)
 
     def keep(row: tuple[Any, ...]) -> bool:
         return seen.has(row) and parked.has(row[0]) is lone
@@ -86,7 +90,7 @@ def listed(
     return _with_lanes(tx, found.rows), found.last
 
 
-class _Seen:
+class Seen:
     """Which deliveries are in sight: what is told of an object is its owner's, who made the record's job."""
 
     def __init__(self, tx: ReadTx, sight: Sight) -> None:
@@ -95,6 +99,7 @@ class _Seen:
         self._made_by: dict[int, str | None] = {}
 
     def has(self, row: tuple[Any, ...]) -> bool:
+        """Whether this one is; its first columns are those of `Delivery`, up to the record's id."""
         _, _, workspace, family, _, _, _, record_id, *_ = row
         if self._sight.admits(workspace, family, None):
             return True
@@ -108,13 +113,15 @@ class _Seen:
 
 
 class _Parked:
-    """What a lane has parked, read in runs as the seqs go down; nothing without a lane."""
+    """What a lane has parked (`state`: what is so of it), read in runs as the seqs go down; nothing without a
+    lane."""
 
     _RUN = 1_000
 
-    def __init__(self, tx: ReadTx, lane: str | None) -> None:
+    def __init__(self, tx: ReadTx, lane: str | None, state: State | None) -> None:
         self._tx = tx
         self._lane = lane
+        self._state = state
         self._first = _BEYOND
         self._seqs: frozenset[int] = frozenset()
 
@@ -124,8 +131,17 @@ class _Parked:
         if seq < self._first:
             self._first = max(seq - self._RUN, 0)
             span = {"lane": self._lane, "first": self._first, "last": seq}
-            self._seqs = frozenset(row[1] for row in self._tx.all("deliveries.parked_among", span))
+            self._seqs = frozenset(
+                row[1]
+                for row in self._tx.all("deliveries.parked_among", span)
+                if self._state in (None, _state(row[4]))
+            )
         return seq in self._seqs
+
+
+def _state(word: str) -> State:
+    """What waits to be sent again is refused until it is taken."""
+    return "discarded" if word == "discarded" else "parked"
 
 
 def _with_lanes(tx: ReadTx, rows: Sequence[tuple[Any, ...]]) -> list[Delivery]:
@@ -133,7 +149,7 @@ def _with_lanes(tx: ReadTx, rows: Sequence[tuple[Any, ...]]) -> list[Delivery]:
     if rows:
         for lane, cursor in tx.all("deliveries.lanes"):
             span = {"lane": lane, "first": rows[-1][0], "last": rows[0][0]}
-            parked = {row[1] for row in tx.all("deliveries.parked_among", span)}
+            parked = {row[1]: _state(row[4]) for row in tx.all("deliveries.parked_among", span)}
             for seq, lanes in states.items():
-                lanes[lane] = "parked" if seq in parked else "delivered" if seq <= cursor else "pending"
+                lanes[lane] = parked.get(seq) or ("delivered" if seq <= cursor else "pending")
     return [Delivery(*(*row, states[row[0]])) for row in rows]

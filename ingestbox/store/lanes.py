@@ -1,6 +1,6 @@
 """Lanes in the store: where each has come to, what it could not deliver, and whether the sums are right.
 
-Per lane, always: enqueued = delivered + pending + parked (contract: forwarding).
+Per lane, always: enqueued = delivered + pending + parked + discarded (contract: forwarding).
 """
 
 from __future__ import annotations
@@ -16,6 +16,9 @@ from ingestbox.store.unit import Tx
 
 if TYPE_CHECKING:
     from ingestbox.store import Store
+
+ON_HOLD = "on_hold"
+"""The reason of a lane that a person has put on hold."""
 
 COUNT_PAGE = 20_000
 """Deliveries that one read of the true count looks at: some 10 MB of lines."""
@@ -252,6 +255,7 @@ class LaneStatus:
     delivered: int
     pending: int
     parked: int
+    discarded: int
     delivered_ms: int | None
     oldest_ms: int | None
     held_by: str | None
@@ -264,7 +268,11 @@ async def overview(store: Store) -> list[LaneStatus]:
     found = []
     for row in await store.read("lanes.overview"):
         name, url, state, reason, since, next_try, _, enqueued, delivered, delivered_ms, parked = row[:11]
-        newest, oldest_seq, oldest_ms, held_by, held_ms, held_reason = row[11:]
+        newest, oldest_seq, oldest_ms, held_by, held_ms, held_reason, discarded = row[11:]
+        if state != "off" and held_ms is not None:  # its runner says so a moment later
+            state, reason, since = "paused", ON_HOLD, held_ms
+        elif reason == ON_HOLD:
+            state, reason = "running", None
         found.append(
             LaneStatus(
                 name=name,
@@ -277,6 +285,7 @@ async def overview(store: Store) -> list[LaneStatus]:
                 delivered=delivered,
                 pending=0 if oldest_seq is None else newest - oldest_seq + 1,
                 parked=parked,
+                discarded=discarded,
                 delivered_ms=delivered_ms,
                 oldest_ms=oldest_ms,
                 held_by=held_by,
@@ -296,11 +305,12 @@ class Balance:
     delivered: int
     pending: int
     parked: int
+    discarded: int
 
     @property
     def holds(self) -> bool:
-        """Whether enqueued = delivered + pending + parked."""
-        return self.enqueued == self.delivered + self.pending + self.parked
+        """Whether enqueued = delivered + pending + parked + discarded."""
+        return self.enqueued == self.delivered + self.pending + self.parked + self.discarded
 
 
 async def balances(store: Store) -> list[Balance]:
@@ -312,11 +322,12 @@ async def balances(store: Store) -> list[Balance]:
     found = []
     for row in await store.read("lanes.overview"):
         name, cursor, enqueued, delivered, parked, newest = row[0], row[6], row[7], row[8], row[10], row[11]
+        discarded = row[17]
         counted = 0
         after: int | None = cursor
         while after is not None:
             page = {"after": after, "until": newest, "limit": COUNT_PAGE}
             ((rows, after),) = await store.read("lanes.count_between", page)
             counted += rows
-        found.append(Balance(name, enqueued, delivered, counted, parked))
+        found.append(Balance(name, enqueued, delivered, counted, parked, discarded))
     return found

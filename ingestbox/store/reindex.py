@@ -50,13 +50,10 @@ class PutAgain:
 
     def apply(self, tx: Tx) -> int:
         """How many were put."""
-        done = 0
-        for put in self.puts:
-            if tx.one(f"{self.family}.waits_{self.kind}", put) is not None:
-                tx.run(f"{self.family}.put_{self.kind}", put)
-                done += 1
+        waiting = [put for put in self.puts if tx.one(f"{self.family}.waits_{self.kind}", put) is not None]
+        tx.put(f"{self.family}.put_{self.kind}", waiting)
         tx.many(f"{self.family}.give_up_{self.kind}", [(number,) for number in self.hopeless])
-        return done
+        return len(waiting)
 
 
 async def go_on(store: Store, family: str, kind: str, project: Project) -> int:

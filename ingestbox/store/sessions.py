@@ -47,8 +47,8 @@ class SessionLine(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class OpenSession:
-    """Begins a session; `digest` is the SHA-256 of its cookie's value. The browser's last one, `replaced`,
-    ends."""
+    """Begins a session; `digest` is the SHA-256 of its cookie's value. Those that the browser named,
+    `replaced`, end."""
 
     digest: bytes
     user_id: int
@@ -57,13 +57,13 @@ class OpenSession:
     expires_ms: int
     address: str
     agent: str
-    replaced: bytes | None = None
+    replaced: tuple[bytes, ...] = ()
     weight: int = 4
 
     def apply(self, tx: Tx) -> int:
         """Inserts the row; its id."""
-        if self.replaced is not None:
-            tx.run("sessions.remove", {"digest": self.replaced})
+        for each in self.replaced:
+            tx.run("sessions.remove", {"digest": each})
         row = tx.one(
             "sessions.insert",
             {
@@ -83,15 +83,16 @@ class OpenSession:
 
 
 @dataclass(frozen=True, slots=True)
-class CloseSession:
-    """Ends a session."""
+class CloseSessions:
+    """Ends the sessions that a browser named: one, as a rule."""
 
-    digest: bytes
+    digests: tuple[bytes, ...]
     weight: int = 1
 
     def apply(self, tx: Tx) -> None:
-        """Deletes the row, if it is there."""
-        tx.run("sessions.remove", {"digest": self.digest})
+        """Deletes the rows, as far as they are there."""
+        for each in self.digests:
+            tx.run("sessions.remove", {"digest": each})
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,14 +156,17 @@ class ChangePassword:
 
 @dataclass(frozen=True, slots=True)
 class PurgeSessions:
-    """Forgets sessions that nobody can use any more; returns how many."""
+    """Forgets sessions that nobody can use any more: that are over, or were not used since `idle_since`;
+    returns how many."""
 
     now_ms: int
+    idle_since: int
     weight: int = PURGED
 
     def apply(self, tx: Tx) -> int:
         """Deletes a slice of them."""
-        return tx.run("sessions.purge", {"now": self.now_ms, "limit": PURGED})
+        row = {"now": self.now_ms, "idle_since": self.idle_since, "limit": PURGED}
+        return tx.run("sessions.purge", row)
 
 
 async def find(store: Store, digest: bytes) -> SessionRecord | None:

@@ -18,6 +18,9 @@ log = logging.getLogger(__name__)
 
 SLICE = 50
 
+NOTED_LATE_MS = 600_000
+"""That a session was used is written later (`store.noted`): by less than this."""
+
 JUMP_MS = 86_400_000
 """A wall clock that moved this much against the monotonic one was set, and may have been set wrong."""
 
@@ -85,13 +88,15 @@ async def retire_files(store: Store, days: int) -> int:
     return total
 
 
-async def purge_sessions(store: Store) -> int:
-    """Forgets sessions of the console and links that nobody can use any more; returns how many."""
+async def purge_sessions(store: Store, idle_ms: int) -> int:
+    """Forgets sessions of the console and links that nobody can use any more; returns how many. Sessions end
+    that were not used for `idle_ms`."""
     now = store.clock.now_ms()
-    if not (await store.read("sessions.dead", {"now": now}))[0][0]:
+    idle_since = now - idle_ms - NOTED_LATE_MS
+    if not (await store.read("sessions.dead", {"now": now, "idle_since": idle_since}))[0][0]:
         return 0
     total = await store.write(PurgeInvitations(now))
-    while gone := await store.write(PurgeSessions(now)):
+    while gone := await store.write(PurgeSessions(now, idle_since)):
         total += gone
         if gone < PURGED:
             break

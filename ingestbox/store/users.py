@@ -26,7 +26,7 @@ CHANGED = "changed"
 
 class UserLine(msgspec.Struct, frozen=True):
     """A user as it is listed; times are ISO 8601. `invited_until` is set while there is a link with which the
-    user sets a password."""
+    user sets a password; `password_set` is false until they have done it for the first time."""
 
     id: str
     email: str
@@ -39,6 +39,7 @@ class UserLine(msgspec.Struct, frozen=True):
     login_at: str | None
     disabled_at: str | None
     invited_until: str | None = None
+    password_set: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,7 +234,8 @@ def _is_last(tx: Tx, user: UserLine) -> bool:
     return row is None or row[0] == 0
 
 
-def _line(user_id: int, email: str, roles: str, workspace: str, created_by: str, *moments: Any) -> UserLine:
+def _line(user_id: int, email: str, roles: str, workspace: str, created_by: str, *more: Any) -> UserLine:
+    *moments, password_set = more
     created, updated, login, disabled, invited = (iso(moment) for moment in moments)
     return UserLine(
         id=str(user_id),
@@ -247,4 +249,5 @@ def _line(user_id: int, email: str, roles: str, workspace: str, created_by: str,
         login_at=login,
         disabled_at=disabled,
         invited_until=invited,
+        password_set=bool(password_set),
     )

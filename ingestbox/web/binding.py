@@ -58,7 +58,7 @@ ANONYMOUS = Caller("anonymous", "", frozenset())
 MAX_PARAMETERS = 100
 
 MAX_FORM_BYTES = 65_536
-"""Of a form that is kept for who was not known: anybody can send one, and reading it takes the loop's time."""
+"""Of a form that is kept for who was not known: anybody can send one, and reading takes time."""
 
 COMMON_RATE = "requests"
 """The rate of a route that names none."""

@@ -39,7 +39,7 @@ def visit(browser: Browser, box: BoxProcess) -> Iterator[Visit]:
         person = Person(browser, box, **options)
         people.append(person)
         if roles != (None,):
-            person.sign_in(*(role for role in roles if role), workspace=workspace)
+            person.enter(*(role for role in roles if role), workspace=workspace)
         return person
 
     yield open_window

@@ -13,7 +13,7 @@ from tests.console.support import Person, inspect, new_user
 from tests.console.test_bulk import hidden
 from tests.harness import BoxProcess
 from tests.web.v1.imports import records, row, upload
-from tests.web.v1.support import get, post
+from tests.web.v1.support import get, partial, post, waiting
 
 PEOPLE = ("uploader", "editor", "analyst")
 HOSTILE = "<img src=x onerror=alert(1)>\u202etxt"
@@ -80,6 +80,7 @@ def test_the_trail_is_filtered_and_read_page_by_page(box: BoxProcess) -> None:
             ("&until=2020-01-01", 0),
             ("&since=2126-01-01", 0),
             ("&actor=nobody@example.com", 0),
+            ("&actor=half@", 0),
         ):
             found = boss.get(address + query)
             assert (found.status_code, found.text.count("<tr data-row")) == (200, count), query
@@ -87,6 +88,19 @@ def test_the_trail_is_filtered_and_read_page_by_page(box: BoxProcess) -> None:
         for wrong in ("since=yesterday", "until=9999-12-31", "cursor=x"):
             assert boss.get(f"/console/audit?{wrong}").status_code == 400, wrong
         assert boss.get("/console/audit?object_id=5").status_code == 200
+
+
+def test_what_is_in_a_record_is_told_as_content_whatever_it_is_called(box: BoxProcess) -> None:
+    with box.client() as client, window(box, "admin") as boss:
+        job = partial(client, "named")
+        (issue,) = waiting(client, job)
+        own = {"rule": {"set": "x"}, "operation": "cut", "state": "CA"}
+        client.patch(f"/v1/records/{issue['record']}", json={"summary": "Fine", **own}).raise_for_status()
+        for path in ("audit", f"records/{issue['record']}", f"issues/{issue['id']}"):
+            page = boss.get(f"/console/{path}?all=true")
+            assert page.status_code == 200, path
+            assert "cut</bdi>" in page.text, path
+            assert "CA</bdi>" in page.text, path
 
 
 def test_who_reads_the_trail(box: BoxProcess) -> None:
@@ -129,7 +143,6 @@ def test_a_person_is_erased_after_a_look(visit: Visit, box: BoxProcess) -> None:
         person: Person = visit("admin")
         page = person.page
         assert person.goto("/erasures") == 200
-        inspect(person, "erasures-empty")
         page.get_by_label("E-mail address of the person").fill(address.upper())
         page.get_by_label("Why").fill("request 7")
         page.get_by_role("button", name="See what would go").click()

@@ -11,7 +11,7 @@ from playwright.sync_api import expect
 
 from tests.console.conftest import Visit
 from tests.console.repairs import at_the_api, cells, states, window
-from tests.console.support import inspect, new_user
+from tests.console.support import NARROW, inspect, new_user, overflow
 from tests.harness import BoxProcess
 from tests.web.v1.imports import row, still, upload
 from tests.web.v1.support import Json, get, partial, post
@@ -137,6 +137,45 @@ def test_the_import_goes_on_from_the_result(box: BoxProcess) -> None:
         assert still(client, job["id"])["state"] == "completed"
 
 
+def test_one_import_that_stands_still_holds_up_no_other(box: BoxProcess) -> None:
+    email = new_user(box, *PEOPLE)
+    with at_the_api(box, email) as client, window(box, email=email) as browser:
+        first, second, third = (without_company(client, name, 1) for name in ("stops", "goes-on", "waits"))
+        browser.post(f"{BULK}/do", data=preview(browser, fill(second)))
+        post(client, f"/v1/jobs/{first['id']}/cancel")
+        gone = browser.post(f"{BULK}/go-on", data={"jobs": f"{first['id']},{second['id']}"})
+        assert (gone.status_code, gone.headers["Location"]) == (303, "/console/jobs")
+        assert still(client, second["id"])["state"] == "completed"
+        alone = browser.post(f"{BULK}/go-on", data={"jobs": first["id"]})
+        assert (alone.status_code, "The job was cancelled" in alone.text) == (409, True)
+        with window(box, "admin") as boss:
+            given = {"jobs": third["id"], "all": "true"}
+            assert boss.post(f"{BULK}/go-on", data=given).headers["Location"].endswith("?all=true")
+            rules = boss.get("/console/rules?all=true").text
+            assert boss.get(re.findall(r'href="(/console/jobs/[^"]*)"', rules)[0]).status_code == 200
+
+
+def test_columns_may_be_called_what_the_box_calls_its_own(box: BoxProcess) -> None:
+    email = new_user(box, *PEOPLE)
+    with at_the_api(box, email) as client, window(box, email=email) as browser:
+        extra = {"state": "NY", "operation": "op", "rule": "r", "L" * 201: "long"}
+        lines = [
+            ",".join(("email,first_name,last_name,company", *extra)),
+            ",".join(("a@x.com,A,B,", *extra.values())),
+        ]
+        job = upload(client, "columns", lines[1:], header=lines[0])
+        page = browser.get(f"{BULK}?job={job['id']}&code=missing_required_field").text
+        assert ">operation</option>" in page
+        assert "L" * 201 not in page  # a rule has no room for its name
+        for name in ("state", "operation", "rule"):
+            given = {**chosen(job), "kind": "set", "field": name, "value": "changed it"}
+            page = browser.post(f"{BULK}/preview", data=given).text
+            assert "<mark>changed it</mark>" in page, name
+            browser.post(f"{BULK}/do", data=hidden(page)).raise_for_status()
+        with window(box, "admin") as boss:
+            assert boss.get(f"/console/audit?actor={email}").text.count("<mark>changed it</mark>") == 3
+
+
 def test_a_preview_that_is_stale_is_shown_anew_and_nothing_is_done(box: BoxProcess) -> None:
     email = new_user(box, *PEOPLE)
     with at_the_api(box, email) as client, window(box, email=email) as browser:
@@ -146,7 +185,7 @@ def test_a_preview_that_is_stale_is_shown_anew_and_nothing_is_done(box: BoxProce
         client.patch(f"/v1/records/{first['id']}", json={"company": "Hers"}).raise_for_status()
         again = browser.post(f"{BULK}/do", data=old)
         assert again.status_code == 412
-        assert "Somebody changed rows since you looked. Nothing was done." in again.text
+        assert "Rows were changed since you looked. Nothing was done just now." in again.text
         assert cells(client, job, "company") == ["Acme", "Hers", "", ""]
         done = browser.post(f"{BULK}/do", data=hidden(again.text))
         assert (done.status_code, "2 rows were changed." in done.text) == (200, True)
@@ -175,7 +214,8 @@ def test_hostile_values_are_shown_and_do_nothing(visit: Visit, box: BoxProcess) 
         person.page.get_by_role("button", name="Preview").click()
         expect(person.page.locator(".rows .unseen")).to_have_count(2)
         assert person.page.locator("main img").count() == 0
-        inspect(person, "bulk-hostile")
+        person.page.set_viewport_size(NARROW)
+        assert overflow(person.page) <= 0
         person.page.get_by_role("button", name="now").click()
         assert person.page.locator("main img").count() == 0
         expect(person.page.get_by_text("One row was changed.")).to_be_visible()
@@ -216,9 +256,16 @@ def test_forms_that_make_no_sense(box: BoxProcess) -> None:
         assert browser.get(BULK).status_code == 400
         assert browser.post(BULK, data={}).status_code == 400
         assert browser.get(f"{BULK}?job=nowhere").status_code == 404
-        for given in ({}, {"kind": "clean"}, {"kind": "clean", "trim": "on"}, {"kind": "other"}):
+        for given, says in (
+            ({}, "Choose what is to happen first."),
+            ({"kind": "other"}, "Choose what is to happen first."),
+            ({"kind": "clean"}, "Tick how the text is to be tidied up"),
+            ({"kind": "clean", "trim": "on"}, "in which fields: 50 of them at most."),
+            ({"kind": "clean", "fields": "company"}, "Tick how the text is to be tidied up"),
+        ):
             page = browser.post(f"{BULK}/preview", data={**chosen(job), **given})
             assert (page.status_code, "Decide about many at once" in page.text) == (422, True), given
+            assert says in page.text, given
         page = browser.post(f"{BULK}/preview", data={**fill(job), "value": "x" * 1_001})
         assert (page.status_code, 'value="xxx' in page.text) == (422, True)
         for text in ("", "[]", "{", '{"rule": {}}', '{"rule": {"discard": "all"}, "dry_run": 1}'):

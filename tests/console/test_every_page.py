@@ -22,7 +22,7 @@ from starlette.routing import compile_path
 from ingestbox.model import Role
 from ingestbox.web.binding import BoundRoute
 from tests.console.support import PASSWORD, new_user, signed_in
-from tests.harness import BoxProcess, post_tickets, ticket, until, wait_job
+from tests.harness import PATIENCE, BoxProcess, post_tickets, ticket, until, wait_job
 from tests.table import described, pages
 
 HOSTILE = "<script>window.bad=1</script>\"'><img src=x onerror=bad()>\u202egnp.exe {{7*7}} ${7*7}"
@@ -102,24 +102,28 @@ def files(person: str) -> dict[str, str]:
     return {"good.csv": head + good, f"{HOSTILE[:90].replace('/', '')}.csv": head + bad}
 
 
-def bearer(box: BoxProcess, email: str) -> dict[str, str]:
+def asking(box: BoxProcess, email: str) -> httpx2.Client:
+    """A program that asks the API as this user."""
     with box.client(workspace="*") as client:
         answer = client.post("/api/auth/login", json={"email": email, "password": PASSWORD})
-    return {"Authorization": f"Bearer {answer.raise_for_status().json()['access_token']}"}
+    headers = {"Authorization": f"Bearer {answer.raise_for_status().json()['access_token']}"}
+    return httpx2.Client(base_url=box.url, headers=headers, trust_env=False, timeout=PATIENCE)
 
 
 @pytest.fixture(scope="module")
 def filled(box: BoxProcess) -> Filled:
-    """Of each who sends contacts: an import that waits and one that is done; the administrator's tickets and key."""
+    """Of each sender: an import that waits, one that is done; of the administrator tickets and a key, too."""
     people = {role: new_user(box, role) for role in ("admin", "editor", "uploader", "analyst")}
-    options = {"base_url": box.url, "trust_env": False, "timeout": 30}
     for person in SENDERS:
-        with httpx2.Client(headers=bearer(box, people[person]), **options) as client:
+        with asking(box, people[person]) as client:
             for name, rows in files(person).items():
                 client.post("/jobs/upload", files={"file": (name, rows.encode())}).raise_for_status()
-    with httpx2.Client(headers=bearer(box, people["admin"]), **options) as client:
-        states = lambda: [job["state"] for job in client.get("/v1/jobs?all=true").json()["jobs"]]  # noqa: E731
-        until(lambda: sorted(states()) == ["completed"] * 2 + ["review"] * 2, "all imports stand still")
+    with asking(box, people["admin"]) as client:
+
+        def states() -> list[str]:
+            return sorted(job["state"] for job in client.get("/v1/jobs?all=true").json()["jobs"])
+
+        until(lambda: states() == ["completed"] * 2 + ["review"] * 2, "all imports stand still")
         records: list[dict[str, object]] = [
             ticket(1, id=HOSTILE, summary=HOSTILE, description=WORD, comments=[HOSTILE]),
             ticket(2, summary="Giao hàng chậm, hộp bị móp ở Hà Nội"),
@@ -219,7 +223,7 @@ class Crawl:
             self._ahead.append((Link(link.how, inner), origin))
 
 
-LEAST = {"admin": 110, "editor": 60, "uploader": 45, "analyst": 60}
+LEAST = {"admin": 110, "editor": 50, "uploader": 45, "analyst": 60}
 """Addresses that each finds at least."""
 
 
@@ -254,10 +258,15 @@ def test_errors_and_redirects_are_guarded_as_pages_are(filled: Filled) -> None:
             assert unguarded(client.get(path)) == []
 
 
+NO_CALLS = ("/console/assets", "/console/{rest", "/console/setup", "/console/account")
+"""Pages with a parameter that ask nothing of the API."""
+
+
 def values(known: str) -> list[str]:
     """What could be more than a value, as it is sent."""
-    tails = ("%2Fcancel", "%2Freprocess", "%2Fundo", "%2Fresolve", "%2Finvitation", "%2Fhistory", "%2F..%2F")
-    return [*(f"{known}{tail}" for tail in (*tails, "%3Fall=true", "%23x", "%00", "%2F")), "..%2F..", "%2E%2E"]
+    calls = ("cancel", "reprocess", "undo", "resolve", "invitation", "history", "..%2F", "")
+    tails = (*(f"%2F{call}" for call in calls), "%3Fall=true", "%23x", "%00")
+    return [*(f"{known}{tail}" for tail in tails), "..%2F..", "%2E%2E"]
 
 
 def test_a_value_of_an_address_reaches_no_other_call(filled: Filled) -> None:
@@ -269,13 +278,13 @@ def test_a_value_of_an_address_reaches_no_other_call(filled: Filled) -> None:
         for bound in pages():
             route = bound.route
             found = re.findall(r"\{(\w+)", route.path)
-            if not found or route.path.startswith(("/console/assets", "/console/{rest", "/console/setup")):
+            if not found or found == ["view"] or route.path.startswith(NO_CALLS):
                 continue
             for known in ids:
                 for value in values(known):
                     path = re.sub(r"\{view\}", "tickets", route.path)
                     path = re.sub(r"\{deed\}", "cancel", path)
-                    path = re.sub(r"\{[^}]*\}", lambda _, value=value: value, path)
+                    path = re.sub(r"\{[^}]*\}", value, path)
                     reply = client.request(route.method, path, data={} if route.method == "POST" else None)
                     if reply.status_code < 400 or reply.status_code >= 500:
                         wrong.append(f"{reply.status_code} {route.method} {path}")
@@ -285,7 +294,7 @@ def test_a_value_of_an_address_reaches_no_other_call(filled: Filled) -> None:
 
 def real_ids(box: BoxProcess, email: str) -> list[str]:
     """One id of a job, of an issue, and of a user."""
-    with httpx2.Client(base_url=box.url, headers=bearer(box, email), trust_env=False) as client:
+    with asking(box, email) as client:
         job = next(each for each in client.get("/v1/jobs").json()["jobs"] if each["state"] == "review")
         issue = client.get("/v1/issues").json()["issues"][0]
         return [job["id"], issue["id"], client.get("/v1/users").json()["users"][0]["id"]]
@@ -301,10 +310,8 @@ def test_pages_name_calls_that_there_are() -> None:
     known = {re.sub(r":\w+\}", "}", bound.route.path) for bound in described()[0]}
     named: set[str] = set()
     for file in Path("ingestbox/console").glob("*.py"):
-        named |= {
-            node.value
-            for node in ast.walk(ast.parse(file.read_text()))
-            if isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value.startswith("/v1/")
-        }
+        nodes = ast.walk(ast.parse(file.read_text()))
+        texts = (node.value for node in nodes if isinstance(node, ast.Constant))
+        named |= {text for text in texts if isinstance(text, str) and text.startswith("/v1/")}
     assert {each for each in named if not each.endswith("/")} - known == set()
     assert len(named) > 20

@@ -180,6 +180,28 @@ def test_a_tab_that_nobody_looks_at_asks_for_nothing(admin: Person) -> None:
     assert not [url for url in asked if "/home/numbers" in url]
 
 
+def test_what_is_gone_and_who_is_signed_out_is_not_asked_for_again(admin: Person) -> None:
+    page = admin.page
+    admin.goto("")
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url) if "assets" not in request.url else None)
+    page.evaluate("document.querySelector('#charts').setAttribute('hx-get', '/console/jobs/none/progress')")
+    poll(page, "#charts")
+    expect(page.locator("#messages .message")).to_be_visible()
+    poll(page, "#charts")
+    admin.context.clear_cookies()
+    poll(page, "#numbers")
+    dialog = page.get_by_role("dialog")
+    expect(dialog).to_be_visible()
+    dialog.get_by_role("button", name="Not now").click()
+    expect(dialog).to_have_count(0)
+    for selector in ("#numbers", "#charts", "#numbers"):
+        poll(page, selector)
+    page.evaluate("new Promise(requestAnimationFrame)")
+    assert [url.partition("/console")[2] for url in asked] == ["/jobs/none/progress", "/home/numbers"]
+    expect(dialog).to_have_count(0)
+
+
 def test_without_scripts_the_page_can_be_read(visit: Visit, box: BoxProcess) -> None:
     with box.client() as client:
         received = client.get("/v1/overview").json()["last_day"]["received"]

@@ -279,11 +279,12 @@ def test_of_two_who_edit_at_once_neither_loses_what_they_typed(visit: Visit) -> 
 def test_an_issue_is_repaired_by_keys_alone(visit: Visit) -> None:
     person = visit("uploader", "editor")
     mine, page = desk(person), person.page
-    job = mine.upload("x,Anna,Lee,Acme", "y,Ben,Lee,Acme")
+    job = mine.upload("x@@example.com,Anna,Lee,Acme", "y@@example.com,Ben,Lee,Acme")
     person.goto(f"/issues?job={job}")
     page.keyboard.press("j")
     page.keyboard.press("e")
     expect(page.get_by_label("E-mail")).to_be_focused()
+    expect(page.get_by_role("button", name="Use x@example.com")).to_be_visible()  # Enter means what is typed
     page.keyboard.press("Control+a")
     page.keyboard.type("anna@example.com")
     page.keyboard.press("Tab")
@@ -299,6 +300,7 @@ def test_an_issue_is_repaired_by_keys_alone(visit: Visit) -> None:
     button.focus()
     page.keyboard.press("Enter")
     expect(page.get_by_role("button", name="See what came of it")).to_be_visible()
+    expect(page.locator("#main")).to_be_focused()  # not the frame's beginning
     assert set(mine.contacts()) == {"anna@example.com", "ben@example.com"}
 
 
@@ -481,6 +483,61 @@ def test_the_state_that_was_seen_is_what_is_changed(editor: tuple[httpx2.Client,
     assert answer.status_code == 409
     assert "This is decided already" in answer.text
     assert "discarded" in answer.text
+
+
+def test_a_form_whose_answer_was_lost_is_sent_again(editor: tuple[httpx2.Client, Desk, str]) -> None:
+    client, mine, _ = editor
+    job = mine.upload("x,Anna,Lee,Acme", "y,Ben,Lee,Acme", "z,Cy,Lee,Acme")
+    first, second, third = (each["id"] for each in mine.issues(job))
+    sent = filled(client, first, "email", "a@example.com")
+    for _ in range(3):
+        answer = client.post(f"/console/issues/{first}", data=sent)
+        assert answer.status_code == 303, "it is stored already, and nobody else changed anything"
+        assert answer.headers["location"].startswith(f"/console/issues/{second}?")
+    # What somebody gave up meanwhile is not stored, though it is what was typed.
+    sent = filled(client, second, "email", "b@example.com")
+    assert client.post(f"/console/issues/{second}", data=sent).status_code == 303
+    mine.client.put(f"/staging/{sent['row']}", json={"staging_status": "DISCARD"}).raise_for_status()
+    answer = client.post(f"/console/issues/{second}", data=sent)
+    assert (answer.status_code, "Somebody else changed this" in answer.text) == (409, True)
+    assert mine.client.get(f"/staging/{sent['row']}").json()["staging_status"] == "DISCARD"
+    # In an import that was cancelled nothing can be chosen any more.
+    sent = filled(client, third, "email", "c@example.com")
+    mine.client.post(f"/v1/jobs/{job}/cancel").raise_for_status()
+    answer = client.post(f"/console/issues/{third}", data=sent)
+    assert answer.status_code == 409
+    assert "This is decided already" in answer.text
+    assert "c@example.com" in answer.text
+    assert "save again" not in answer.text
+    assert "can still be changed" not in answer.text
+
+
+def filled(client: httpx2.Client, issue: str, name: str, value: str) -> dict[str, str]:
+    """What the form of an issue sends once a field is filled in."""
+    given = seen(client.get(f"/console/issues/{issue}").text)
+    number = next(key[1:] for key, field in given.items() if field == name and key.startswith("n"))
+    return {**given, f"v{number}": value, "do": "save"}
+
+
+@pytest.mark.parametrize("value", ["1e999", "-1E+4000", "[" * 64 + "]" * 64])
+def test_values_that_the_box_does_not_take_are_told_beside_all_that_was_typed(
+    box: BoxProcess, value: str
+) -> None:
+    email = new_user(box, "ingest", "analyst", workspace=f"values-{next(_numbers)}")
+    mine = Desk(box, email)
+    records = [{"id": "A", "summary": " ", "score": 7, "inner": [1]}, ticket(2)]
+    answer = mine.client.post("/api/data-ingest?mode=partial", json={"records": records})
+    wait_job(mine.client, answer.json()["job_id"])
+    (issue,) = (each["id"] for each in mine.client.get("/v1/issues").json()["issues"])
+    with closing(signed_in(box, email=email)) as client:
+        sent = filled(client, issue, "summary", "It was late")
+        field = "inner" if value.startswith("[") else "score"
+        number = next(key[1:] for key, name in sent.items() if key.startswith("n") and name == field)
+        page = client.post(f"/console/issues/{issue}", data={**sent, f"v{number}": value})
+        assert page.status_code in (400, 422)
+        assert 'value="It was late"' in page.text
+        assert value in page.text
+        assert client.post(f"/console/issues/{issue}", data=sent).status_code == 303
 
 
 def test_a_field_that_nobody_touched_stays_as_it_is(editor: tuple[httpx2.Client, Desk, str]) -> None:

@@ -7,6 +7,8 @@ import re
 import ssl
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import closing
+from functools import partial
+from html import unescape
 from pathlib import Path
 from typing import Any
 
@@ -107,7 +109,8 @@ def test_a_session_ends_however_much_it_is_used(tmp_path: Path) -> None:
 
 def test_what_nobody_can_use_any_more_is_forgotten(tmp_path: Path) -> None:
     async def test(clock: Ahead, box: Appliance, client: httpx2.AsyncClient) -> None:
-        assert await tidy.purge_sessions(box.store) == 0
+        forget = partial(tidy.purge_sessions, box.store, 120 * 60_000)
+        assert await forget() == 0
         clock.minutes += 61
         assert await sign_in(client) == 303
         first = await client.get("/console/users/1")
@@ -115,9 +118,17 @@ def test_what_nobody_can_use_any_more_is_forgotten(tmp_path: Path) -> None:
         made = await client.post("/console/users/1/invitation")
         assert made.status_code == 201
         clock.minutes += 61
-        assert await tidy.purge_sessions(box.store) == 1, "the first was replaced, this is the second"
+        assert await forget() == 1, "the first was replaced, this is the second"
         clock.minutes += 7 * 24 * 60
-        assert await tidy.purge_sessions(box.store) == 1, "the link"
+        assert await forget() == 1, "the link"
+        assert await sign_in(client) == 303
+        form = {"email": "slow@example.com", "role": "analyst"}
+        assert (await client.post("/console/users", data=form)).status_code == 201
+        assert ">Invited<" in (await client.get("/console/users/2")).text
+        clock.minutes += 7 * 24 * 60 + 1
+        assert await forget() == 2, "the session, and the link of who has no password yet"
+        assert await sign_in(client) == 303
+        assert ">Link too old<" in (await client.get("/console/users/2")).text
 
     held(tmp_path, test, session_hours=1)
 
@@ -258,6 +269,47 @@ def test_without_scripts_a_form_is_kept_over_signing_in_again(visit: Visit) -> N
     page.get_by_role("button", name="Send it now").click()
     expect(page.get_by_role("heading", level=1)).to_have_text("no-script@example.com")
     expect(page.get_by_text("/console/setup/ibi_")).to_be_visible()
+
+
+def test_what_somebody_typed_is_not_shown_to_who_signs_in_after_them(box: BoxProcess) -> None:
+    with closing(signed_in(box)) as client:
+        (name,), (value,) = client.cookies, client.cookies.values()
+        client.post("/console/logout")
+        ended = {"Cookie": f"{name}={value}"}  # as it is when time ends a session: the browser keeps it
+        answer = client.post("/console/users", data={"email": "theirs@example.com"}, headers=ended)
+        assert answer.status_code == 401
+        kept = dict(re.findall(r'name="(kept\.[^"]*)" value="([^"]*)"', answer.text))
+        assert kept["kept.field.email"] == "theirs@example.com"
+        form = {**kept, "email": new_user(box), "password": PASSWORD, "next": "/console/users?email=a"}
+        answer = client.post("/console/login", data=form, headers=ended)
+        assert answer.status_code == 200
+        assert "Somebody else was signed in here before you." in answer.text
+        assert "theirs@example.com" not in answer.text
+        assert 'href="/console/users?email=a"' in answer.text
+        assert client.get("/console/account").status_code == 200
+
+
+def test_whatever_form_is_kept_can_be_signed_in_with(box: BoxProcess) -> None:
+    email = new_user(box)
+    kept = []
+    with visitor(box) as client:
+        for text in ("x" * 39_000, "&" * 12_000, "&" * 14_000, "đ" * 8_000, "đ" * 20_000):
+            answer = client.post("/console/issues/1", data={"email": text})
+            assert answer.status_code == 401
+            fields = dict(re.findall(r'name="(kept\.[^"]*)" value="([^"]*)"', answer.text))
+            kept.append(bool(fields))
+            form = {name: unescape(value) for name, value in fields.items()}
+            answer = client.post("/console/login", data={**form, "email": email, "password": PASSWORD})
+            assert answer.status_code == (200 if fields else 303)
+            client.cookies.clear()
+        # What is not known to be anybody's is not read for long: this took the loop two seconds.
+        answer = client.post("/console/issues/1", content=b"a=" + b"%41" * 30_000, headers=AS_FORM)
+        assert answer.status_code == 401 and "kept." not in answer.text
+        assert "What you sent was not taken. After you sign in" in answer.text
+    assert kept == [True, True, False, False, False]
+
+
+AS_FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 
 
 def test_what_is_kept_is_what_was_typed_and_no_password(box: BoxProcess) -> None:

@@ -331,4 +331,5 @@ def test_on_a_terminal_the_link_stands_out(own_box: BoxProcess) -> None:
     while not re.search(r"\n {4}http://\S+/console/setup/ibi_[\w-]{43}\r?\n", shown):
         assert time.monotonic() < deadline, shown
         shown += os.read(ours, 65_536).decode(errors="replace")
+    assert "it works once, within 24 hours" in shown and "From another machine" not in shown
     os.close(ours)

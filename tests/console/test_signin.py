@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import sqlite3
 import time
 from contextlib import closing
 from http.cookies import SimpleCookie
@@ -14,6 +15,7 @@ import httpx2
 
 from ingestbox.appliance import Appliance
 from ingestbox.config import Settings
+from ingestbox.store import DATABASE
 from ingestbox.web.binding import BoundRoute
 from tests.console.support import PASSWORD, new_user, signed_in, visitor
 from tests.harness import BoxProcess, running
@@ -85,13 +87,15 @@ REFUSED: list[dict[str, str]] = [
     {"Origin": "null"},
     {"Origin": ""},
     {"Origin": "http://evil.example"},
-    {"Origin": "http://evil.example", "Sec-Fetch-Site": "same-origin"},
+    {"Origin": "null", "Sec-Fetch-Site": "same-origin"},
+    {"Origin": "http://evil.example", "Sec-Fetch-Site": "same-origin, cross-site"},
+    {"Origin": "http://evil.example", "Sec-Fetch-Site": "none"},
     {"Origin": "https://HOST"},
     {"Origin": "http://HOST:81"},
     {"Origin": "http://HOST.evil.example"},
     {"Origin": "http://HOST/"},
     {"Origin": "http://HOST, http://HOST"},
-    {"Origin": "http://[", "Sec-Fetch-Site": "same-origin"},
+    {"Origin": "http://["},
     {"Sec-Fetch-Site": "cross-site"},
     {"Sec-Fetch-Site": "same-site"},
 ]
@@ -99,6 +103,9 @@ TAKEN: list[dict[str, str]] = [
     {"Origin": "http://HOST"},
     {"Origin": "http://HOST", "Sec-Fetch-Site": "cross-site"},
     {"Sec-Fetch-Site": "same-origin"},
+    # A proxy that the box was not told of asks it under another scheme or name; the browser compares its own.
+    {"Origin": "https://HOST", "Sec-Fetch-Site": "same-origin"},
+    {"Origin": "https://data.example", "Sec-Fetch-Site": "same-origin"},
 ]
 
 
@@ -154,6 +161,8 @@ ELSEWHERE = [
     "/console//evil.example",
     "/console/../api/jobs",
     "/console/%2E%2e/api/jobs",
+    "/console/.%2E/api/jobs",
+    "/console/a/%2e./%2e%2E/api/jobs",
     "/consoleevil",
     "/api/jobs",
     "/console/\r\nSet-Cookie: a=b",
@@ -229,6 +238,28 @@ def test_each_sign_in_has_a_session_of_its_own(box: BoxProcess) -> None:
             assert fixed.get("/console/account", headers={"Cookie": f"{name}=fixed"}).status_code == 303
 
 
+def test_a_cookie_from_elsewhere_on_the_machine_makes_nobody_somebody_else(box: BoxProcess) -> None:
+    """Cookies know no ports, and a browser sends that of the longer path first."""
+    email = new_user(box)
+    with closing(signed_in(box, email=email)) as client, closing(signed_in(box)) as evil:
+        ((name, own),), (other,) = client.cookies.items(), evil.cookies.values()
+
+        def status(*values: str) -> int:
+            sent = "; ".join(f"{name}={each}" for each in values)
+            return client.get("/console/account", headers={"Cookie": sent}).status_code
+
+        assert [status(own), status(own, own), status("junk", own), status("", "a=b", own)] == [200] * 4
+        assert [status(other, own), status(own, other)] == [303, 303], "whose it is cannot be known"
+        assert status(*map(str, range(500)), own) == 303, "nobody has so many"
+        # Who signs in ends both, so that the one that was put there does not come in between again.
+        form = {"email": email, "password": PASSWORD}
+        answer = client.post("/console/login", data=form, headers={"Cookie": f"{name}={other}; {name}={own}"})
+        new = SimpleCookie(answer.headers["set-cookie"])[name].value
+        assert [status(own), status(other), status(other, new)] == [303, 303, 200]
+        client.post("/console/logout", headers={"Cookie": f"{name}={other}; {name}={new}"})
+        assert status(new) == 303
+
+
 def test_who_is_refused_does_not_learn_why(box: BoxProcess) -> None:
     known = new_user(box)
     with box.client() as admin:
@@ -271,6 +302,38 @@ def test_too_many_tries_have_to_wait(tmp_path: Path) -> None:
         assert f"Try again in {seconds} second" in answer.text
         assert 'name="password"' in answer.text
         check_guards(answer)
+
+
+def test_to_look_changes_nothing_and_everything_says_what_a_browser_may_do(box: BoxProcess) -> None:
+    with closing(signed_in(box)) as client, closing(sqlite3.connect(box.data / DATABASE)) as store:
+        names = "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'series%'"
+        tables = [name for (name,) in store.execute(names)]
+
+        def rows() -> dict[str, int]:
+            return {name: store.execute(f"SELECT COUNT(*) FROM {name}").fetchone()[0] for name in tables}
+
+        before, seen = rows(), {}
+        for bound in SAFE:
+            path = path_of(bound).replace("browse/1", "browse/contacts")
+            if path == "/console/assets/1":
+                continue
+            for method in ("GET", "HEAD"):
+                answer = client.request(method, path)
+                check_guards(answer)
+                assert answer.status_code < 500, path
+                seen[path] = answer.status_code
+        for path in ("/console/browse/contacts.csv", "/console/browse/contacts.json"):
+            answer = client.get(path)
+            check_guards(answer)
+            assert answer.status_code == 200 and not answer.headers["content-type"].startswith("text/html")
+        assert list(seen.values()).count(200) > 15
+        for bound in FORMS:
+            path = path_of(bound)
+            for hidden in ({"X-HTTP-Method-Override": "POST"}, {"X-Method-Override": "POST"}):
+                answer = client.get(path, params={"_method": "POST"}, headers=hidden)
+                assert answer.status_code in (200, 303, 400, 404, 405, 410), path
+        assert client.get("/console/account").status_code == 200, "nobody was signed out"
+        assert rows() == before
 
 
 def test_every_kind_of_answer_has_the_policy(box: BoxProcess) -> None:

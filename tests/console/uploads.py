@@ -1,4 +1,4 @@
-"""Files of rows as people choose them on the upload page, and what is asked of the page and of the box then."""
+"""Files of rows as people choose them on the upload page, and what page and box say of them then."""
 
 from __future__ import annotations
 
@@ -28,8 +28,10 @@ def payload(name: str, content: bytes) -> FilePayload:
 
 def choose(person: Person, *files: FilePayload) -> Locator:
     """Chooses files; the line of the last."""
+    lines = person.page.locator("#lines > ol > li")
+    before = lines.count()
     person.page.get_by_label(re.compile("Choose")).set_input_files(list(files))
-    return person.page.locator("#lines > ol > li").last
+    return lines.nth(before + len(files) - 1)
 
 
 def ready(line: Locator) -> Locator:

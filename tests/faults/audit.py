@@ -187,7 +187,8 @@ def _check_sums(stats: dict[str, Any], verdict: Verdict) -> None:
     if stats["processed"] != records or stats["open_issues"]:
         verdict.other.append(f"{stats['processed']} of {records} processed, {stats['open_issues']} issues")
     for lane in stats["lanes"]:
-        if lane["enqueued"] != lane["delivered"] + lane["pending"] + lane["parked"] or lane["parked"]:
+        sums = lane["delivered"] + lane["pending"] + lane["parked"] + lane["discarded"]
+        if lane["enqueued"] != sums or lane["parked"] or lane["discarded"]:
             verdict.other.append(f"lane {lane['name']} does not add up: {lane}")
 
 

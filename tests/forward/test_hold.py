@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,6 @@ from tests.forward.support import (
     lane,
     opened,
     run,
-    until,
     until_state,
     upstream,
 )
@@ -61,20 +61,23 @@ def test_a_lane_on_hold_sends_nothing_also_after_a_restart_until_it_is_let_go(tm
 
 def test_a_batch_on_its_way_arrives_and_nothing_after_it(tmp_path: Path) -> None:
     async def test() -> None:
-        async with opened(tmp_path) as store, upstream() as central:
-            async with forwarding(store, lane(central.url, batch_lines=2)) as forwarder:
+        async with (
+            opened(tmp_path) as store,
+            upstream() as central,
+            forwarding(store, lane(central.url, batch_lines=2)) as forwarder,
+        ):
 
-                async def slow(_: Received) -> Answer:
-                    await hold(store)
-                    forwarder.hold("central")
-                    return Answer()
+            async def slow(_: Received) -> Answer:
+                await hold(store)
+                forwarder.hold("central")
+                return Answer()
 
-                central.script = [slow]
-                await enqueue(store, 6)
-                forwarder.wake()
-                await until_state(forwarder, "paused", "on_hold")
-                assert central.seqs == [1, 2]
-                assert (await status(store)).pending == 4
+            central.script = [slow]
+            await enqueue(store, 6)
+            forwarder.wake()
+            await until_state(forwarder, "paused", "on_hold")
+            assert central.seqs == [1, 2]
+            assert (await status(store)).pending == 4
 
     run(test())
 
@@ -127,16 +130,19 @@ def test_knocking_tells_what_came_of_it_and_moves_nothing(
     tmp_path: Path, answer: Answer, ok: bool, reason: str | None
 ) -> None:
     async def test() -> None:
-        async with opened(tmp_path) as store, upstream() as central:
-            async with forwarding(store, lane(central.url)) as forwarder:
-                central.default = answer
-                found = await forwarder.test("central")
-                assert (found.ok, found.reason) == (ok, reason)
-                assert found.status == (None if answer.cut is not None else answer.status)
-                (knock,) = central.requests
-                assert knock.body == b""
-                assert knock.headers["authorization"] == "Bearer secret-token"
-                assert (await status(store)).delivered == 0
+        async with (
+            opened(tmp_path) as store,
+            upstream() as central,
+            forwarding(store, lane(central.url)) as forwarder,
+        ):
+            central.default = answer
+            found = await forwarder.test("central")
+            assert (found.ok, found.reason) == (ok, reason)
+            assert found.status == (None if answer.cut is not None else answer.status)
+            (knock,) = central.requests
+            assert knock.body == b""
+            assert knock.headers["authorization"] == "Bearer secret-token"
+            assert (await status(store)).delivered == 0
 
     run(test())
 
@@ -156,12 +162,39 @@ def test_knocking_at_a_place_that_is_not_there_says_so(tmp_path: Path) -> None:
 
 def test_a_knock_waits_no_longer_than_the_lanes_time_out(tmp_path: Path) -> None:
     async def test() -> None:
-        async with opened(tmp_path) as store, upstream() as central:
-            async with forwarding(store, lane(central.url, timeout_seconds=0.2)) as forwarder:
-                central.default = Answer(framed=True, body=b"", cut=10)
-                central.script = [Answer(endless=True)]
-                found = await forwarder.test("central")
-                assert (found.ok, found.reason) == (False, "timeout")
-                await until(lambda: len(central.requests) == 1, "it was asked once")
+        async with (
+            opened(tmp_path) as store,
+            upstream() as central,
+            forwarding(store, lane(central.url, timeout_seconds=0.2)) as forwarder,
+        ):
+
+            async def hangs(_: Received) -> Answer:
+                await asyncio.get_running_loop().create_future()
+                raise AssertionError
+
+            central.script = [hangs]
+            found = await forwarder.test("central")
+            assert (found.ok, found.reason, found.status) == (False, "timeout", None)
+            assert len(central.requests) == 1  # it was asked once
+
+    run(test())
+
+
+@pytest.mark.parametrize(
+    ("status", "reason"), [(200, "answer_too_large"), (401, "unauthorized: 401"), (503, "http: 503")]
+)
+def test_an_answer_to_a_knock_that_never_ends_is_not_read_to_its_end(
+    tmp_path: Path, status: int, reason: str
+) -> None:
+    async def test() -> None:
+        async with (
+            opened(tmp_path) as store,
+            upstream() as central,
+            forwarding(store, lane(central.url, timeout_seconds=60)) as forwarder,
+        ):
+            central.default = Answer(status, endless=True)
+            found = await forwarder.test("central")
+            assert (found.reason, found.status) == (reason, status)
+            assert found.seconds < 5
 
     run(test())

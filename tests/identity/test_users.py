@@ -302,7 +302,8 @@ def test_users_are_found_by_id_and_however_their_address_is_written(tmp_path: Pa
         assert (found.generation, found.disabled) == (1, False)
         for spelt in ("ann@EXAMPLE.com", "ANN@example.com"):
             login = await users.find_login(spelt)
-            assert login is not None and login[0] == found and matches(GOOD, login[1])
+            assert login is not None and login[0] == found
+            assert login[1] is not None and matches(GOOD, login[1])
         for unknown in ("bob@example.com", "ann", ""):
             assert await users.find_login(unknown) is None
         assert await users.find(99) is None

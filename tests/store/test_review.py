@@ -428,6 +428,8 @@ def test_a_filter_that_few_pass_gives_a_short_page_that_goes_on(tmp_path: Path) 
         ("records.sizes", "INTEGER PRIMARY KEY (rowid>? AND rowid<?)"),
         ("deliveries.newest", "INTEGER PRIMARY KEY (rowid>? AND rowid<?)"),
         ("deliveries.parked", "PRIMARY KEY (lane=? AND seq<?)"),
+        ("parked.page", "parked_states (lane=? AND state=? AND seq<?)"),
+        ("parked.again", "parked_states (lane=? AND state=?)"),
         ("deliveries.of_record", "deliveries_by_record (record_id=?)"),
         ("deliveries.all_of_record", "deliveries_by_record (record_id=? AND rowid>? AND rowid<?)"),
     ],

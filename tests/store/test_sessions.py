@@ -8,7 +8,7 @@ from ingestbox.store import Store, invitations, sessions, tidy
 from ingestbox.store.audit import Act
 from ingestbox.store.invitations import AcceptInvitation, Invited, OfferSetUp, SetUp
 from ingestbox.store.once import Denied
-from ingestbox.store.sessions import MOST, ChangePassword, CloseSession, EndSession, EndSessions, OpenSession
+from ingestbox.store.sessions import MOST, ChangePassword, CloseSessions, EndSession, EndSessions, OpenSession
 from ingestbox.store.users import ChangeUser, Invitation, RemoveUser
 from tests.store.support import with_store
 
@@ -27,7 +27,7 @@ async def ann(store: Store) -> Invited:
     return made
 
 
-async def opened(store: Store, user: Invited, name: str, replaced: bytes | None = None) -> int:
+async def opened(store: Store, user: Invited, name: str, *replaced: bytes) -> int:
     now = store.clock.now_ms()
     return await store.write(
         OpenSession(name.encode(), user.id, user.generation, now, now + IDLE_MS, "::1", "a browser", replaced)
@@ -99,12 +99,12 @@ def test_a_session_lasts_while_its_user_is_as_they_were(tmp_path: Path) -> None:
         first = await opened(store, user, "first")
         second = await opened(store, user, "second")
         assert await listed(store, user) == [second, first]
-        third = await opened(store, user, "third", replaced=b"second")
+        third = await opened(store, user, "third", b"second")
         assert await listed(store, user) == [third, first]
         assert not await store.write(EndSession(first, user.id + 1))
         assert await store.write(EndSession(first, user.id))
         assert not await store.write(EndSession(first, user.id))
-        await store.write(CloseSession(b"third"))
+        await store.write(CloseSessions((b"third", b"nothing")))
         assert await sessions.find(store, b"third") is None
         for end in (
             EndSessions(user.id, ACT),
@@ -149,11 +149,17 @@ def test_nothing_is_written_while_there_is_nothing_to_forget(tmp_path: Path) -> 
         user = await ann(store)
         await opened(store, user, "good")
         before = store.stats.units
-        assert await tidy.purge_sessions(store) == 0
+        assert await tidy.purge_sessions(store, IDLE_MS) == 0
         assert store.stats.units == before
-        await store.write(OpenSession(b"dead", user.id, 1, 0, 1, "", ""))
+        now = store.clock.now_ms()
+        late, idle = now - IDLE_MS - tidy.NOTED_LATE_MS // 2, now - IDLE_MS - tidy.NOTED_LATE_MS
+        await store.write(OpenSession(b"late", user.id, 1, late, now + IDLE_MS, "", ""))
+        for digest, seen, until in ((b"dead", now, now), (b"idle", idle, now + IDLE_MS)):
+            await store.write(OpenSession(digest, user.id, 1, seen, until, "", ""))
+            assert await tidy.purge_sessions(store, IDLE_MS) == 1, digest
         await store.write(PutLink(user.id, Invitation(b"dead", 1)))
-        assert await tidy.purge_sessions(store) == 2
+        assert await tidy.purge_sessions(store, IDLE_MS) == 1
+        assert await sessions.find(store, b"late") is not None, "its use may not be written yet"
         assert len(await listed(store, user)) == 1
 
     with_store(tmp_path, body)

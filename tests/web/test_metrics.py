@@ -47,6 +47,7 @@ REQUIRED = frozenset(
         "issuer_up",
         "issues_open",
         "jobs",
+        "lane_discarded",
         "lane_imbalance",
         "lane_oldest_pending_seconds",
         "lane_parked",

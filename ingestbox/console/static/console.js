@@ -50,10 +50,29 @@
   });
   document.addEventListener("DOMContentLoaded", () => localTimes(document));
   document.addEventListener("htmx:after:swap", () => localTimes(document));
-  // What nobody looks at is not asked for: pieces that refresh themselves rest while the tab is hidden.
-  document.addEventListener("htmx:before:request", (event) => {
-    if (document.hidden && event.target.getAttribute("hx-trigger")?.startsWith("every ")) event.preventDefault();
+  // What had the focus went with the page before: keys go on from the beginning of this one.
+  let main = null;
+  document.addEventListener("DOMContentLoaded", () => { main = document.getElementById("main"); });
+  document.addEventListener("htmx:after:swap", () => {
+    const now = document.getElementById("main");
+    if (now && now !== main && document.activeElement === document.body) now.focus({ preventScroll: true });
+    main = now;
   });
-  document.addEventListener("htmx:error", () => say(document.body.dataset.offline, "bad"));
+  // What nobody looks at is not asked for: pieces that refresh themselves rest while the tab is hidden. Nor is
+  // what is there no more, or not for this reader.
+  const gone = new WeakSet();
+  document.addEventListener("htmx:before:request", (event) => {
+    const polls = event.target.getAttribute("hx-trigger")?.startsWith("every ");
+    if (polls && (document.hidden || gone.has(event.target))) event.preventDefault();
+  });
+  document.addEventListener("htmx:after:request", (event) => {
+    if ([403, 404].includes(event.detail.ctx.response.status)) gone.add(event.target);
+  });
+  document.addEventListener("htmx:error", () => {
+    say(document.body.dataset.offline, "bad");
+    document.getElementById("messages").firstElementChild.dataset.silent = "";
+  });
+  // It answers again: what asks by itself goes on, and nobody has to take the sentence away.
+  document.addEventListener("htmx:after:swap", () => document.querySelector("#messages > [data-silent]")?.remove());
   window.ingestbox = { localTimes, say };
 })();

@@ -77,11 +77,18 @@
   document.addEventListener("htmx:before:request", (event) => {
     const { ctx } = event.detail;
     const polls = ctx.sourceEvent?.type === "every";
+    if (polls && dismissed) {  // who said no is not asked again, until something else is answered
+      event.preventDefault();
+      return;
+    }
     if (polls) ctx.request.headers["X-Poll"] = "1";  // nobody is known to be there
     ctx.fetch = async (address, options) => {
       const first = await fetch(address, options);
-      // What polls goes on by itself; it does not ask again who said no.
-      if (first.status !== 401 || (dismissed && polls)) return first;
+      if (first.status !== 401) {
+        dismissed = false;
+        return first;
+      }
+      if (polls && dismissed) return first;  // others asked meanwhile
       clearTimeout(ctx.requestTimeout);  // a person takes longer than a box
       return await ask() === Outcome.again ? patient(address, options) : first;
     };

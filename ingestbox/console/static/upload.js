@@ -180,9 +180,9 @@
         text = await answer.text();
       } catch {
         if (asking.signal.aborted) return;
+        this.busy(false);
         if (await readable(this.file)) this.fail("failed", words.look_failed, words.cut);
         else this.fail("gone", words.refused, words.gone);
-        this.busy(false);
         return;
       }
       if (asking !== this.asking) return;
@@ -320,7 +320,9 @@
   function shownLines() {
     section.hidden = !lines.size;
     document.getElementById("help").hidden = lines.size > 0;
-    takeAll.hidden = [...lines].filter((line) => line.state === "ready").length < 2;
+    // All of them: not before the last one is there to be imported.
+    const looked = [...lines].every((line) => line.state !== "looking" && !line.isBusy);
+    takeAll.hidden = !looked || [...lines].filter((line) => line.state === "ready").length < 2;
   }
 
   function choose(files) {

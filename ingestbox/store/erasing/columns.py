@@ -126,7 +126,12 @@ ISSUES = Columns(
 JOBS = Columns("jobs", "jobs", (0,), {"name": "file", "error": "text", "warnings": "json"})
 STAGED = Columns("staged", "jobs", (0,), {"name": "file"})
 FILES = Columns("files", "jobs", (0,), {"form": "json", "plan": "json", "position": "json", "about": "json"})
-PARKED = Columns("parked", "others", ("", 0), {"code": "text", "message": "text"})
+PARKED = Columns(
+    "parked",
+    "others",
+    ("", 0),
+    {"code": "text", "message": "text", "decided_by": "text", "reason": "text"},
+)
 AUDIT = Columns("audit", "audit", (0,), {"before": "json", "after": "json", "request_id": "text"})
 RULES = Columns("rules", "others", (0,), {"name": "file"})
 RULINGS = Columns("rulings", "others", (0,), {"rule": "json"}, drops=True)

@@ -18,7 +18,7 @@ ORDER BY seq DESC;
 -- name: parked
 SELECT d.seq, d.op, d.workspace, d.family, d.kind, d.object_id, d.version, d.record_id, d.at_ms, d.epoch
 FROM parked AS p JOIN deliveries AS d ON d.seq = p.seq
-WHERE p.lane = :lane AND p.seq < :below
+WHERE p.lane = :lane AND p.seq < :below AND (p.state = 'discarded') = :discarded
 ORDER BY p.seq DESC;
 
 -- name: one
@@ -45,4 +45,4 @@ LIMIT 1;
 SELECT name, cursor FROM lanes WHERE state <> 'off' ORDER BY name;
 
 -- name: parked_among
-SELECT lane, seq, code, message FROM parked WHERE lane = :lane AND seq >= :first AND seq <= :last ORDER BY seq;
+SELECT lane, seq, code, message, state FROM parked WHERE lane = :lane AND seq >= :first AND seq <= :last ORDER BY seq;

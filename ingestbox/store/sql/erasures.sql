@@ -172,14 +172,15 @@ UPDATE files SET form = :form, plan = :plan, position = :position, about = :abou
 WHERE job_id = :k0 AND form = :was_form AND plan = :was_plan AND position = :was_position AND about = :was_about;
 
 -- name: scan_parked
-SELECT d.workspace, p.lane, p.seq, p.code, p.message
+SELECT d.workspace, p.lane, p.seq, p.code, p.message, p.decided_by, p.reason
 FROM parked AS p LEFT JOIN deliveries AS d ON d.seq = p.seq
 WHERE (p.lane, p.seq) > (:p0, :p1)
 ORDER BY p.lane, p.seq;
 
 -- name: rewrite_parked
-UPDATE parked SET code = :code, message = :message
-WHERE lane = :k0 AND seq = :k1 AND code = :was_code AND message = :was_message;
+UPDATE parked SET code = :code, message = :message, decided_by = :decided_by, reason = :reason
+WHERE lane = :k0 AND seq = :k1 AND code = :was_code AND message = :was_message
+  AND decided_by IS :was_decided_by AND reason IS :was_reason;
 
 -- name: scan_audit
 SELECT workspace, id, before, after, request_id FROM audit WHERE id > :p0 AND object <> 'user' ORDER BY id;

@@ -94,11 +94,12 @@ UPDATE lanes SET state = :state, reason = :reason, since_ms = :since, next_try_m
 -- For status and metrics: `newest` and the oldest pending line come from the ends of the key, not by counting.
 SELECT
     name, url, state, reason, since_ms, next_try_ms, cursor, enqueued, delivered, delivered_ms,
-    (SELECT count(*) FROM parked WHERE lane = name) AS parked,
+    (SELECT count(*) FROM parked WHERE lane = name AND state IN ('parked', 'again')) AS parked,
     coalesce((SELECT max(seq) FROM deliveries), 0) AS newest,
     (SELECT min(seq) FROM deliveries WHERE seq > cursor) AS oldest_seq,
     (SELECT at_ms FROM deliveries WHERE seq > cursor ORDER BY seq LIMIT 1) AS oldest_ms,
-    held_by, held_ms, held_reason
+    held_by, held_ms, held_reason,
+    (SELECT count(*) FROM parked WHERE lane = name AND state = 'discarded') AS discarded
 FROM lanes
 ORDER BY name;
 

@@ -40,9 +40,13 @@ DELETE FROM sessions WHERE user_id = :user_id AND id <= (
 );
 
 -- name: purge
--- A slice of those that nobody can use any more: `expires_ms` bounds how long one stays that is idle.
-DELETE FROM sessions WHERE id IN (SELECT id FROM sessions WHERE expires_ms <= :now ORDER BY expires_ms LIMIT :limit);
+-- A slice of those that nobody can use any more.
+DELETE FROM sessions WHERE id IN (
+    SELECT id FROM sessions WHERE expires_ms <= :now OR seen_ms <= :idle_since LIMIT :limit
+);
 
 -- name: dead
 -- Whether there is anything to purge, here or among the links.
-SELECT EXISTS (SELECT 1 FROM sessions WHERE expires_ms <= :now) OR EXISTS (SELECT 1 FROM invitations WHERE expires_ms <= :now);
+SELECT EXISTS (SELECT 1 FROM sessions WHERE expires_ms <= :now)
+    OR EXISTS (SELECT 1 FROM sessions WHERE seen_ms <= :idle_since)
+    OR EXISTS (SELECT 1 FROM invitations WHERE expires_ms <= :now);

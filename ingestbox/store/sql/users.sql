@@ -18,23 +18,23 @@ SELECT id, email, roles, workspace, generation, disabled_ms FROM users WHERE id 
 
 -- name: one
 SELECT id, email, roles, workspace, created_by, created_ms, updated_ms, login_ms, disabled_ms,
-    (SELECT expires_ms FROM invitations WHERE user_id = users.id)
+    (SELECT expires_ms FROM invitations WHERE user_id = users.id), password <> ''
 FROM users WHERE id = :id AND :workspace IN (workspace, '*');
 
 -- name: page
 -- Newest first, below the id that the last page ended with.
 SELECT id, email, roles, workspace, created_by, created_ms, updated_ms, login_ms, disabled_ms,
-    (SELECT expires_ms FROM invitations WHERE user_id = users.id)
+    (SELECT expires_ms FROM invitations WHERE user_id = users.id), password <> ''
 FROM users WHERE workspace = :workspace AND id < :below ORDER BY id DESC LIMIT :limit;
 
 -- name: page_everywhere
 SELECT id, email, roles, workspace, created_by, created_ms, updated_ms, login_ms, disabled_ms,
-    (SELECT expires_ms FROM invitations WHERE user_id = users.id)
+    (SELECT expires_ms FROM invitations WHERE user_id = users.id), password <> ''
 FROM users WHERE id < :below ORDER BY id DESC LIMIT :limit;
 
 -- name: page_of_email
 SELECT id, email, roles, workspace, created_by, created_ms, updated_ms, login_ms, disabled_ms,
-    (SELECT expires_ms FROM invitations WHERE user_id = users.id)
+    (SELECT expires_ms FROM invitations WHERE user_id = users.id), password <> ''
 FROM users
 WHERE email_key = :email_key AND :workspace IN (workspace, '*') AND id < :below
 ORDER BY id DESC LIMIT :limit;

@@ -198,6 +198,8 @@ def _response(bound: BoundRoute, answer: Answer, schemas: Schemas) -> dict[str, 
     headers: dict[str, Any] = {name: errors.header(each) for name, each in names.items()}
     for name, text in answer.headers.items():
         headers[name] = {"description": text, "required": True, "schema": {"type": "string"}}
+    for name, text in answer.some.items():
+        headers[name] = {"description": text, "schema": {"type": "string"}}
     made: dict[str, Any] = {"description": answer.description, "headers": headers}
     if answer.status not in NO_BODY:
         made["content"] = {answer.media_type: _media(answer.media_type, answer.type, schemas)}

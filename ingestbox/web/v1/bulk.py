@@ -154,7 +154,7 @@ class BulkIssues:
                     Parameter("If-Match", "With `rule`: the ETag of its dry run.", place="header"),
                     ALL,
                 ),
-                answers=(Answer(BulkBody, headers={"ETag": "Of a dry run by `rule`: what it would do."}),),
+                answers=(Answer(BulkBody, some={"ETag": "Of a dry run by `rule`: what it would do."}),),
                 errors=(
                     *("bad_parameter", "job_not_found", "malformed_json", "validation_failed"),
                     *("precondition_failed", "request_in_progress"),

@@ -40,7 +40,8 @@ class Runners(Protocol):
 
 
 class LaneBody(msgspec.Struct, frozen=True):
-    """A lane as it is now; times are ISO 8601. `enqueued` = `delivered` + `pending` + `parked`, always."""
+    """A lane as it is now; times are ISO 8601. `enqueued` = `delivered` + `pending` + `parked` +
+    `discarded`, always."""
 
     name: str
     url: Annotated[str, Meta(description="Without what may be secret in it.")]
@@ -58,7 +59,14 @@ class LaneBody(msgspec.Struct, frozen=True):
     enqueued: Count
     delivered: Count
     pending: Count
-    parked: Annotated[Count, Meta(description="Lines that the upstream refused, or that are damaged.")]
+    parked: Annotated[
+        Count,
+        Meta(
+            description="Lines that the upstream refused, or that are damaged; also those that wait to be "
+            "sent again."
+        ),
+    ]
+    discarded: Annotated[Count, Meta(description="Refused lines that a person gave up.")]
     delivered_at: Annotated[str | None, Meta(description="When it last delivered something.")]
     oldest_at: Annotated[str | None, Meta(description="When the oldest pending line was made.")]
     held_by: Annotated[str | None, Meta(description="Who put it on hold.")]
@@ -199,19 +207,18 @@ class Lanes:
 
 
 def _body(lane: LaneStatus, holder: str | None) -> LaneBody:
-    held = lane.held_ms is not None and lane.state != "off"  # the runner says so a moment later
-    state = "paused" if held else lane.state
     return LaneBody(
         name=lane.name,
         url=lane.url,
-        state=state,  # type: ignore[arg-type]  # the table allows these words alone
-        reason="on_hold" if held else lane.reason,
-        since=iso(lane.held_ms if held else lane.since_ms) or "",
+        state=lane.state,  # type: ignore[arg-type]  # the table allows these words alone
+        reason=lane.reason,
+        since=iso(lane.since_ms) or "",
         next_try_at=iso(lane.next_try_ms),
         enqueued=lane.enqueued,
         delivered=lane.delivered,
         pending=lane.pending,
         parked=lane.parked,
+        discarded=lane.discarded,
         delivered_at=iso(lane.delivered_ms),
         oldest_at=iso(lane.oldest_ms),
         held_by=lane.held_by,

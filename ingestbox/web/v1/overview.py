@@ -41,13 +41,14 @@ class DayOverview(msgspec.Struct, frozen=True):
 
 class LaneOverview(msgspec.Struct, frozen=True):
     """A lane: how many lines wait to go upstream, the oldest of them since when, and how many could not be
-    delivered. These are the whole box's."""
+    delivered, or were given up. These are the whole box's."""
 
     name: str
     state: str
     pending: Count
     oldest: str | None
     parked: Count
+    discarded: Count
     held: Annotated[bool, Meta(description="Whether a person paused it.")]
 
 
@@ -126,7 +127,9 @@ class OverviewResource:
 
 def _lane(lane: LaneStatus) -> LaneOverview:
     held = lane.held_ms is not None
-    return LaneOverview(lane.name, lane.state, lane.pending, iso(lane.oldest_ms), lane.parked, held)
+    return LaneOverview(
+        lane.name, lane.state, lane.pending, iso(lane.oldest_ms), lane.parked, lane.discarded, held
+    )
 
 
 def _alarms(status: Status, in_full: bool) -> list[AlarmOverview]:

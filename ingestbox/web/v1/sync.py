@@ -129,8 +129,8 @@ def routes(store: Store, families: Mapping[str, Family]) -> list[Route]:
             summary="Take a batch of deliveries from another box",
             description="The batch is checked as a whole first: what is wrong with its digest, its header "
             "fields or the order of its lines refuses it, and nothing is applied. After that each line "
-            "stands for itself. The same lines may come again; they are duplicates then. A body without lines "
-            "only asks whether batches would be taken.",
+            "stands for itself. The same lines may come again; they are duplicates then. A body without "
+            "lines only asks whether batches would be taken.",
             body=DeliveryLine,
             example=EXAMPLE,
             parameters=HEADERS,

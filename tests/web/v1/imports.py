@@ -35,9 +35,9 @@ def row(email: str, first: str = "Anna", last: str = "Lee", company: str = "Acme
     return f"{email},{first},{last},{company}"
 
 
-def upload(client: httpx2.Client, name: str, rows: Sequence[str]) -> Json:
+def upload(client: httpx2.Client, name: str, rows: Sequence[str], header: str = HEADER) -> Json:
     """The job of a file with these rows, once nothing more happens to it by itself."""
-    text = "\n".join([HEADER, *rows, ""])
+    text = "\n".join([header, *rows, ""])
     reply = client.post("/jobs/upload", files={"file": (f"{name}.csv", text.encode())})
     assert reply.status_code == 201, reply.text
     newest = get(client, "/v1/jobs", family="contacts", limit=1)["jobs"][0]

@@ -377,3 +377,15 @@ def test_of_people_who_edit_meanwhile_every_word_counts(ann: httpx2.Client) -> N
     now = cells(rows(ann, job), "company")
     assert now[::-2] == ["Person"] * 150
     assert now.count("") == told["restored"] == 150
+
+
+def test_a_dry_run_says_what_is_so_now_also_when_its_key_comes_again(ann: httpx2.Client) -> None:
+    job = upload(ann, "dry", [row("dry@x.com", company=""), row("dry2@x.com", company="")])
+    body = {"rule": ACME, "filter": {"job": job["id"]}, "dry_run": True}
+    key = {"Idempotency-Key": "dry"}
+    first = ann.post(BULK, json=body, headers=key)
+    again = ann.post(BULK, json=body, headers=key)
+    assert (first.headers["ETag"], first.json()) == (again.headers["ETag"], again.json())
+    done = ann.post(BULK, json={**body, "dry_run": False}, headers=key)
+    assert (done.status_code, done.json()["changed"]) == (200, 2)
+    assert ann.post(BULK, json=body, headers=key).json()["changed"] == 0

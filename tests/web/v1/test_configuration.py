@@ -19,8 +19,24 @@ api_keys = ["not-for-anybody-to-see-0123456789abc"]
 
 [[lanes]]
 name = "central"
-url = "http://someone:hidden@127.0.0.1:9/v1/sync/batches?key=hidden"
+url = "http://someone:hi@hidden@127.0.0.1:9/v1/sync/batches?key=hidden"
 token = "hidden-as-well"
+
+[[lanes]]
+name = "other"
+url = "http://127.0.0.1:9/v1/sync/batches#hidden"
+
+[alarms]
+webhook_url = "http://127.0.0.1:9/hidden/path"
+webhook_secret = "whsec_aGlkZGVuIGhpZGRlbiBoaWRkZW4gaGlkZGVu"
+
+[console]
+admin_email = "first@example.com"
+admin_password = "a long and hidden password"
+
+[enrich.sentiment]
+url = "http://127.0.0.1:9/?hidden"
+token = "hidden-too"
 """
 
 
@@ -51,6 +67,8 @@ def test_no_secret_is_shown(box: BoxProcess) -> None:
     assert "not-for-anybody" not in text
     assert "hidden" not in text
     assert "someone" not in text
+    assert "hi@" not in text
+    assert "aGlkZGVu" not in text
     assert "127.0.0.1:9/v1/sync/batches" in text
 
 

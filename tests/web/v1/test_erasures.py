@@ -438,6 +438,7 @@ def test_upstream_hears_of_it_and_never_of_what_was_not_delivered(tmp_path: Path
             assert [line["kind"] for line in lines if line["op"] == "delete"] == ["contact"]
             state = lane_state(client)
             assert state["enqueued"] == state["delivered"] + state["pending"] + state["parked"]
+            assert state["discarded"] == 0
             assert get(client, "/v1/doctor")["ok"]
 
 

@@ -32,7 +32,7 @@ def edge(tmp_path: Path, central: BoxProcess) -> Iterator[BoxProcess]:
 def lane(client: httpx2.Client) -> dict[str, Any]:
     (found,) = client.get("/v1/lanes").raise_for_status().json()["lanes"]
     assert found == client.get("/v1/lanes/central").json()
-    assert found["enqueued"] == found["delivered"] + found["pending"] + found["parked"]
+    assert found["enqueued"] == found["delivered"] + found["pending"] + found["parked"] + found["discarded"]
     return dict(found)
 
 
@@ -52,7 +52,8 @@ def test_a_lane_is_put_on_hold_survives_kill_and_goes_on(edge: BoxProcess) -> No
     with edge.client() as client:
         until(lambda: client.get("/readyz").status_code == 200, "ready")
         assert (lane(client)["state"], lane(client)["pending"]) == ("paused", 2)
-        client.post("/v1/lanes/central/resume").raise_for_status()
+        resumed = client.post("/v1/lanes/central/resume").raise_for_status().json()
+        assert (resumed["state"], resumed["reason"], resumed["held_at"]) == ("running", None, None)
         until(lambda: lane(client)["delivered"] == 2, "all is delivered")
         assert lane(client)["held_at"] is None
         trail = client.get("/v1/audit", params={"object": "lane"}).json()["audit"]

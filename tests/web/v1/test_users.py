@@ -336,7 +336,7 @@ def test_an_invited_user_has_a_link_and_no_password(client: httpx2.Client) -> No
     assert first == again and answers[1].headers["Idempotency-Replayed"] == "true"
     assert first["invitation"].startswith("/console/setup/ibi_") and len(first["invitation"]) == 62
     assert first["invited_until"] > first["created_at"]
-    assert "password" not in first
+    assert "password" not in first and first["password_set"] is False
     for password in ("", GOOD, first["invitation"]):
         answer = client.post("/api/auth/login", json={"email": wanted["email"], "password": password})
         assert code(answer) == (401, "login_failed")
@@ -355,7 +355,7 @@ def test_an_invited_user_has_a_link_and_no_password(client: httpx2.Client) -> No
 
 def test_a_new_link_takes_the_last_ones_place(client: httpx2.Client, box: BoxProcess) -> None:
     made = make(client, "forgot@example.com")
-    assert made["invited_until"] is None
+    assert made["invited_until"] is None and made["password_set"] is True
     path = f"/v1/users/{made['id']}/invitation"
     first, second = (client.post(path).json()["invitation"] for _ in range(2))
     assert first != second

@@ -15,6 +15,7 @@ CREATE TABLE sessions (
 );
 CREATE INDEX sessions_of_user ON sessions (user_id, id);
 CREATE INDEX sessions_expiring ON sessions (expires_ms);
+CREATE INDEX sessions_idle ON sessions (seen_ms);
 
 -- Links that are used once: whoever opens one sets a password. There is one for each user at most, and one under 0, with
 -- which the first administrator is made. `digest` is the SHA-256 of what the link holds.
