@@ -307,6 +307,7 @@ def test_records_reach_a_second_box_once(tmp_path: Path) -> None:
                 )
             mine, theirs = here.get("/api/tickets/T-3").json(), there.get("/api/tickets/T-3").json()
             assert theirs.pop("box") == sender["box"]
+            assert mine.pop("record_id")  # the record is on this box alone
             mine.pop("updated_at"), theirs.pop("updated_at")
             assert theirs == mine
             (lane,) = here.get("/v1/stats").json()["lanes"]

@@ -51,7 +51,11 @@ FILTERS = (
         Annotated[str, Meta(min_length=1, max_length=MAX_CHARACTERS)],
     ),
     Parameter("company", "Only those of this company: case, diacritics and punctuation do not matter."),
-    Parameter("import", "Only those that this import made, or was the last to change (a `job_id`)."),
+    Parameter(
+        "import",
+        "Only those that this import made, or was the last to change (a `job_id`).",
+        Annotated[str, Meta(pattern="^[1-9][0-9]{0,17}$")],
+    ),
     Parameter("since", "Only those made on this day (UTC) or later.", Day),
 )
 """They narrow each other."""

@@ -18,6 +18,7 @@ from ingestbox.store.review import Action
 from ingestbox.store.ruling import Verdict
 from ingestbox.store.sight import Sight
 from ingestbox.web.binding import Request
+from ingestbox.web.idempotency import key_of
 from ingestbox.web.v1 import fields, lists
 from ingestbox.web.v1.byrule import SHOWN_ROWS, ByRule, RowChange, Ruled, outcome_of, rows_of
 from ingestbox.web.v1.issues import decision, wanted_of
@@ -167,6 +168,7 @@ class BulkIssues:
         """POST /v1/issues/bulk."""
         wanted = _wanted(ask)
         if wanted.dry_run:  # changes nothing: asked again it says what is so now, and names that in its ETag
+            key_of(ask)  # one that is not good is said, though nothing is kept under it
             body, headers = await self._decide(ask, wanted)
             return Reply(body, headers=headers)
         return await self._repeats.once(ask, BulkBody, lambda: self._decide(ask, wanted))
