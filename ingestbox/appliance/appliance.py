@@ -76,7 +76,7 @@ class Appliance:
     @property
     def document(self) -> bytes:
         """What /openapi.json answers, once the box is built."""
-        return self._built.document
+        return self._built.documentation.document
 
     @classmethod
     @contextlib.asynccontextmanager

@@ -81,7 +81,7 @@ class Parts:
     hasher: Hasher
     routes: Sequence[BoundRoute]
     pages: Sequence[BoundRoute]
-    document: bytes
+    documentation: Documentation
 
 
 async def build(
@@ -316,7 +316,7 @@ async def build(
         hasher=hasher,
         routes=routes,
         pages=pages,
-        document=documentation.document,
+        documentation=documentation,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from typing import Any
 
@@ -54,7 +55,8 @@ class IssuePlace:
 
     async def decide(self, ask: Request) -> Reply:
         """POST /console/issues/{id}: does it, and goes on to the next; or the page again, with the reason."""
-        given = form(ask.body)
+        # A record may be large, and to take 15 MB of a form apart takes seconds: others have their turns.
+        given = await asyncio.to_thread(form, ask.body)
         typed = repairing.typed(given)
         if given.get("do") == "use":
             typed = [

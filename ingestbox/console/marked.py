@@ -27,14 +27,18 @@ class Change(NamedTuple):
     after: Markup | None
 
 
+TOLD = frozenset({"resolved_by", "resolved_ms"})
+"""Members that a line of the trail says by itself: who, and when."""
+
+
 def changes(before: Mapping[str, object] | None, after: Mapping[str, object] | None) -> list[Change]:
-    """The members that differ, in their order; with one side only, all of it."""
-    old, new = before or {}, after or {}
-    return [
-        _change(name, old, new)
-        for name in {**old, **new}
-        if not (name in old and name in new and old[name] == new[name])
-    ]
+    """The members that differ, in their order; with one side only, all of it. What is null is not there."""
+    old, new = _there(before), _there(after)
+    return [_change(name, old, new) for name in {**old, **new} if old.get(name) != new.get(name)]
+
+
+def _there(members: Mapping[str, object] | None) -> dict[str, object]:
+    return {name: value for name, value in (members or {}).items() if value is not None and name not in TOLD}
 
 
 def said(value: object) -> str:

@@ -10,7 +10,8 @@ from ingestbox import config
 from ingestbox.clock import Clock
 from ingestbox.forward.backoff import Backoff
 from ingestbox.forward.http_sink import HttpSink, shown_url
-from ingestbox.forward.lane import LaneRunner, LaneState, Observe, Outcome
+from ingestbox.forward.lane import LaneRunner
+from ingestbox.forward.state import LaneState, Observe, Outcome
 from ingestbox.model import LaneTest
 from ingestbox.store import Store
 from ingestbox.store.lanes import OpenLanes

@@ -10,8 +10,8 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import Literal, Protocol
+from dataclasses import replace
+from typing import Literal
 
 from ingestbox import config
 from ingestbox.clock import Clock
@@ -21,6 +21,7 @@ from ingestbox.forward.ahead import ReadAhead
 from ingestbox.forward.backoff import Backoff
 from ingestbox.forward.batch import LaneBatch
 from ingestbox.forward.sink import Delivered, Gap, Parcel, Pause, Retry, Sink
+from ingestbox.forward.state import LaneState, Observe, Outcome
 from ingestbox.store import Store, lanes
 from ingestbox.store import parked as refused
 from ingestbox.store.lanes import ON_HOLD, Advance, MarkLane, Page, ParkAgain, Parked, Position
@@ -38,37 +39,7 @@ NOW = 0.0
 """A monotonic time that is always past: the next turn follows at once."""
 
 
-@dataclass(frozen=True, slots=True)
-class LaneState:
-    """How a lane is. `since_ms` is when it came into this state; `next_try_ms` when it tries again."""
-
-    name: str
-    url: str
-    state: Literal["running", "retrying", "paused"]
-    reason: str | None
-    since_ms: int
-    next_try_ms: int | None
-
-    @property
-    def refused(self) -> bool:
-        """Whether it is paused by itself: who put a lane on hold knows."""
-        return self.state == "paused" and self.reason != ON_HOLD
-
-
-Outcome = Literal["delivered", "retried", "refused"]
-
-
 _OUTCOMES: dict[type, Outcome] = {Delivered: "delivered", Retry: "retried", Pause: "refused"}
-
-
-class Observe(Protocol):
-    """Hears what became of the batches."""
-
-    def sent(self, lane: str, outcome: Outcome) -> None:
-        """A batch was sent; `retried` ones go again, after `refused` the lane pauses."""
-
-    def delivered(self, lane: str, lines: int, parked: int) -> None:
-        """Lines were decided for the first time: so many delivered, so many parked."""
 
 
 class LaneRunner:

@@ -6,7 +6,6 @@ A file is a list of blocks that start `-- name: insert`; further comment lines s
 
 from __future__ import annotations
 
-import functools
 import operator
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -18,7 +17,6 @@ Params = Mapping[str, object] | Sequence[object]
 _NAME = re.compile(r"^-- name: ([a-z][a-z0-9_]*)$", re.MULTILINE)
 # A string, a cast's `::`, or a parameter; only the last is replaced.
 _PARAMETER = re.compile(r"'(?:[^']|'')*'|::|:([a-z_][a-z0-9_]*)")
-_NUMBER = re.compile(r"\?([0-9]+)")
 
 
 class Query:
@@ -51,23 +49,6 @@ class Query:
             return ()
         picked = self._pick(params)
         return picked if len(self.names) > 1 else (picked,)
-
-    def together(self, rows: int) -> str | None:
-        """The SQL for so many rows at once, their parameters one row's after another's; None unless the
-        statement ends with the VALUES of a row, in which all of its parameters are."""
-        return _together(self.sql, len(self.names), rows)
-
-
-@functools.cache
-def _together(sql: str, width: int, rows: int) -> str | None:
-    head, _, values = sql.rpartition("VALUES (")
-    if not head or not values.endswith(")") or _NUMBER.search(head):
-        return None
-
-    def row(place: int) -> str:
-        return _NUMBER.sub(lambda number: f"?{place * width + int(number[1])}", values)
-
-    return f"{head}VALUES ({', ('.join(map(row, range(rows)))}"
 
 
 class Queries:

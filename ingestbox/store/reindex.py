@@ -50,10 +50,13 @@ class PutAgain:
 
     def apply(self, tx: Tx) -> int:
         """How many were put."""
-        waiting = [put for put in self.puts if tx.one(f"{self.family}.waits_{self.kind}", put) is not None]
-        tx.put(f"{self.family}.put_{self.kind}", waiting)
+        done = 0
+        for put in self.puts:
+            if tx.one(f"{self.family}.waits_{self.kind}", put) is not None:
+                tx.run(f"{self.family}.put_{self.kind}", put)
+                done += 1
         tx.many(f"{self.family}.give_up_{self.kind}", [(number,) for number in self.hopeless])
-        return len(waiting)
+        return done
 
 
 async def go_on(store: Store, family: str, kind: str, project: Project) -> int:

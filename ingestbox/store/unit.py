@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from itertools import chain
+from collections.abc import Iterable
 from typing import Any, Protocol, TypeVar
 
 from ingestbox.store.engine import sqlite3
 from ingestbox.store.queries import Params, Queries
 
 T_co = TypeVar("T_co", covariant=True)
-
-TOGETHER = 20
-"""Rows that one statement puts. Before each statement the engine writes out the full text of those before: a
-contact alone takes the writer some 55 µs, one of 20 together 35."""
 
 
 class Tx:
@@ -35,17 +30,6 @@ class Tx:
         statement = self._queries[query]
         bound = [row if type(row) is tuple else statement.bind(row) for row in rows]
         return self._connection.executemany(statement.sql, bound).rowcount if bound else 0
-
-    def put(self, query: str, rows: Sequence[Params]) -> None:
-        """Runs a statement for each row, in their order, TOGETHER at a time as long as there are so many."""
-        statement = self._queries[query]
-        sql = statement.together(TOGETHER)
-        end = 0
-        while sql is not None and end + TOGETHER <= len(rows):
-            bound = map(statement.bind, rows[end : end + TOGETHER])
-            self._connection.execute(sql, list(chain.from_iterable(bound)))
-            end += TOGETHER
-        self.many(query, rows[end:])
 
     def one(self, query: str, params: Params = ()) -> tuple[Any, ...] | None:
         """The only row of a statement (SELECT, or RETURNING), or None."""

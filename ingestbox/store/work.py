@@ -201,7 +201,7 @@ class SettleChunk:
         return versions
 
     def _project(self, tx: Tx, winners: Sequence[tuple[int, int, Put]]) -> None:
-        """Writes the family's own tables, one kind after the other."""
+        """Writes the family's own tables, one statement for each kind."""
         rows: dict[str, list[dict[str, object]]] = {}
         for index, version, put in winners:
             rows.setdefault(put.kind, []).append(
@@ -222,7 +222,7 @@ class SettleChunk:
                 }
             )
         for kind, params in rows.items():
-            tx.put(f"{self.job.family}.put_{kind}", params)
+            tx.many(f"{self.job.family}.put_{kind}", params)
 
     def _deliver(self, tx: Tx, winners: Sequence[tuple[int, int, Put]]) -> None:
         row = tx.one("box.take_seqs", {"n": len(winners)})

@@ -169,7 +169,7 @@ async def nothing(_: object) -> Reply:
     return Reply(None)
 
 
-def test_a_route_that_names_an_error_that_there_is_not_stops_the_start() -> None:
+def test_no_document_is_made_of_a_route_that_names_an_error_that_there_is_not() -> None:
     with pytest.raises(KeyError, match="no_such_code"):
         documented(Route("GET", "/v1/things", nothing, "Things", errors=("no_such_code",)))
 

@@ -55,8 +55,12 @@
   document.addEventListener("DOMContentLoaded", () => { main = document.getElementById("main"); });
   document.addEventListener("htmx:after:swap", () => {
     const now = document.getElementById("main");
-    if (now && now !== main && document.activeElement === document.body) now.focus({ preventScroll: true });
+    const another = now && now !== main;
     main = now;
+    // After the others that hear of this: a list puts the reader back to their row.
+    queueMicrotask(() => {
+      if (another && document.activeElement === document.body) now.focus({ preventScroll: true });
+    });
   });
   // What nobody looks at is not asked for: pieces that refresh themselves rest while the tab is hidden. Nor is
   // what is there no more, or not for this reader.
