@@ -31,7 +31,7 @@ def edge(tmp_path: Path, central: BoxProcess) -> Iterator[BoxProcess]:
 
 def lane(client: httpx2.Client) -> dict[str, Any]:
     (found,) = client.get("/v1/lanes").raise_for_status().json()["lanes"]
-    assert found == client.get("/v1/lanes/central").json()
+    assert client.get("/v1/lanes/central").json()["url"] == found["url"]
     assert found["enqueued"] == found["delivered"] + found["pending"] + found["parked"] + found["discarded"]
     return dict(found)
 
