@@ -236,11 +236,11 @@ def _reachable(loaded: Loaded) -> Iterator[Check]:
 
 def _lanes(loaded: Loaded) -> Iterator[Check]:
     from ingestbox.clock import SystemClock
-    from ingestbox.forward.http_sink import HttpSink
+    from ingestbox.forward.sinks import open_sink
 
     for lane in loaded.settings.lanes:
         about = f"lane {lane.name}"
-        start = partial(HttpSink, lane, SystemClock())
+        start = partial(open_sink, lane, SystemClock(), "")
         (tried,) = _tried(about, start, str(masked("url", lane.url)))
         if tried.level == "error":
             yield tried

@@ -9,8 +9,9 @@ from random import Random, SystemRandom
 from ingestbox import config
 from ingestbox.clock import Clock
 from ingestbox.forward.backoff import Backoff
-from ingestbox.forward.http_sink import HttpSink, shown_url
 from ingestbox.forward.lane import LaneRunner
+from ingestbox.forward.sinks import open_sink
+from ingestbox.forward.sinks.http import shown_url
 from ingestbox.forward.state import LaneState, Observe, Outcome
 from ingestbox.model import LaneTest
 from ingestbox.store import Store
@@ -44,7 +45,7 @@ class Forwarder:
         source = random or SystemRandom()
         self._store = store
         self._clock = clock
-        self._sinks = [HttpSink(lane, clock, store.identity.box) for lane in lanes]
+        self._sinks = [open_sink(lane, clock, store.identity.box) for lane in lanes]
         self._runners = [
             LaneRunner(
                 store, lane, shown_url(lane.url), sink, clock, Backoff(lane.backoff_seconds, source), hears

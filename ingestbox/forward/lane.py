@@ -20,7 +20,7 @@ from ingestbox.forward import batch as batches
 from ingestbox.forward.ahead import ReadAhead
 from ingestbox.forward.backoff import Backoff
 from ingestbox.forward.batch import LaneBatch
-from ingestbox.forward.sink import Delivered, Gap, Parcel, Pause, Retry, Sink
+from ingestbox.forward.sink import Delivered, Gap, Parcel, Pause, Refused, Retry, Sink, TooLarge
 from ingestbox.forward.state import LaneState, Observe, Outcome
 from ingestbox.store import Store, lanes
 from ingestbox.store import parked as refused
@@ -39,7 +39,13 @@ NOW = 0.0
 """A monotonic time that is always past: the next turn follows at once."""
 
 
-_OUTCOMES: dict[type, Outcome] = {Delivered: "delivered", Retry: "retried", Pause: "refused"}
+_OUTCOMES: dict[type, Outcome] = {
+    Delivered: "delivered",
+    Retry: "retried",
+    Pause: "refused",
+    Refused: "refused",
+    TooLarge: "refused",
+}
 
 
 class LaneRunner:
@@ -146,6 +152,8 @@ class LaneRunner:
             return await self._delivered(parcel, decision, fresh=fresh)
         await self._ahead.drop()
         await self._committed()
+        if isinstance(decision, Refused | TooLarge):
+            decision = Pause("refused")
         return await self._held(decision)
 
     async def _rest_on_hold(self) -> None:

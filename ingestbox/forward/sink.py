@@ -48,17 +48,31 @@ class Pause:
     reason: str
 
 
-Decision = Delivered | Retry | Pause
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """The upstream takes the batch not as it is, for what is in it: which of its lines that is about, the
+    lane finds out by sending halves. `code` and `message` are the upstream's words."""
+
+    code: str
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class TooLarge:
+    """The upstream takes no batch of this size: halves may pass."""
+
+    reason: str
+
+
+Decision = Delivered | Retry | Pause | Refused | TooLarge
 
 
 @dataclass(frozen=True, slots=True)
 class Parcel:
-    """A batch made ready to send: `body` is what goes on the wire, `encoding` its content coding."""
+    """A batch made ready to send. A sink adds to it what it needs; `size` is in bytes, as sent."""
 
     batch: LaneBatch
-    body: bytes
-    encoding: str
-    digest: str
+    size: int
 
 
 class Sink(Protocol):

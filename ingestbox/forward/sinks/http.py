@@ -13,6 +13,7 @@ import socket
 import ssl
 import sys
 from collections.abc import Iterator
+from dataclasses import dataclass
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 
 import httpx2
@@ -39,6 +40,15 @@ KEEPALIVE_SECONDS = 3.0
 
 SLOWEST_BYTES_A_SECOND = 8_192
 """A body is given this much time to leave, besides the lane's time-out: edge lines are slow."""
+
+
+@dataclass(frozen=True, slots=True)
+class HttpParcel(Parcel):
+    """`body` is what goes on the wire, `encoding` its content coding, `digest` its Content-Digest."""
+
+    body: bytes
+    encoding: str
+    digest: str
 
 
 _LET_IN = (400, 422)
@@ -86,7 +96,7 @@ class HttpSink:
             ),
         )
 
-    def pack(self, batch: LaneBatch) -> Parcel:
+    def pack(self, batch: LaneBatch) -> HttpParcel:
         """The lines, compressed, and the SHA-256 of exactly these bytes.
 
         RFC 9530, section 2: Content-Digest is over the content as sent, that is after Content-Encoding.
@@ -98,10 +108,11 @@ class HttpSink:
         else:
             body = gzip.compress(text, compresslevel=GZIP_LEVEL, mtime=0)
         digest = base64.b64encode(hashlib.sha256(body).digest()).decode()
-        return Parcel(batch, body, encoding, f"sha-256=:{digest}:")
+        return HttpParcel(batch, len(body), body, encoding, f"sha-256=:{digest}:")
 
     async def send(self, parcel: Parcel) -> Decision:
         """Posts the batch and reads the answer, both within the lane's time-out."""
+        assert isinstance(parcel, HttpParcel)  # it was packed here
         upload = len(parcel.body) / SLOWEST_BYTES_A_SECOND
         try:
             async with asyncio.timeout(self._timeout + upload):
@@ -118,7 +129,7 @@ class HttpSink:
         began = self._clock.monotonic()
         digest = base64.b64encode(hashlib.sha256(b"").digest()).decode()
         status: int | None = None
-        decision: Decision
+        decision: Delivered | Retry | Pause
         try:
             headers = {
                 **self._headers,
@@ -149,7 +160,7 @@ class HttpSink:
         """Closes the connection."""
         await self._client.aclose()
 
-    async def _post(self, parcel: Parcel, upload: float) -> Decision:
+    async def _post(self, parcel: HttpParcel, upload: float) -> Decision:
         batch = parcel.batch
         request = self._client.build_request(
             "POST",
@@ -181,7 +192,7 @@ class HttpSink:
         finally:
             await response.aclose()
 
-    def _other_encoding(self, parcel: Parcel) -> Decision:
+    def _other_encoding(self, parcel: HttpParcel) -> Decision:
         """After a 415: once with gzip at once; if that is refused too, it is not about the encoding."""
         if parcel.encoding == "zstd":
             self._encoding = "gzip"
@@ -232,7 +243,7 @@ def _checked_url(lane: config.Lane) -> httpx2.URL:
     return url
 
 
-def _unconnected(error: BaseException) -> Decision:
+def _unconnected(error: BaseException) -> Retry | Pause:
     """Why there is no connection: only a certificate that was refused needs a person."""
     causes = list(_causes(error))
     if any(isinstance(cause, ssl.SSLCertVerificationError) for cause in causes):
