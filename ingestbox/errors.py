@@ -39,6 +39,11 @@ CATALOGUE: dict[str, Entry] = {
     "token_invalid": Entry(
         401, "Invalid or expired token", "Get a new token or key from the box's operator."
     ),
+    "signature_invalid": Entry(
+        401,
+        "The batch is not signed as it has to be.",
+        "Set the lane's signing_secret to one of [sync] signing_secrets here, and the clocks right.",
+    ),
     "login_failed": Entry(
         401,
         "Incorrect email or password",
@@ -106,6 +111,29 @@ CATALOGUE: dict[str, Entry] = {
         409,
         "The record does not wait on an issue.",
         "Read it again: it may be processed or given up already.",
+    ),
+    "superseded": Entry(
+        409,
+        "The object has a newer version by now, or was removed.",
+        "Correct what gave it that version; the refused line of this one can be given up.",
+    ),
+    "key_taken": Entry(
+        409,
+        "Another object of the same owner has this key.",
+        "Give it another key, or correct the other object.",
+    ),
+    "lane_off": Entry(
+        409,
+        "The lane is not in the settings any more.",
+        "Put it back there to send the line again; or give the line up.",
+    ),
+    "lane_configured": Entry(
+        409,
+        "The lane is in the settings: it cannot be forgotten.",
+        "Take it out there and start the box again; what it has not delivered is given up only then.",
+    ),
+    "reason_required": Entry(
+        422, "A refused delivery is given up for a reason.", "Say it in comment, and repeat the call."
     ),
     "record_changed": Entry(
         409, "The record was changed meanwhile.", "Read it again, and make the change on what it is now."
@@ -215,7 +243,9 @@ CATALOGUE: dict[str, Entry] = {
         503, "The store cannot be written.", "Nothing was kept; repeat it later. Operator: ingestbox doctor."
     ),
     "storage_full": Entry(
-        507, "The store is full.", "Nothing was kept; repeat it later. Operator: free disk space."
+        507,
+        "The store is full.",
+        "Nothing was kept; repeat it later. Operator: free disk space, or see store.max_mb.",
     ),
 }
 

@@ -230,6 +230,10 @@ class Address(Protocol):
         """The JSON with a mark in its place, or None if it is not in it."""
 
 
+def _uncounted(_: bytes) -> dict[str, int]:
+    return {}
+
+
 def _redacted(_: str, record: bytes, result: bytes, address: Address) -> tuple[bytes, bytes]:
     return address.in_json(record) or record, address.in_json(result) or result
 
@@ -249,7 +253,8 @@ class Family(msgspec.Struct, frozen=True):
     `staging` is how its rows wait for each other, if they do. What is `private` is seen by who made it, and
     by administrators who ask for all; otherwise by the whole workspace. `reworded` puts an error into the
     family's own words and status, before `error_body` shapes it. `redact` takes an address out of an object,
-    from kind, record and result (both JSON); unless given, a mark takes its place in every string.
+    from kind, record and result (both JSON); unless given, a mark takes its place in every string. `counted`
+    gives from a result (JSON) what its record added to the job's tallies.
 
     `forms` is how records with an issue are repaired at the console, by its code; `view.OTHERS` stands for
     those that are not in it. `views` are the pages there that show its objects. `export(ask, job, every)`
@@ -276,6 +281,7 @@ class Family(msgspec.Struct, frozen=True):
     private: bool = False
     reworded: Callable[[IngestError], IngestError] = _as_it_is
     redact: Callable[[str, bytes, bytes, Address], tuple[bytes, bytes]] = _redacted
+    counted: Callable[[bytes], dict[str, int]] = _uncounted
     forms: Mapping[str, Form] = {}
     views: tuple[View, ...] = ()
     export: Callable[[Any, Job, bool], Awaitable[Reply | None]] | None = None

@@ -22,3 +22,11 @@ def box_name() -> str:
 def epoch(now_ms: int) -> str:
     """A new epoch: `e`, the time, and random digits; two epochs of a box are never equal."""
     return f"e{now_ms:012x}{secrets.token_hex(4)}"
+
+
+def epoch_ms(name: str) -> int | None:
+    """When an epoch began, in Unix milliseconds; None for one of another making."""
+    try:
+        return int(name[1:13], 16) if len(name) == 21 else None
+    except ValueError:
+        return None

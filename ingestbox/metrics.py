@@ -105,7 +105,8 @@ class Metrics:
         )
         self._attempts = Counter(
             PREFIX + "delivery_attempts",
-            "Batches sent: delivered, retried (to be sent again), or refused (the lane pauses).",
+            "Batches sent: delivered, retried (to be sent again), split (not taken whole, and sent again in "
+            "pieces), or refused (the lane pauses, or the batch's one line is parked).",
             ("lane", "outcome"),
             registry=registry,
         )

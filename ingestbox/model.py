@@ -200,10 +200,13 @@ class LaneTest(msgspec.Struct, frozen=True):
     """What came of knocking at a lane's upstream with a batch that has no lines.
 
     `reason` says what is wrong, as a lane's does; `status` is the HTTP status of the answer, if it came.
-    `ok`: it was reached and let us in, whatever it thinks of empty batches.
+    `ok`: it was reached and let us in, whatever it thinks of empty batches. `meaning` says in a sentence what
+    that is, and `remedy` what to do about it, if anything.
     """
 
     ok: bool
     reason: str | None
     status: int | None
     seconds: float
+    meaning: str = ""
+    remedy: str = ""

@@ -66,7 +66,8 @@ class Route(msgspec.Struct, frozen=True):
     probe that is refused would look like a box that is down. With `upload` the body is a form
     (multipart/form-data) with one file, which is on disk when the handler is asked (`Ask.file`), and of which
     `body_limit` is the cap. `takes_records` says that the call makes work for the box, which refuses it while
-    more records wait than `[limits] backlog_records`.
+    more records wait than `[limits] backlog_records`. With `wire` the handler also gets the body's bytes as
+    they came (`Request.wire`).
 
     The rest is documentation, which tests hold against what the route does: `summary` is a phrase without a
     full stop; `body` is the type of the body, `example` one that the route takes; `answers` its successes;
@@ -92,6 +93,7 @@ class Route(msgspec.Struct, frozen=True):
     idempotent: bool = False
     takes_records: bool = False
     upload: bool = False
+    wire: bool = False
 
 
 DEFAULT_LIMIT = 50

@@ -9,7 +9,7 @@ import msgspec
 
 from ingestbox.model import Role
 
-FormKind = Literal["fields", "email", "choose", "existing", "raw", "record"]
+FormKind = Literal["fields", "email", "choose", "existing", "raw", "record", "refused"]
 """What a person is asked for: `fields` are filled in; of an `email` what is wrong is shown, and what it may
 have been meant to be; `choose` is among rows that repeat each other; `existing` is between a row and what
 exists under its key; `raw` shows what could not be read, beside the fields to fill in; `record` has every

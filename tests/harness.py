@@ -22,6 +22,7 @@ from ingestbox.identity.tokens import mint
 from ingestbox.model import Role
 from ingestbox.store.lock import read_holder
 from ingestbox.web.http.tls import command_context
+from tests import zygote
 
 T = TypeVar("T")
 
@@ -47,7 +48,7 @@ def until(condition: Callable[[], T | None], what: str, seconds: float = PATIENC
 
 
 class BoxProcess:
-    """`python -m ingestbox serve` on a data folder; it can be killed and started again."""
+    """`ingestbox serve` on a data folder, in a process of its own; it can be killed and started again."""
 
     def __init__(
         self, folder: Path, *, config: str = "", environ: Mapping[str, str] | None = None, port: int = 0
@@ -66,7 +67,7 @@ class BoxProcess:
         self._port = port
         self.wrapper: Sequence[str] = ()
         self._environ = {**os.environ, **(environ or {})}
-        self.process: subprocess.Popen[bytes] | None = None
+        self.process: subprocess.Popen[bytes] | zygote.Forked | None = None
         self.url = ""
 
     def configure(self, config: str) -> None:
@@ -75,15 +76,19 @@ class BoxProcess:
 
     def start(self, *, wait: bool = True) -> BoxProcess:
         """Starts the box and, with `wait`, returns once it answers."""
-        command = [*self.wrapper, sys.executable, "-m", "ingestbox", "serve", "--data", str(self.data)]
-        with self.log.open("ab") as log:
-            self.process = subprocess.Popen(
-                [*command, "--config", str(self._config), "--port", str(self._port)],
-                env=self._environ,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-            )
+        settings = ["--config", str(self._config), "--port", str(self._port)]
+        command = ["serve", "--data", str(self.data), *settings]
+        if not self.wrapper and zygote.may_fork(self._environ):
+            self.process = zygote.fork(command, self._environ, self.log)
+        else:
+            with self.log.open("ab") as log:
+                self.process = subprocess.Popen(
+                    [*self.wrapper, sys.executable, "-m", "ingestbox", *command],
+                    env=self._environ,
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=log,
+                )
         if wait:
             self.wait_ready()
         return self

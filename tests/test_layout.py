@@ -29,8 +29,8 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "ingestbox"
 
 LEAVES = frozenset(
-    {"clock", "config", "errors", "family", "ids", "logs", "metrics", "model"}
-    | {"route", "rules", "sheet", "spreadsheet", "strictjson", "view"}
+    {"amounts", "clock", "config", "errors", "family", "ids", "lanewords", "logs", "metrics", "model"}
+    | {"route", "rules", "sheet", "spreadsheet", "strictjson", "view", "webhooks"}
 )
 LAYERS: tuple[frozenset[str], ...] = (
     LEAVES,

@@ -28,6 +28,8 @@ PORT = str(config.Server().port)
 INSTALLED = 600.0
 """Seconds for `make run` in a copy that has no .venv yet."""
 
+DOCS = sorted(str(page.relative_to(ROOT)) for page in (ROOT / "docs").glob("*.md"))
+
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 NOT_COPIED = (
     ".git",
@@ -200,7 +202,7 @@ def test_the_build_runs_the_test_command_that_readme_names() -> None:
     assert command in (ROOT / ".ci" / "run").read_text().splitlines()
 
 
-@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/configuration.md"])
+@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", *DOCS])
 def test_every_file_linked_or_named_exists(page: str) -> None:
     text = (ROOT / page).read_text("utf-8")
     links = re.findall(r"\]\((?!https?:)([^)#]+)\)", text)

@@ -182,7 +182,12 @@ class Appliance:
             self.url,
             self._folder.absolute(),
             self._folder,
-            extra={"sqlite": version(), "box": self.store.identity.box, "unclean_start": unclean or None},
+            extra={
+                "sqlite": version(),
+                "box": self.store.identity.box,
+                "epoch": self.store.identity.epoch,
+                "unclean_start": unclean or None,
+            },
         )
 
     async def _offer_set_up(self) -> None:

@@ -40,6 +40,7 @@ from ingestbox.sheet import Sheet, Upload
 from ingestbox.store import Store, series, tidy
 from ingestbox.store.backlog import Backlog
 from ingestbox.store.erasing.walk import Hooks, Walk
+from ingestbox.store.retention import Retention
 from ingestbox.store.shelf import Shelf
 from ingestbox.web import v1
 from ingestbox.web.app import Door
@@ -54,7 +55,7 @@ from ingestbox.web.policy.ratelimit import Buckets
 from ingestbox.web.routing import Table
 from ingestbox.web.service import service_routes
 from ingestbox.web.uploads import Uploads
-from ingestbox.web.v1 import configuration, lanes, parked, sync
+from ingestbox.web.v1 import configuration, lanemoves, lanes, parked, sync
 from ingestbox.web.v1.progress import Progress
 from ingestbox.web.v1.reports import Report
 from ingestbox.workqueue import Bell
@@ -200,6 +201,7 @@ async def build(
         ring=bell.ring,
         noted=(keys, users, gate),
         idempotency_hours=settings.store.idempotency_hours,
+        retention=Retention(store, settings.store),
         shelf=shelf,
         file_days=settings.store.file_days,
         idle_minutes=settings.console.idle_minutes,
@@ -212,7 +214,7 @@ async def build(
     webhook = webhook_of(settings.alarms, clock)
     if webhook is not None:
         stack.push_async_callback(webhook.close)
-    conditions = BoxConditions(store, health, forwarder, issuers, settings)
+    conditions = BoxConditions(store, health, forwarder, issuers, settings.sync.gap_minutes)
     alarms = Alarms(store, conditions.look, webhook, seconds=settings.alarms.check_seconds, clock=clock)
     observed = scrape.Parts(
         store=store,
@@ -254,6 +256,8 @@ async def build(
         examine=examine,
         progress=progress,
         erase=erasing.carry_out,
+        send_again=forwarder.again,
+        wake=forwarder.wake,
     )
     login = Login(
         users=users,
@@ -265,10 +269,11 @@ async def build(
     )
     v1_routes = (
         *v1.routes(parts),
-        *lanes.Lanes(store, forwarder).routes(),
+        *lanes.Lanes(store, forwarder, settings.lanes).routes(),
+        *lanemoves.LaneMoves(store, forwarder).routes(),
         *parked.ParkedLines(store, known, forwarder).routes(),
         *configuration.Configuration(loaded).routes(),
-        *sync.routes(store, known),
+        *sync.routes(store, known, settings.sync, relayed=forwarder.wake),
     )
     bound = [
         *service_routes(health),

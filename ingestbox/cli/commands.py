@@ -18,6 +18,7 @@ from ingestbox.cli import (
     init,
     jobs,
     key,
+    lanes,
     openapi,
     secret,
     send,
@@ -28,10 +29,8 @@ from ingestbox.cli import (
     user,
     version,
 )
+from ingestbox.cli.ordered import Ordered
 from ingestbox.errors import StartupError
-
-SENTENCE = 200
-"""Characters of a command's first sentence that fit into the list of commands, on several lines."""
 
 EXAMPLES = """\b
 Examples:
@@ -40,24 +39,9 @@ Examples:
   ingestbox token create --user me --role admin
   ingestbox send tickets.ndjson --wait
   ingestbox jobs
+  ingestbox lanes
   ingestbox status
 """
-
-
-class Ordered(click.Group):
-    """Lists its commands as they were added: what is needed first comes first."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        """The names, in order."""
-        return list(self.commands)
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """The commands, each with its whole first sentence."""
-        listed = [(name, self.commands[name]) for name in self.list_commands(ctx)]
-        with formatter.section("Commands"):
-            formatter.write_dl(
-                [(name, each.get_short_help_str(SENTENCE)) for name, each in listed if not each.hidden]
-            )
 
 
 @click.group(
@@ -87,6 +71,7 @@ for each in (  # in the order of --help
     secret,
     send,
     jobs,
+    lanes,
     status,
     doctor,
     openapi,

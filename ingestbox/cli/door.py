@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from ingestbox import families
+from ingestbox.cli.laning.still import Still
 from ingestbox.config import Settings
 from ingestbox.identity.derived import Derived
 from ingestbox.identity.guard import Guard
@@ -20,6 +21,7 @@ from ingestbox.web import v1
 from ingestbox.web.app import build_app
 from ingestbox.web.binding import BoundRoute
 from ingestbox.web.box import StoreBox
+from ingestbox.web.v1 import lanemoves, lanes, parked
 from ingestbox.web.v1.progress import Progress
 
 
@@ -44,9 +46,11 @@ def _app(store: Store, settings: Settings, hasher: Hasher) -> Any:
         clock=store.clock,
         leeway_seconds=settings.auth.leeway_seconds,
     )
+    known = families.load()
+    still = Still(settings.lanes, store.clock, store.identity.box)
     parts = v1.Parts(
         store=store,
-        families=families.load(),
+        families=known,
         guard=guard,
         derived=Derived(lambda: load_secrets(folder)),
         hasher=hasher,
@@ -55,8 +59,14 @@ def _app(store: Store, settings: Settings, hasher: Hasher) -> Any:
         examine=lambda: doctor.examine(store, settings),
         progress=Progress(),
     )
+    routes = (
+        *v1.routes(parts),
+        *lanes.Lanes(store, still, settings.lanes).routes(),
+        *lanemoves.LaneMoves(store, still).routes(),
+        *parked.ParkedLines(store, known, still).routes(),
+    )
     return build_app(
-        routes=[BoundRoute(route) for route in v1.routes(parts)],
+        routes=[BoundRoute(route) for route in routes],
         guard=guard,
         box=StoreBox(store, ring=lambda _: None),
         limits=settings.limits,

@@ -21,7 +21,7 @@ from ingestbox.config.words import is_secret, masked
 from ingestbox.errors import StartupError
 
 if TYPE_CHECKING:
-    from ingestbox.config import Loaded
+    from ingestbox.config import Lane, Loaded
 
 Level = Literal["ok", "warning", "error"]
 
@@ -37,7 +37,9 @@ class Check(msgspec.Struct, frozen=True):
 def look(loaded: Loaded) -> list[Check]:
     """Every check, in the order in which a start would meet them."""
     found = [Check("warning", "settings", each) for each in loaded.warnings]
-    for part in (_file, _folder, _server, _tls, _identity, _alarms, _address, _reachable, _lanes, _steps):
+    for part in (_file, _folder, _server, _tls, _identity, _alarms, _senders, _address, _reachable):
+        found += part(loaded)
+    for part in (_lanes, _filters, _steps):
         found += part(loaded)
     return found
 
@@ -135,6 +137,15 @@ def _alarms(loaded: Loaded) -> Iterator[Check]:
     alarms = loaded.settings.alarms
     well = "posted to a webhook" if alarms.webhook_url else "logged, not posted"
     yield from _tried("alarms", lambda: webhook_of(alarms, SystemClock()), well)
+
+
+def _senders(loaded: Loaded) -> Iterator[Check]:
+    """Whether batches of other boxes can be checked as the settings want it."""
+    from ingestbox.web.v1.sync import keys_of
+
+    if secrets := loaded.settings.sync.signing_secrets:
+        well = f"batches of other boxes have to be signed by one of {len(secrets)} secrets"
+        yield from _tried("sync", lambda: keys_of(loaded.settings.sync), well)
 
 
 def _tls(loaded: Loaded) -> Iterator[Check]:
@@ -241,20 +252,32 @@ def _lanes(loaded: Loaded) -> Iterator[Check]:
     for lane in loaded.settings.lanes:
         about = f"lane {lane.name}"
         start = partial(open_sink, lane, SystemClock(), "")
-        (tried,) = _tried(about, start, str(masked("url", lane.url)))
-        if tried.level == "error":
-            yield tried
+        tried = list(_tried(about, start, str(masked("url", lane.url))))
+        if tried[0].level == "error" or (weak := _credentials(lane)) is None:
+            yield from tried
             continue
-        url = urlsplit(lane.url)
-        if not lane.token:
-            yield Check(
-                "warning", about, "it has no token; an upstream that asks for one refuses everything."
-            )
-        elif url.scheme == "http" and not is_loopback(url.hostname or ""):
-            what = f"its token goes to {url.hostname} in the clear. Use https:// where the upstream has it."
-            yield Check("warning", about, what)
-        else:
-            yield tried
+        yield from (each for each in tried if each.level == "warning")
+        yield Check("warning", about, weak)
+
+
+def _credentials(lane: Lane) -> str | None:
+    """What is to be said of how a lane shows who it is, if anything. PostgreSQL has its own in the URL."""
+    url = urlsplit(lane.url)
+    if url.scheme not in ("http", "https"):
+        return None
+    if not (lane.token or url.password or lane.signing_secret or lane.tls_cert):
+        return "it has no token; an upstream that asks for one refuses everything."
+    if url.scheme == "http" and (lane.token or url.password) and not is_loopback(url.hostname or ""):
+        what = "token" if lane.token else "password"
+        return f"its {what} goes to {url.hostname} in the clear. Use https:// where the upstream has it."
+    return None
+
+
+def _filters(loaded: Loaded) -> Iterator[Check]:
+    """What lanes leave out by a word that names nothing."""
+    from ingestbox.cli.laning.filters import filters
+
+    yield from filters(loaded)
 
 
 def _steps(loaded: Loaded) -> Iterator[Check]:

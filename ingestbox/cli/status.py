@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import click
 
+from ingestbox import amounts
 from ingestbox.cli.options import data_options, json_option, settings_of
 from ingestbox.cli.output import cell, print_json, print_table
 
@@ -44,6 +46,7 @@ def _show(found: dict[str, Any]) -> None:
     jobs = ", ".join(f"{cell(count)} {state}" for state, count in found["jobs"].items() if count)
     facts = [
         ("box", f"{found['box']}, ingestbox {found['version']}"),
+        ("epoch", found["epoch"] + (f", since {found['epoch_since']}" if found["epoch_since"] else "")),
         ("address", live["url"] if live else "not running; start it with: ingestbox serve"),
         ("jobs", jobs or "none"),
         ("records", f"{cell(found['records'])}, of which {cell(found['processed'])} processed"),
@@ -68,12 +71,15 @@ def _show(found: dict[str, Any]) -> None:
     )
     if found["lanes"]:
         click.echo()
+    now = datetime.now(UTC).timestamp() * 1000
     print_table(
-        ("lane", "state", "delivered", "pending", "parked", "discarded", "reason"),
+        ("lane", "state", "delivered", "pending", "size", "oldest", "parked", "discarded", "reason"),
         [
-            tuple(
-                each[name]
-                for name in ("name", "state", "delivered", "pending", "parked", "discarded", "reason")
+            (
+                *(each[name] for name in ("name", "state", "delivered", "pending")),
+                amounts.size(each["pending_bytes"]) if each["pending"] else "",
+                "" if each["oldest_ms"] is None else amounts.age((now - each["oldest_ms"]) / 1000),
+                *(each[name] for name in ("parked", "discarded", "reason")),
             )
             for each in found["lanes"]
         ],

@@ -21,6 +21,7 @@ from ingestbox.config.settings import (
     Server,
     Settings,
     Store,
+    Sync,
     Work,
     sections,
 )
@@ -45,6 +46,7 @@ __all__ = [
     "Settings",
     "Shown",
     "Store",
+    "Sync",
     "Work",
     "describe",
     "load",

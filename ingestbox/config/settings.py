@@ -222,7 +222,8 @@ class Store(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
             ge=0,
             le=3650,
             description="How many days lines are kept that every lane has delivered, for sending them again. "
-            "Those that are not delivered stay. 0: all stay.",
+            "Those that are not delivered stay. Without a lane they wait for one, unless room gets short. 0: "
+            "all stay.",
         ),
     ] = 30
     min_free_mb: Annotated[
@@ -375,7 +376,7 @@ class Lane(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     ] = "deliveries"
     compression: Annotated[
         Literal["zstd", "gzip", "none"],
-        Meta(description="Of bodies; zstd becomes gzip when the upstream answers 415."),
+        Meta(description="Of bodies; after a 415 the next of zstd, gzip, none is used."),
     ] = "zstd"
     batch_lines: Annotated[int, Meta(ge=1, le=10_000, description="Most lines in a batch.")] = 500
     batch_kb: Annotated[

@@ -12,6 +12,7 @@ from typing import Protocol
 from ingestbox.console.account import Account
 from ingestbox.console.assets import Files
 from ingestbox.console.audit import AuditPlace
+from ingestbox.console.boxes import Boxes
 from ingestbox.console.browse import Browse
 from ingestbox.console.bulk import BulkPlace
 from ingestbox.console.erasures import ErasuresPlace
@@ -22,6 +23,7 @@ from ingestbox.console.issues import IssuesPlace
 from ingestbox.console.job import JobPlace
 from ingestbox.console.jobs import Jobs
 from ingestbox.console.keys import Keys
+from ingestbox.console.lanemoves import LaneMoves
 from ingestbox.console.lanes import Lanes
 from ingestbox.console.parts import Parts
 from ingestbox.console.records import Records
@@ -49,7 +51,8 @@ def routes(parts: Parts) -> list[BoundRoute]:
     places: tuple[Place, ...] = (Files(parts), SignIn(parts), SetUpPlace(parts), Home(parts))
     places += (Account(parts), Users(parts))
     places += (Jobs(parts), JobPlace(parts), Records(parts))
-    places += (Lanes(parts), RefusedPlace(parts), Keys(parts), Settings(parts))
+    places += (Lanes(parts), LaneMoves(parts), RefusedPlace(parts))
+    places += (Boxes(parts), Keys(parts), Settings(parts))
     places += (Uploading(parts),)
     places += (Health(parts),)
     places += (BulkPlace(parts), RulesPlace(parts), AuditPlace(parts), ErasuresPlace(parts))

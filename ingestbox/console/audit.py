@@ -34,7 +34,8 @@ ACTIONS = (
         "audit.undo",
     ),
     *("rule.keep", "rule.drop", "rule.apply", "job.reprocess", "job.cancel", "job.undo"),
-    *("user.create", "user.update", "user.remove", "key.create", "key.revoke", "lane.pause", "lane.resume"),
+    *("user.create", "user.update", "user.remove", "key.create", "key.revoke"),
+    *("lane.pause", "lane.resume", "lane.replay", "lane.remove"),
     *("delivery.retry", "delivery.discard"),
     *("erasure.begin", "erasure.done", "secret.rotate"),
 )

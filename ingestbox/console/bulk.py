@@ -74,6 +74,8 @@ class BulkPlace:
         decision, texts = decided(pairs(ask.body)), self._parts.pages.texts["bulk"]
         if decision is None:
             return self._choose(ask, chosen, given, IngestError("validation_failed", texts.choose_first))
+        if decision.get("comment") == "":
+            return self._choose(ask, chosen, given, IngestError("validation_failed", texts.reason_first))
         if is_unsaid(decision):
             error = IngestError("validation_failed", texts.clean_first(n=MOST_MEMBERS))
             return self._choose(ask, chosen, given, error)
@@ -207,6 +209,7 @@ def _told(body: BulkBody) -> list[Outcome]:
 
 _KINDS: Mapping[str, Literal["good", "waits", "quiet"]] = {
     "resolved": "good",
+    "again": "good",
     "open": "good",
     "changed": "waits",
     "unchanged": "quiet",

@@ -17,8 +17,9 @@ from ingestbox.route import Reply
 from ingestbox.store.trail import ToldLine
 from ingestbox.view import OTHERS, Existing, Form
 from ingestbox.web.binding import Request
+from ingestbox.web.v1.deliveries import DeliveryWhole
 from ingestbox.web.v1.issuegroups import IssueHistory
-from ingestbox.web.v1.issues import IssueBody
+from ingestbox.web.v1.issues import IssueBody, IssueDelivery
 from ingestbox.web.v1.jobs import JobBody
 from ingestbox.web.v1.mergepatch import members_of
 from ingestbox.web.v1.records import RecordBody, RecordPage
@@ -30,6 +31,9 @@ SHOWN = 20
 RECORD = Form("record")
 """The form of what no family says anything of."""
 
+_OF_LINES = {"save": "corrected", "retry": "resend", "discard": "give_up"}
+"""What is told of decisions about refused deliveries."""
+
 ENDED = frozenset({"completed", "failed", "cancelled"})
 
 
@@ -38,6 +42,7 @@ class Case(msgspec.Struct, kw_only=True):
 
     `fields` are there when one record is to be repaired (`record`, with its ETag in `retag`); `comparison`
     when it is one of several rows, or one and what exists. `editable`: a person may change something now.
+    `sent` is the line that an upstream refused, of such an issue.
     """
 
     issue: IssueBody
@@ -57,6 +62,7 @@ class Case(msgspec.Struct, kw_only=True):
     suggestion: str | None = None
     damaged: bool = False
     several: bool = False
+    sent: dict[str, Any] | None = None
 
     @property
     def kind(self) -> str:
@@ -71,7 +77,7 @@ class Case(msgspec.Struct, kw_only=True):
     @property
     def busy(self) -> bool:
         """Whether its job is being worked on, so that nobody may change anything."""
-        return self.staged and self.job.state in ("queued", "running")
+        return self.staged and self.issue.delivery is None and self.job.state in ("queued", "running")
 
     @property
     def number(self) -> int:
@@ -87,6 +93,8 @@ def scope(ask: Request) -> dict[str, str]:
 def did(given: Mapping[str, str], done: IssueBody) -> dict[str, str]:
     """What is told of a decision on the next page."""
     word = given.get("do", "")
+    if done.delivery is not None:
+        word = _OF_LINES.get(word, word)
     return {"did": "save" if word == "use" else word, "row_done": given.get("at") or str(done.index + 1)}
 
 
@@ -134,7 +142,28 @@ class Cases:
             await self._record(ask, found, row or body.record)
         waits = job.state in ("review", "failed") if staged else found.record is None or _waits(found.record)
         found.editable = found.allowed and waits and (found.open or (staged and found.record is not None))
+        if body.delivery is not None:
+            await self._refused(ask, found, body.delivery)
         return found
+
+    async def _refused(self, ask: Request, found: Case, delivery: IssueDelivery) -> None:
+        """What belongs to a refused delivery: the line, and a form for the record while a correction of it
+        would be a newer version."""
+        found.form = Form("refused", found.form.fields)
+        done = found.record is not None and found.record.state == "done"
+        moot = delivery.superseded or delivery.op != "put"
+        found.editable = found.allowed and found.open and done and not moot
+        if found.record is not None and not found.staged:
+            _keep_id(found.fields or [], found.record.key)
+        try:
+            line = await self._inside.get(
+                ask, "/v1/deliveries/{seq}", DeliveryWhole, scope(ask), params={"seq": delivery.seq}
+            )
+        except IngestError as error:
+            if error.status >= 500 and error.code != "damaged":
+                raise
+            return
+        found.sent = msgspec.json.decode(msgspec.json.encode(line.line))
 
     async def _record(self, ask: Request, found: Case, row: str) -> None:
         """Reads the record that is to be repaired, with its form."""
@@ -214,6 +243,16 @@ class Cases:
 def may_decide(caller: Caller, *, staged: bool) -> bool:
     """Whether somebody may decide about issues of such a family."""
     return caller.may(EDITORS if staged else REVIEWERS)
+
+
+def _keep_id(fields: list[Field], key: str) -> None:
+    """What is done keeps its id: upstream it is another object otherwise."""
+    for field in fields:
+        if field.name == "id" and field.value == key:
+            field.kind, field.first = "fixed", False
+    chosen = next((field for field in fields if field.kind != "fixed"), None)
+    if chosen is not None:
+        chosen.first = True
 
 
 def _waits(record: RecordBody) -> bool:

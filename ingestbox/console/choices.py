@@ -7,8 +7,9 @@ from typing import Any, Literal, NamedTuple
 
 from ingestbox.family import Family
 from ingestbox.rules import MOST_MEMBERS
+from ingestbox.store.parked import REFUSED
 
-Kind = Literal["keep", "set", "clean", "discard", "retry", "give_up"]
+Kind = Literal["keep", "set", "clean", "discard", "retry", "give_up", "send_again", "let_go"]
 
 
 class Choice(NamedTuple):
@@ -22,12 +23,14 @@ def kinds_for(families: Sequence[Family | None], codes: Collection[str]) -> list
     """What can be decided about issues with these codes, the likeliest first.
 
     Of copies one is kept, or all are given up: setting a value makes a copy of none of them something else,
-    and what exists already stays so.
+    and what exists already stays so. What an upstream refused is sent again, or given up for a reason.
     """
     stagings = [family.staging for family in families if family is not None]
     staged = [each for each in stagings if each is not None]
+    if all(code == REFUSED for code in codes):
+        return [Choice("send_again", bool(staged)), Choice("let_go", bool(staged))]
     if not staged or len(staged) < len(families):
-        return [Choice("retry", False), Choice("give_up", False)]
+        return [Choice("retry", False), Choice("let_go" if REFUSED in codes else "give_up", False)]
     repeated = {each.repeated[0] for each in staged}
     existing = {each.existing[0] for each in staged}
     kinds: tuple[Kind, ...] = ("discard",)
@@ -55,6 +58,10 @@ def decided(given: Sequence[tuple[str, str]]) -> dict[str, Any] | None:
             return {"rule": {"clean": how, "fields": [value for name, value in given if name == "fields"]}}
         case "retry":
             return {"action": "retry"}
+        case "send_again":
+            return {"action": "retry"}
+        case "let_go":
+            return {"action": "discard", "comment": values.get("reason", "").strip()}
         case "give_up":
             return {"action": "discard"}
         case _:

@@ -29,6 +29,7 @@ TOLD = CHANGED | {
     *("validation_failed", "malformed_json", "payload_too_large", "damaged", "rule_not_applicable"),
     *("job_active", "job_not_waiting", "job_cancelled", "job_ended"),
     *("issue_not_existing", "rows_undecided", "nothing_to_update"),
+    *("superseded", "turn_taken", "key_taken", "lane_off", "reason_required"),
 }
 """What the page itself tells, with all that was typed."""
 
@@ -91,8 +92,11 @@ class IssuePlace:
                 return await self._parts.inside.get(
                     ask, "/v1/issues/{id}", IssueBody, scope, params={"id": issue}
                 )
+            texts = self._parts.pages.texts["issues"]
             if not patch and given.get("kind") in ("choose", "existing"):
-                raise IngestError("validation_failed", str(self._parts.pages.texts["issues"].unchanged))
+                raise IngestError("validation_failed", str(texts.unchanged))
+            if not patch and given.get("kind") == "refused":
+                raise IngestError("validation_failed", str(texts.refusal.unchanged))
             body |= {"action": "edit", "patch": patch, "record": row}
         elif do == "keep":
             body |= {"action": "keep", "record": row}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from ingestbox.console import case, refused
+from ingestbox.console import case
 from ingestbox.console.forms import form
 from ingestbox.console.nav import READERS
 from ingestbox.console.pages import is_htmx
@@ -134,7 +134,6 @@ class IssuesPlace:
             one_kind=one_kind,
             cursor=cursor,
             ready=await self._ready(ask, wanted) if state == "open" and job is None else [],
-            refused=await self._refused(ask, wanted) if state == "open" and job is None else [],
             families=sorted(self._parts.families),
             administrator=ask.caller.may(frozenset({Role.ADMIN})),
             scope=scope,
@@ -186,11 +185,6 @@ class IssuesPlace:
             shelves.append(Shelf(kind.code, kind.open, page.issues))
         others = sum(kind.open for kind in group.kinds[KINDS:])
         return Group(group, staged, case.may_decide(ask.caller, staged=staged), shelves, others)
-
-    async def _refused(self, ask: Request, wanted: dict[str, str | None]) -> list[tuple[str, int]]:
-        """What upstreams refused, by lane; a filter of issues has none of it."""
-        filtered = any(wanted[name] for name in ("family", "code", "cursor"))
-        return [] if filtered else await refused.waiting(self._inside, ask)
 
     async def _ready(self, ask: Request, wanted: dict[str, str | None]) -> list[JobBody]:
         """Imports whose issues are all decided: they only have to go on."""

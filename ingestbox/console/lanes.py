@@ -8,9 +8,11 @@ from ingestbox.errors import IngestError
 from ingestbox.model import LaneTest, Role
 from ingestbox.route import Reply
 from ingestbox.web.binding import BoundRoute, Request
-from ingestbox.web.v1.lanes import LaneList
+from ingestbox.web.v1.laneshapes import LaneList
 
-DONE = ("paused", "resumed")
+DONE = ("paused", "resumed", "replayed")
+GONE = "removed"
+"""What was done to a lane that is not there any more."""
 
 
 class Lanes:
@@ -63,28 +65,20 @@ class Lanes:
         self, ask: Request, tested: str = "", test: LaneTest | None = None, error: IngestError | None = None
     ) -> Reply:
         found = await self._parts.inside.get(ask, "/v1/lanes", LaneList)
-        done, lane = ask.query.get("done"), ask.query.get("lane")
+        done, lane, count = ask.query.get("done"), ask.query.get("lane", ""), ask.query.get("n", "0")
+        known = lane in {each.name for each in found.lanes}
+        said = (done in DONE and known) or (done == GONE and not known and lane.isidentifier())
+        if not (count.isascii() and count.isdigit() and len(count) < 19):
+            said, count = False, "0"
         return self._parts.pages.reply(
             ask,
             "lanes/list.html",
             status=200 if error is None else error.status,
             error=error,
             lanes=found.lanes,
-            because={lane.name: self._because(lane.reason) for lane in found.lanes},
             tested=tested,
             test=test,
-            meaning=None if test is None else self._because(test.reason),
-            done=done if done in DONE and lane in {each.name for each in found.lanes} else None,
-            lane=lane,
+            done=done if said else None,
+            lane=lane[:40],
+            count=int(count),
         )
-
-    def _because(self, reason: str | None) -> tuple[str, str] | None:
-        """What a lane's reason means, and what to do. A reason is a word, maybe with a status behind it."""
-        if reason is None:
-            return None
-        word = reason.partition(":")[0]
-        texts = self._parts.pages.texts["lanes"].reasons
-        if word not in texts:
-            return reason, texts.otherwise
-        known = texts.of(word)
-        return known.what(reason=reason), known.do

@@ -32,6 +32,7 @@ MENU: tuple[tuple[Item, ...], ...] = (
     (Item("/issues", "issues", READERS), Item("/rules", "rules", EDITORS)),
     (
         Item("/lanes", "lanes", ADMIN),
+        Item("/boxes", "boxes", ADMIN, operators=True),
         Item("/keys", "keys", ADMIN),
         Item("/users", "users", ADMIN),
         Item("/settings", "settings", ADMIN, operators=True),

@@ -5,16 +5,13 @@ from __future__ import annotations
 import msgspec
 
 from ingestbox.console.forms import form
-from ingestbox.console.inside import Inside
-from ingestbox.console.nav import ADMIN
 from ingestbox.console.parts import Parts
 from ingestbox.console.show import segment
 from ingestbox.errors import IngestError
 from ingestbox.model import Role
-from ingestbox.route import MAX_LIMIT, Reply
+from ingestbox.route import Reply
 from ingestbox.web.binding import BoundRoute, Request
 from ingestbox.web.v1.deliveries import DeliveryWhole
-from ingestbox.web.v1.lanes import LaneList
 from ingestbox.web.v1.parked import ParkedBody, ParkedPage, SentAgainBody
 
 ALL = {"all": "true"}
@@ -24,23 +21,6 @@ SHOWN = "100"
 """Lines on one page."""
 
 DONE = ("retry", "discard", "all")
-
-
-async def waiting(inside: Inside, ask: Request) -> list[tuple[str, int]]:
-    """How many refused lines of each lane the reader sees; nothing for who administers nothing."""
-    if not ask.caller.may(ADMIN):
-        return []
-    found = []
-    for lane in (await inside.get(ask, "/v1/lanes", LaneList)).lanes:
-        count = lane.parked
-        if count and not ask.caller.operates:  # the lane's number is everybody's
-            query = {**ALL, "limit": str(MAX_LIMIT)}
-            params = {"name": lane.name}
-            page = await inside.get(ask, "/v1/lanes/{name}/parked", ParkedPage, query, params=params)
-            count = len(page.parked)
-        if count:
-            found.append((lane.name, count))
-    return found
 
 
 class RefusedPlace:

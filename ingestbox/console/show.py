@@ -12,6 +12,8 @@ from urllib.parse import quote
 
 from markupsafe import Markup, escape
 
+from ingestbox import amounts
+
 UNSEEN = re.compile(
     "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb]"
 )
@@ -58,15 +60,6 @@ def percent(value: float) -> str:
     return f"{int(value * 100)} %"
 
 
-def size(value: float) -> str:
-    """Bytes, in the unit that fits (1,024 each)."""
-    for unit in ("B", "KB", "MB", "GB"):
-        if value < 1024:
-            return f"{value:.0f} {unit}" if unit == "B" or value >= 10 else f"{value:.1f} {unit}"
-        value /= 1024
-    return f"{value:,.1f} TB"
-
-
 def when(value: str | None) -> Markup:
     """A moment (ISO 8601, UTC) as an element that the browser puts into the reader's zone; without scripts it
     says UTC."""
@@ -101,7 +94,8 @@ FILTERS = {
     "label": label,
     "number": number,
     "percent": percent,
-    "size": size,
+    "size": amounts.size,
+    "age": amounts.age,
     "when": when,
     "moment": moment,
     "inert": inert,

@@ -14,10 +14,11 @@ from typing import Any
 import msgspec
 
 from ingestbox import samples
+from ingestbox.amounts import size
 from ingestbox.console.inside import body_of
 from ingestbox.console.pages import is_htmx
 from ingestbox.console.parts import Parts
-from ingestbox.console.show import segment, size
+from ingestbox.console.show import segment
 from ingestbox.console.uploadkinds import MAPPED_COLUMNS, Kind, Was, kinds, query_of
 from ingestbox.errors import IngestError, TooLargeError
 from ingestbox.families.preview import PreviewAnswer

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 
 from ingestbox.forward.batch import LaneBatch
 from ingestbox.forward.sink import Parcel
@@ -22,17 +23,18 @@ class ReadAhead:
         read: Callable[[Position], Awaitable[LaneBatch | None]],
         pack: Callable[[LaneBatch], Parcel],
     ) -> None:
-        """`read` gives the batch that follows a position; `pack` is called in a thread."""
+        """`read` gives the batch that follows a place; `pack` is called in a thread."""
         self._read = read
         self._pack = pack
         self._reads: deque[asyncio.Task[LaneBatch | None]] = deque()
         self._packs: deque[asyncio.Task[Parcel | None]] = deque()
 
-    def follow(self, batch: LaneBatch) -> None:
-        """Starts reading what comes after a batch, unless that is under way or nothing is pending."""
+    def follow(self, batch: LaneBatch, place: Position) -> None:
+        """Starts reading what comes after a batch that was read from a place, unless that is under way or
+        nothing is pending."""
         while batch.more and len(self._packs) < DEPTH:
             before = self._reads[-1] if self._reads else batch
-            reading = asyncio.create_task(self._read_after(before), name="lane-read-ahead")
+            reading = asyncio.create_task(self._read_after(before, place), name="lane-read-ahead")
             self._reads.append(reading)
             self._packs.append(asyncio.create_task(self._packed(reading), name="lane-pack-ahead"))
 
@@ -55,12 +57,16 @@ class ReadAhead:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _read_after(self, before: asyncio.Task[LaneBatch | None] | LaneBatch) -> LaneBatch | None:
+    async def _read_after(
+        self, before: asyncio.Task[LaneBatch | None] | LaneBatch, place: Position
+    ) -> LaneBatch | None:
         batch = before if isinstance(before, LaneBatch) else await asyncio.shield(before)
         if batch is None or not batch.more:
             return None
-        following = await self._read(Position(batch.last, batch.epoch, batch.last))
-        return following if following is not None and following.more else None
+        following = await self._read(
+            replace(place, cursor=batch.through, chain_epoch=batch.epoch, chain_seq=batch.last)
+        )
+        return following if following is not None and following.seqs and following.more else None
 
     async def _packed(self, reading: asyncio.Task[LaneBatch | None]) -> Parcel | None:
         batch = await asyncio.shield(reading)

@@ -1,19 +1,16 @@
-"""What an upstream's answer means (contract: forwarding, What an answer means); pure.
-
-Until single records can be bisected out of a batch, an answer that refuses the batch (400, 409, 413, 422 and
-the like) pauses the lane: it is probed, and nothing is dropped. One case cannot wait, because any client can
-bring it about: a line over the batch's size goes alone, and a 413 is about that line.
-"""
+"""What an upstream's answer means (contract: forwarding, What an answer means); pure."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Literal, get_args
 
 import msgspec
 
 from ingestbox.forward.backoff import retry_after
 from ingestbox.forward.batch import LaneBatch
-from ingestbox.forward.sink import Decision, Delivered, Gap, Pause, Retry
+from ingestbox.forward.sink import Decision, Delivered, Gap, Pause, Refused, Retry, TooLarge
+from ingestbox.forward.words import MOST_CODE, MOST_MESSAGE, clean, said
 from ingestbox.store.lanes import Parked
 
 ANSWER_BYTES = 65_536
@@ -21,10 +18,11 @@ ANSWER_BYTES_A_LINE = 512
 """The part of a 2xx answer that is read: this much, and this much more for each line of the batch, which is
 room for every one of them to be rejected with a reason."""
 
-MOST_CODE, MOST_MESSAGE = 64, 500
-"""Characters kept of what an upstream says about a line."""
+Meaning = Literal["delivered", "retry", "pause", "halve", "bisect"]
+"""What to do after an answer; `halve` for its size, `bisect` for what is in it."""
 
 _RETRIED = frozenset({408, 425, 429})
+_BISECTED = frozenset({400, 409, 422})
 _PAUSED = {401: "unauthorized", 403: "forbidden", 404: "not_found", 405: "method_not_allowed"}
 
 
@@ -47,26 +45,62 @@ def cap(lines: int) -> int:
     return ANSWER_BYTES + ANSWER_BYTES_A_LINE * lines
 
 
-def refusal(status: int, headers: Mapping[str, str], now_ms: int) -> Retry | Pause:
-    """What to do after an answer that is not 2xx. `headers` has lower-case names or ignores case."""
-    asked = headers.get("retry-after")
-    if status in _RETRIED or status >= 500 or (status == 409 and asked is not None):
-        wait = retry_after(asked, date=headers.get("date"), now_ms=now_ms)
-        return Retry(f"http: {status}", after=wait)
-    if 300 <= status < 400:
-        return Pause(f"redirect: {status}")
-    return Pause(f"{_PAUSED.get(status, 'refused')}: {status}")
+def overrides(words: Sequence[str]) -> dict[int, Meaning]:
+    """A lane's own meanings, of `lane.answers`: "404 retry". Of two for a status the last one counts."""
+    found: dict[int, Meaning] = {}
+    for word in words:
+        status, _, name = word.partition(" ")
+        (meaning,) = [each for each in get_args(Meaning) if each == name]
+        found[int(status)] = meaning
+    return found
 
 
-def oversized(batch: LaneBatch, size: int) -> Delivered | None:
-    """What a 413 means for a batch that may have `size` bytes before compression.
+def meaning(status: int, headers: Mapping[str, str], own: Mapping[int, Meaning] | None = None) -> Meaning:
+    """What an answer of this status means; `own` are the lane's overrides.
 
-    A single line over it is parked, or it would stop the lane for good; None for any other batch.
+    What is not in the table pauses: an upstream that is gone, wants money or another media type is not
+    helped by another try, and nothing is dropped. `headers` has lower-case names or ignores case.
     """
-    if len(batch.lines) != 1 or len(batch.lines[0]) < size or batch.seqs[0] not in batch.open:
-        return None
-    message = f"The upstream takes no line of {len(batch.lines[0])} bytes (413)."
-    return Delivered((Parked(batch.seqs[0], "payload_too_large", message),))
+    if own and (set_by_lane := own.get(status)) is not None:
+        return set_by_lane
+    if 200 <= status < 300:
+        return "delivered"
+    if status in _RETRIED or status >= 500 or (status == 409 and "retry-after" in headers):
+        return "retry"
+    if status == 413:
+        return "halve"
+    return "bisect" if status in _BISECTED else "pause"
+
+
+def refusal(
+    status: int,
+    headers: Mapping[str, str],
+    now_ms: int,
+    *,
+    body: bytes = b"",
+    own: Mapping[int, Meaning] | None = None,
+) -> Decision:
+    """What to do after an answer by which the batch is not delivered, or by an override is.
+
+    `body` is the beginning of the answer's (`words.REFUSAL_BYTES` of it are enough; none is needed where it
+    means neither `bisect` nor `halve`): its words go with a line that is refused alone.
+    """
+    match meaning(status, headers, own):
+        case "delivered":
+            return Delivered()
+        case "retry":
+            wait = retry_after(headers.get("retry-after"), date=headers.get("date"), now_ms=now_ms)
+            return Retry(f"http: {status}", after=wait)
+        case "halve":
+            _, message = said(body)
+            return TooLarge(clean(f"http: {status} {message}", MOST_MESSAGE))
+        case "bisect":
+            code, message = said(body)
+            return Refused(code or f"http_{status}", message or f"The upstream answered {status}.")
+        case "pause":
+            if 300 <= status < 400:
+                return Pause(f"redirect: {status}")
+            return Pause(f"{_PAUSED.get(status, 'refused')}: {status}")
 
 
 def delivered(batch: LaneBatch, body: bytes, *, framed: bool) -> Decision:
@@ -81,7 +115,9 @@ def delivered(batch: LaneBatch, body: bytes, *, framed: bool) -> Decision:
         cut = not framed and body.lstrip()[:1] == b"{" and "truncated" in str(error)
         return Retry("cut") if cut else Delivered()
     rejected = {
-        each.seq: Parked(each.seq, each.code[:MOST_CODE], each.message[:MOST_MESSAGE])
+        each.seq: Parked(
+            each.seq, clean(each.code, MOST_CODE) or "rejected", clean(each.message, MOST_MESSAGE)
+        )
         for each in answer.rejected
         if each.seq in batch.open
     }

@@ -10,12 +10,11 @@ from ingestbox import config
 from ingestbox.clock import Clock
 from ingestbox.forward.backoff import Backoff
 from ingestbox.forward.lane import LaneRunner
-from ingestbox.forward.sinks import open_sink
-from ingestbox.forward.sinks.http import shown_url
+from ingestbox.forward.sinks import open_sink, shown_url
 from ingestbox.forward.state import LaneState, Observe, Outcome
 from ingestbox.model import LaneTest
 from ingestbox.store import Store
-from ingestbox.store.lanes import OpenLanes
+from ingestbox.store.lanes import OpenLane, Takes, open_lanes
 
 
 class _Nobody:
@@ -45,6 +44,9 @@ class Forwarder:
         source = random or SystemRandom()
         self._store = store
         self._clock = clock
+        self._takes = [
+            Takes(lane.families, lane.kinds, lane.workspaces, lane.ops, lane.relay) for lane in lanes
+        ]
         self._sinks = [open_sink(lane, clock, store.identity.box) for lane in lanes]
         self._runners = [
             LaneRunner(
@@ -57,8 +59,11 @@ class Forwarder:
 
     async def start(self) -> None:
         """Opens the lanes' rows and starts sending. Raises IngestError when the store cannot be written."""
-        shown = [(state.name, state.url) for state in self.states()]
-        held = await self._store.write(OpenLanes(shown, self._clock.now_ms()))
+        rows = [
+            OpenLane(runner.state.name, runner.state.url, takes)
+            for runner, takes in zip(self._runners, self._takes, strict=True)
+        ]
+        held = await open_lanes(self._store, rows, self._clock.now_ms())
         for runner in self._runners:
             if runner.state.name in held:
                 runner.hold()
@@ -83,6 +88,10 @@ class Forwarder:
     def release(self, name: str) -> None:
         """The lane goes on, and tries at once."""
         self._lanes[name].release()
+
+    def moved(self, name: str) -> None:
+        """The lane's row says another place now (a replay): it goes on from there."""
+        self._lanes[name].moved()
 
     def again(self, name: str) -> None:
         """A person wants refused lines of the lane sent again; as cheap as `wake`."""

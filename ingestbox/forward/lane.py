@@ -6,46 +6,38 @@ is being sent. A kill in between sends a batch twice; the upstream takes it once
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import logging
 from collections.abc import Sequence
-from dataclasses import replace
-from typing import Literal
 
 from ingestbox import config
 from ingestbox.clock import Clock
 from ingestbox.errors import IngestError
-from ingestbox.forward import batch as batches
-from ingestbox.forward.ahead import ReadAhead
 from ingestbox.forward.backoff import Backoff
 from ingestbox.forward.batch import LaneBatch
-from ingestbox.forward.sink import Delivered, Gap, Parcel, Pause, Refused, Retry, Sink, TooLarge
+from ingestbox.forward.bell import Bell
+from ingestbox.forward.gaps import Gaps
+from ingestbox.forward.pieces import Pieces
+from ingestbox.forward.progress import Progress
+from ingestbox.forward.rate import Rate
+from ingestbox.forward.refusals import Refusals
+from ingestbox.forward.schedule import LOOK_SECONDS, Schedule
+from ingestbox.forward.sink import Decision, Delivered, Parcel, Pause, Refused, Retry, Sink, TooLarge
+from ingestbox.forward.sizing import Sizing
+from ingestbox.forward.source import Source
+from ingestbox.forward.splitting import By
+from ingestbox.forward.standing import Standing
 from ingestbox.forward.state import LaneState, Observe, Outcome
-from ingestbox.store import Store, lanes
-from ingestbox.store import parked as refused
-from ingestbox.store.lanes import ON_HOLD, Advance, MarkLane, Page, ParkAgain, Parked, Position
-from ingestbox.store.parked import SentAgain
+from ingestbox.store import Store
+from ingestbox.store.lanes import Parked
 
 log = logging.getLogger(__name__)
-
-LINGER_SECONDS = 0.02
-"""After an idle time the first batch waits this long for company."""
-
-LOG_SECONDS = 300.0
-"""A lane that keeps failing in the same way says so this often."""
 
 NOW = 0.0
 """A monotonic time that is always past: the next turn follows at once."""
 
-
-_OUTCOMES: dict[type, Outcome] = {
-    Delivered: "delivered",
-    Retry: "retried",
-    Pause: "refused",
-    Refused: "refused",
-    TooLarge: "refused",
-}
+TOO_LARGE = "payload_too_large"
+"""The code of a line that the upstream does not take for its size."""
 
 
 class LaneRunner:
@@ -61,271 +53,256 @@ class LaneRunner:
         backoff: Backoff,
         observe: Observe,
     ) -> None:
-        self._store = store
-        self._observe = observe
+        """Raises StartupError for a schedule that lets nothing leave."""
         self._lane = lane
         self._sink = sink
         self._clock = clock
         self._backoff = backoff
-        self._every = None if lane.schedule == "immediately" else float(lane.schedule.split()[1])
-        self._next_run = clock.monotonic()
-        self._bell = asyncio.Event()
-        self._stop = asyncio.Event()
-        self._position: Position | None = None
-        self._ahead = ReadAhead(self._pending, sink.pack)
-        self._commit: asyncio.Task[bool] | None = None
-        self._gap: Gap | None = None
-        self._gap_epoch = ""
-        self._filled: tuple[str, int] | None = None
-        self._last_logged = -LOG_SECONDS
+        self._observe = observe
+        self._schedule = Schedule(lane, clock)
+        self._rate = Rate(lane.rate_lines, lane.rate_kb)
+        self._standing = Standing(store, clock, lane.name, url)
+        self._progress = Progress(store, lane.name, clock, observe)
+        self._gaps = Gaps(lane.name)
+        self._sizing = Sizing(lane)
+        self._refusals = Refusals(lane.refusals)
+        self._source = Source(
+            store,
+            lane,
+            sink,
+            clock,
+            self._progress,
+            self._gaps,
+            self._sizing,
+            company=self._schedule.waits_for_company,
+        )
+        self._pieces = Pieces(lane.name, self._source, self._sizing, self._refusals)
+        self._bell = Bell(clock)
         self._on_hold = False
-        self._at_once = False  # a person wants the next turn now, whatever the lane waits for
-        self._stale = False  # what was read ahead is not what is stored any more
-        self._again = True  # refused lines may wait to be sent again
-        self._their_turn = True  # they take turns with the others
-        self.state = LaneState(lane.name, url, "running", None, clock.now_ms(), None)
+        self._stale = False  # what was read is not what is stored any more
+        self._moved = False  # the lane's row is another
+
+    @property
+    def state(self) -> LaneState:
+        """How the lane is."""
+        return self._standing.state
 
     def wake(self) -> None:
         """There may be something to send."""
-        self._bell.set()
+        self._bell.ring()
 
     def again(self) -> None:
         """A person wants refused lines sent again."""
-        self._again = True
-        self._bell.set()
+        self._source.again()
+        self._bell.ring()
 
     def reread(self) -> None:
         """What is to be sent is another now; what is on its way already is not called back."""
         self._stale = True
 
+    def moved(self) -> None:
+        """The lane is somewhere else now: what it read, and what it was filling, counts no more."""
+        self._moved = self._stale = True
+        self._bell.ring()
+
     def hold(self) -> None:
         """A person wants nothing sent until `release`; a batch on its way arrives."""
-        self._on_hold = self._at_once = True
-        self._bell.set()
+        self._on_hold = True
+        self._bell.hurry()
 
     def release(self) -> None:
         """Ends a hold; a lane that waits for something else tries now."""
         self._on_hold = False
-        self._at_once = True
-        self._bell.set()
+        self._bell.hurry()
 
     def ask_to_stop(self) -> None:
         """Lets the batch on its way finish; no other is begun."""
-        self._stop.set()
-        self._bell.set()
+        self._bell.stop()
 
     async def run(self) -> None:
         """Sends until asked to stop."""
         try:
-            while not self._stop.is_set():
+            while not self._bell.stopped:
                 try:
                     due = await self._turn()
                 except Exception as error:  # noqa: BLE001 - a lane whose task ends would lose its upstream silently
                     due = await self._broken(error)
-                await self._rest(due)
+                await self._bell.rest(due)
         finally:
-            await self._ahead.drop()
+            await self._source.drop()
             with contextlib.suppress(Exception):  # what is not committed is sent again
-                await self._committed()
+                await self._progress.committed()
 
     async def _turn(self) -> float | None:
         """Sends one batch. Returns the monotonic time of the next turn; None for when the bell rings."""
-        self._bell.clear()
-        self._at_once = False
+        self._bell.answer()
         if self._on_hold:
-            await self._rest_on_hold()
+            await self._idle()
+            await self._standing.held()
             return None
-        if self.state.reason == ON_HOLD:
-            await self._recovered()
+        if self._standing.on_hold:
+            await self._works()
+        if (opens_ms := self._schedule.closed_until()) is not None:
+            return await self._outside_window(opens_ms)
+        await self._standing.in_window()
+        if self._rate.due > self._clock.monotonic():
+            return self._rate.due
         parcel = await self._next()
         if parcel is None:
-            return self._scheduled() if await self._committed() else NOW
-        again = parcel.batch.again_ms is not None
-        fresh = self._gap is None and not again
-        if fresh:
-            self._ahead.follow(parcel.batch)
+            return self._schedule.next_run() if await self._committed() else NOW
+        if isinstance(parcel, float):
+            return parcel if await self._committed() else NOW
+        batch = parcel.batch
+        if not batch.seqs:
+            return await self._left_out(batch)
+        if not self._pieces.left:
+            self._source.follow(batch)
         decision = await self._sink.send(parcel)
-        self._observe.sent(self._lane.name, _OUTCOMES[type(decision)])
-        if isinstance(decision, Delivered):
-            if again:
-                return await self._sent_again(parcel.batch, decision)
-            return await self._delivered(parcel, decision, fresh=fresh)
-        await self._ahead.drop()
+        self._rate.spend(self._clock.monotonic(), len(batch.seqs), parcel.size)
+        self._observe.sent(self._lane.name, _outcome(decision, batch))
+        return await self._answered(batch, decision)
+
+    async def _outside_window(self, opens_ms: int) -> float:
+        await self._idle()
+        await self._standing.outside_window(opens_ms)
+        left = max(0.0, (opens_ms - self._clock.now_ms()) / 1000)
+        return self._clock.monotonic() + min(left, LOOK_SECONDS)
+
+    async def _idle(self) -> None:
+        """Lets go of what was read ahead; goes past deliveries that are not the lane's."""
+        await self._source.drop()
         await self._committed()
-        if isinstance(decision, Refused | TooLarge):
-            decision = Pause("refused")
-        return await self._held(decision)
+        await self._forget_stale()
+        while not self._bell.stopped and (batch := await self._source.passed_over()) is not None:
+            await self._progress.decided(batch, (), taken=False)
+            await self._committed()
 
-    async def _rest_on_hold(self) -> None:
-        """Lets go of what was read ahead, and says that the lane is on hold."""
-        await self._ahead.drop()
-        await self._committed()
-        if self.state.reason == ON_HOLD:
-            return
-        log.info("A lane is put on hold.", extra={"lane": self._lane.name})
-        now = self._clock.now_ms()
-        self.state = replace(self.state, state="paused", reason=ON_HOLD, since_ms=now, next_try_ms=None)
-        await self._save_state()
-
-    def _scheduled(self) -> float | None:
-        """When a lane that has nothing to send looks again."""
-        if self._every is not None:
-            now = self._clock.monotonic()
-            self._next_run += self._every * (1 + max(0.0, now - self._next_run) // self._every)
-            return self._next_run
-        return None
-
-    # What to send.
-
-    async def _next(self) -> Parcel | None:
+    async def _next(self) -> Parcel | float | None:
         while True:
-            if self._stale:
-                self._stale = False
-                await self._ahead.drop()
-            parcel = await self._read_next()
+            await self._forget_stale()
+            parcel = await self._pieces.next()
             if not self._stale:
                 return parcel
 
-    async def _read_next(self) -> Parcel | None:
-        if self._position is None:
-            self._position = await lanes.position(self._store, self._lane.name)
-        if self._gap is not None:
-            return await self._from_gap(self._gap, self._gap_epoch)
-        if self._their_turn and (parcel := await self._refused()) is not None:
-            self._their_turn = False
-            return parcel
-        self._their_turn = True
-        if (parcel := await self._ahead.next()) is not None:
-            return parcel
-        found = await self._pending(self._position)
-        return await self._refused() if found is None else await asyncio.to_thread(self._sink.pack, found)
-
-    async def _refused(self) -> Parcel | None:
-        """Refused lines that wait to be sent again; those of one decision may take several batches."""
-        if not self._again:
-            return None
-        self._again = False  # before it is looked: what is decided from now on is another look's
-        lane = self._lane
-        found = await refused.again(self._store, lane.name, lines=lane.batch_lines, size=lane.batch_kb * 1024)
-        if found is None:
-            return None
-        self._again = True
-        batch = batches.again(self._store.identity, lane.name, *found)
-        return await asyncio.to_thread(self._sink.pack, batch)
-
-    async def _pending(self, place: Position) -> LaneBatch | None:
-        lane = self._lane
-        page = await lanes.pending(
-            self._store, lane.name, place.cursor, lines=lane.batch_lines, size=lane.batch_kb * 1024
-        )
-        if page is None:
-            return None
-        return batches.make(self._store.identity, lane.name, place.chain(page.epoch), page)
-
-    async def _from_gap(self, gap: Gap, epoch: str) -> Parcel:
-        """The first batch that fills a gap; the last one says where it ends, whatever is still stored."""
-        lane = self._lane
-        page = await lanes.again(
-            self._store,
-            lane.name,
-            epoch,
-            gap.after,
-            gap.first,
-            lines=lane.batch_lines,
-            size=lane.batch_kb * 1024,
-        )
-        page = page or Page(epoch, (), (), frozenset(), frozenset(), more=False)
-        batch = batches.make(self._store.identity, lane.name, gap.after, page)
-        if not page.more:
-            batch = batches.closing(batch, gap.first - 1)
-        self._filled = (epoch, gap.after)
-        return await asyncio.to_thread(self._sink.pack, batch)
+    async def _forget_stale(self) -> None:
+        if not self._stale:
+            return
+        moved, self._stale, self._moved = self._moved, False, False
+        self._pieces.forget()
+        await self._source.drop()
+        if moved:
+            self._gaps.forget()
+            if await self._committed():
+                self._begin_anew()
 
     # What came of it.
 
-    async def _delivered(self, parcel: Parcel, decision: Delivered, *, fresh: bool) -> float:
-        batch = parcel.batch
-        parked = (*batch.damaged, *decision.rejected)
-        if not await self._committed():
-            return NOW  # somebody moved the lane: go on from there
-        now = self._clock.now_ms()
-        if fresh:
-            assert self._position is not None  # the batch was read from it
-            unit = Advance(
-                self._lane.name,
-                batch.epoch,
-                self._position.cursor,
-                batch.last,
-                batch.undecided,
-                parked,
-                now,
-            )
-            self._commit = asyncio.create_task(self._store.write(unit), name=f"lane-{self._lane.name}-commit")
-            self._position = Position(batch.last, batch.epoch, batch.last)
-            self._observe.delivered(self._lane.name, batch.undecided - len(parked), len(parked))
-        elif parked:
-            await self._store.write(ParkAgain(self._lane.name, parked, now))
-        self._log_parked(batch.damaged, decision.rejected)
-        if self._turn_to_gap(batch, decision.missing, fresh=fresh):
-            await self._ahead.drop()
+    async def _answered(self, batch: LaneBatch, decision: Decision) -> float:
+        match decision:
+            case Delivered():
+                return await self._delivered(batch, decision)
+            case Refused(code, message):
+                return await self._refused(batch, code, message, "lines")
+            case TooLarge(reason):
+                size = len(batch.lines[0])
+                said = f"The upstream takes no line of {size} bytes ({reason})."
+                return await self._refused(batch, TOO_LARGE, said, "bytes")
+            case _:
+                await self._source.drop()
+                await self._committed()
+                return await self._held(decision)
+
+    async def _delivered(self, batch: LaneBatch, decision: Delivered) -> float:
+        probed = self._refusals.probing
+        if (reason := self._counted(batch, decision.rejected)) is not None:
+            return await self._refuses_all(batch, reason)
+        if not await self._keep(batch, decision.rejected, taken=True):
+            return NOW
+        self._sizing.passed(batch.size)
+        if probed and not self._refusals.probing:
+            self._pieces.forget()  # the lane goes on at full size
+        if self._persists(batch, decision):
+            await self._source.drop()
             await self._committed()
             return await self._held(Pause("gap_persists"))
         self._backoff.reset()
-        if self.state.state != "running":
-            await self._recovered()
+        await self._works()
         return NOW
 
-    async def _sent_again(self, batch: LaneBatch, decision: Delivered) -> float:
-        """What the upstream took leaves the refused ones. What it misses, it says of the next batch too."""
-        parked = (*batch.damaged, *decision.rejected)
-        taken = sorted(batch.open - {each.seq for each in parked})
-        await self._store.write(SentAgain(self._lane.name, taken, parked, self._clock.now_ms()))
-        self._log_parked(batch.damaged, decision.rejected)
-        self._backoff.reset()
-        if self.state.state != "running":
-            await self._recovered()
-        return NOW
+    def _persists(self, batch: LaneBatch, decision: Delivered) -> bool:
+        """Turns to what the upstream misses. True when that was sent already, and did not help.
 
-    def _turn_to_gap(self, batch: LaneBatch, missing: Sequence[Gap], *, fresh: bool) -> bool:
-        """Turns to the first gap that the upstream reports. True when filling it did not help.
-
-        Each try must find the gap further on than the last; an upstream that reports the same one again
-        would otherwise have the lane send in circles.
+        What it misses it says of every batch: those between, and refused lines sent again, need not be heard.
         """
-        assert self._position is not None  # set by the batch that was just delivered
-        beyond = self._position.cursor + 1
-        known = [Gap(gap.after, min(gap.first, beyond)) for gap in missing if gap.after + 1 < beyond]
-        self._gap = min(known, key=lambda gap: gap.after, default=None)
-        self._gap_epoch = batch.epoch
-        if self._gap is None:
-            if fresh:
-                self._filled = None
+        if self._pieces.left or batch.way == "again":
             return False
-        log.info(
-            "The upstream misses lines; they are sent again.",
-            extra={"lane": self._lane.name, "after": self._gap.after, "first": self._gap.first},
-        )
-        if self._filled is not None and self._filled[0] == batch.epoch and self._gap.after <= self._filled[1]:
-            self._filled = None  # the probe may try once more
-            return True
-        return False
+        return self._gaps.reported(batch, decision.missing, self._progress.known)
+
+    async def _refused(self, batch: LaneBatch, code: str, message: str, by: By) -> float:
+        """The upstream does not take the batch: it goes as halves, or is parked if it is one line."""
+        await self._source.drop()
+        if not batch.open:
+            return await self._left_out(batch)
+        if len(batch.seqs) > 1:
+            self._pieces.split(batch, by, code)
+            self._backoff.reset()
+            return NOW
+        refused = (Parked(batch.first, code, message),)
+        told = by == "bytes" and self._sizing.explains(batch.size)
+        if not told and (reason := self._counted(batch, refused)) is not None:
+            return await self._refuses_all(batch, reason)
+        if await self._keep(batch, refused, taken=False):
+            self._backoff.reset()
+            await self._works()
+        return NOW
+
+    def _counted(self, batch: LaneBatch, refused: Sequence[Parked]) -> str | None:
+        """The reason to pause for, if an answer fills the row of refusals. Lines that a person wanted sent
+        again are parked already: refused once more they say nothing new, taken they do."""
+        if batch.way == "again" and len(refused) == len(batch.open):
+            return None
+        return self._refusals.answered(len(batch.open), refused)
+
+    async def _refuses_all(self, batch: LaneBatch, reason: str) -> float:
+        """Pauses without parking any more; the batch stays the next one."""
+        await self._source.drop()
+        await self._committed()
+        return await self._held(Pause(reason))
+
+    async def _left_out(self, batch: LaneBatch) -> float:
+        """Goes past a batch that holds nothing for the upstream, or nothing that it would take."""
+        await self._keep(batch, (), taken=False)
+        return NOW
+
+    async def _keep(self, batch: LaneBatch, refused: Sequence[Parked], *, taken: bool) -> bool:
+        """Keeps what became of a batch or a piece. False when the lane was moved: it goes on from there."""
+        if not await self._progress.decided(batch, refused, taken=taken):
+            await self._source.drop()
+            self._begin_anew()
+            return False
+        self._standing.parked(batch.damaged, refused)
+        self._pieces.decided(batch, refused, taken=taken)
+        if batch.way == "gap" and not taken and not self._pieces.left:
+            self._gaps.forget()
+        return True
 
     async def _held(self, decision: Retry | Pause) -> float:
         """Records why nothing was delivered; returns when to try again."""
         if isinstance(decision, Retry):
             if decision.at_once:
                 return NOW
-            return await self._mark("retrying", decision.reason, self._backoff.next(decision.after))
+            pause = self._backoff.next(decision.after)
+            return await self._standing.fails("retrying", decision.reason, pause, self._backoff.failures)
         self._backoff.reset()
-        return await self._mark("paused", decision.reason, self._lane.probe_seconds)
+        return await self._standing.fails("paused", decision.reason, self._lane.probe_seconds, 0)
 
     async def _broken(self, error: Exception) -> float:
         """The store, or this program, failed: start over from what is committed."""
-        await self._ahead.drop()
+        await self._source.drop()
         with contextlib.suppress(Exception):
-            await self._committed()
-        self._position = None
-        self._again = True
+            await self._progress.committed()
+        self._begin_anew()
+        self._source.again()
         reason = f"store: {error.code}" if isinstance(error, IngestError) else "internal"
         if reason == "internal":
             log.error("A lane failed.", extra={"lane": self._lane.name}, exc_info=error)
@@ -333,83 +310,29 @@ class LaneRunner:
 
     async def _committed(self) -> bool:
         """Waits for the last commit. False when it found the lane moved; raises what the store raised."""
-        commit, self._commit = self._commit, None
-        if commit is None or await commit:
+        if await self._progress.committed():
             return True
-        await self._ahead.drop()
-        self._position = None
+        await self._source.drop()
+        self._begin_anew()
         return False
 
-    # How the lane is.
+    def _begin_anew(self) -> None:
+        """The lane goes on from its row alone."""
+        self._progress.forget()
+        self._pieces.forget()
 
-    async def _mark(self, state: Literal["retrying", "paused"], reason: str, pause: float) -> float:
-        """Makes the state known, and returns the monotonic time at which the pause ends."""
-        now = self._clock.now_ms()
-        before = self.state
-        since = before.since_ms if before.state == state else now
-        self.state = replace(
-            before, state=state, reason=reason, since_ms=since, next_try_ms=now + int(pause * 1000)
-        )
-        changed = (before.state, before.reason) != (state, reason)
-        tick = self._clock.monotonic()
-        if changed or tick - self._last_logged >= LOG_SECONDS:
-            self._last_logged = tick
-            facts = {
-                "lane": self._lane.name,
-                "reason": reason,
-                "failures": self._backoff.failures or None,
-                "next_try_seconds": round(pause, 1),
-            }
-            if state == "paused":
-                log.error("A lane is paused; nothing is dropped. It is probed.", extra=facts)
-            else:
-                log.warning("A lane cannot deliver; it tries again.", extra=facts)
-        await self._save_state()
-        return tick + pause
+    async def _works(self) -> None:
+        if await self._standing.works():
+            self._source.fresh.outage()
 
-    async def _recovered(self) -> None:
-        now = self._clock.now_ms()
-        log.info(
-            "A lane delivers again.",
-            extra={"lane": self._lane.name, "was": self.state.state, "after_ms": now - self.state.since_ms},
-        )
-        self.state = replace(self.state, state="running", reason=None, since_ms=now, next_try_ms=None)
-        await self._save_state()
 
-    async def _save_state(self) -> None:
-        state = self.state
-        with contextlib.suppress(IngestError):  # the store says itself what is wrong with it
-            await self._store.write(
-                MarkLane(state.name, state.state, state.reason, state.since_ms, state.next_try_ms)
-            )
-
-    def _log_parked(self, damaged: Sequence[Parked], rejected: Sequence[Parked]) -> None:
-        for each in damaged:
-            log.error(
-                "A stored delivery is damaged; it is parked.",
-                extra={"lane": self._lane.name, "seq": each.seq},
-            )
-        if rejected:
-            log.warning(
-                "The upstream rejected lines; they are parked.",
-                extra={
-                    "lane": self._lane.name,
-                    "lines": len(rejected),
-                    "seq": rejected[0].seq,
-                    "code": rejected[0].code,
-                },
-            )
-
-    async def _rest(self, due: float | None) -> None:
-        """Waits for bell, clock and stop together. A timed rest looks at the clock at every ring."""
-        if due is None:
-            await self._bell.wait()
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(LINGER_SECONDS):
-                    await self._stop.wait()
-            return
-        while not (self._stop.is_set() or self._at_once) and (left := due - self._clock.monotonic()) > 0:
-            self._bell.clear()
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(left):
-                    await self._bell.wait()
+def _outcome(decision: Decision, batch: LaneBatch) -> Outcome:
+    match decision:
+        case Delivered():
+            return "delivered"
+        case Retry():
+            return "retried"
+        case Refused() | TooLarge() if len(batch.seqs) > 1:
+            return "split"
+        case _:
+            return "refused"

@@ -59,7 +59,7 @@ class Refused:
 
 @dataclass(frozen=True, slots=True)
 class TooLarge:
-    """The upstream takes no batch of this size: halves may pass."""
+    """The upstream takes no batch of this size: halves may pass. `reason` also holds its words."""
 
     reason: str
 

@@ -7,6 +7,9 @@ from typing import Literal, Protocol
 
 from ingestbox.store.lanes import ON_HOLD
 
+OUTSIDE_WINDOW = "outside_window"
+"""The reason of a lane that runs, while its schedule lets nothing leave."""
+
 
 @dataclass(frozen=True, slots=True)
 class LaneState:
@@ -25,14 +28,15 @@ class LaneState:
         return self.state == "paused" and self.reason != ON_HOLD
 
 
-Outcome = Literal["delivered", "retried", "refused"]
+Outcome = Literal["delivered", "retried", "split", "refused"]
 
 
 class Observe(Protocol):
     """Hears what became of the batches."""
 
     def sent(self, lane: str, outcome: Outcome) -> None:
-        """A batch was sent; `retried` ones go again, after `refused` the lane pauses."""
+        """A batch was sent; `retried` ones go again, `split` ones in pieces; after `refused` the lane pauses,
+        or the batch's one line is parked."""
 
     def delivered(self, lane: str, lines: int, parked: int) -> None:
         """Lines were decided for the first time: so many delivered, so many parked."""

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import msgspec
 
-from ingestbox.config import MIB, Settings
+from ingestbox.config import MIB
 from ingestbox.errors import IngestError
 from ingestbox.forward import LaneState
+from ingestbox.ops import boxes
 from ingestbox.ops.health import BoxHealth, IssuerState
 from ingestbox.store import Store
+from ingestbox.store.cap import PAGE_BYTES
 from ingestbox.store.health import size
-
-SOFT_MARK = 0.8
-"""The share of `store.max_mb` from which the box warns (contract: forwarding, Limits)."""
 
 READ_SECONDS = 2.0
 """How long a look waits for the store to say how large it is."""
@@ -58,13 +58,14 @@ class BoxConditions:
         health: BoxHealth,
         lanes: Lanes,
         issuers: Callable[[], Sequence[IssuerState]],
-        settings: Settings,
+        gap_minutes: int,
     ) -> None:
         self._store = store
         self._health = health
         self._lanes = lanes
         self._issuers = issuers
-        self._max_bytes = settings.store.max_mb * MIB
+        self._gap_minutes = gap_minutes
+        self._senders: list[Condition] = []
 
     async def look(self) -> list[Condition]:
         """All conditions, good and bad; takes a few seconds at most."""
@@ -78,9 +79,19 @@ class BoxConditions:
             Condition(f"issuer_down:{issuer.name}", issuer.ok, issuer.detail or "its keys can be had")
             for issuer in self._issuers()
         ]
-        if self._max_bytes:
+        if self._store.cap.pages:
             found.append(await self._size())
-        return found
+        return found + await self._boxes()
+
+    async def _boxes(self) -> list[Condition]:
+        """What is wrong with the boxes that send here, or was when the store could be read last."""
+        with contextlib.suppress(IngestError, TimeoutError):
+            async with asyncio.timeout(READ_SECONDS):
+                self._senders = [
+                    Condition(each.name, each.ok, each.detail, urgent=each.name.startswith("seq_reused"))
+                    for each in await boxes.troubles(self._store, self._gap_minutes)
+                ]
+        return self._senders
 
     async def _size(self) -> Condition:
         try:
@@ -89,9 +100,13 @@ class BoxConditions:
         except (IngestError, TimeoutError):
             # Not known; a store that does not answer has a condition of its own.
             return Condition("store_large", True, "its size cannot be read")
-        share = used / self._max_bytes
-        detail = f"{used // MIB} MB of {self._max_bytes // MIB} MB are used; past that intake is refused"
-        return Condition("store_large", share < SOFT_MARK, detail)
+        cap = self._store.cap
+        told = f"{used // MIB} MB of {cap.pages * PAGE_BYTES // MIB} MB are used"
+        if cap.tight:
+            told += "; no new records are taken (507), while resolving and forwarding go on"
+        else:
+            told += f"; from {cap.mark_bytes // MIB} MB on no new records are taken (507)"
+        return Condition("store_large", used < cap.soft_bytes, told)
 
 
 def _lane(state: LaneState) -> Condition:

@@ -10,11 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ingestbox.clock import iso
-from ingestbox.config import Settings
+from ingestbox.config import MIB, Settings
 from ingestbox.errors import IngestError
+from ingestbox.ops import boxes
 from ingestbox.ops.health import IssuerState
 from ingestbox.pipeline.servers import ServerState
-from ingestbox.store import Store, alarms, lanes, tallies
+from ingestbox.store import Store, alarms, lanes, retention, tallies
 from ingestbox.store.alarms import Raised
 from ingestbox.store.engine import has_wal_reset_bug, sqlite3, version
 from ingestbox.store.health import newest_ms
@@ -46,6 +47,7 @@ async def examine(store: Store, settings: Settings, running: Running | None = No
     findings = [
         _sqlite(),
         Finding("lock", True, f"the data folder {store.path.parent} is held by this process"),
+        _box(store),
         _permissions(store.path.parent),
         _disk(store.path.parent, settings),
         _descriptors(settings),
@@ -56,6 +58,8 @@ async def examine(store: Store, settings: Settings, running: Running | None = No
         await _integrity(store),
         await _tallies(store),
         *await _invariants(store),
+        await _retention(store, settings),
+        *await boxes.finding(store),
     ]
     return Report(all(finding.ok for finding in findings), _sqlite_report(), findings)
 
@@ -78,6 +82,12 @@ def _sqlite() -> Finding:
             "Install pysqlite3 0.6.1 or later beside ingestbox, or use the released binary.",
         )
     return Finding("sqlite", True, f"SQLite {version()}")
+
+
+def _box(store: Store) -> Finding:
+    identity = store.identity
+    since = "" if identity.since_ms is None else f" since {iso(identity.since_ms)}"
+    return Finding("box", True, f"it is {identity.box}, in the epoch {identity.epoch}{since}")
 
 
 def _permissions(folder: Path) -> Finding:
@@ -145,10 +155,11 @@ async def _clock(store: Store, running: Running | None) -> Finding:
 _REMEDIES = {
     "store_unwritable": "See the log; free disk space, and look at the disk.",
     "store_damaged": "Stop the box, keep a copy of the data folder, and restore a backup.",
-    "store_large": "Let lanes deliver what is pending, or raise store.max_mb.",
+    "store_large": "Let lanes deliver what is pending, lower store.delivered_days, or raise store.max_mb.",
     "workers_dead": "See the log for why; memory may be short. The box keeps trying.",
     "disk_low": "Free disk space.",
     "lane_paused": "Look at the upstream and at the lane's address and token; the lane is probed by itself.",
+    **boxes.REMEDIES,
     "issuer_down": "Look at the issuer's address and at the network; tokens with known keys are still taken.",
 }
 
@@ -221,3 +232,23 @@ async def _invariants(store: Store) -> list[Finding]:
         remedy = "" if balance.holds else "Keep a copy of the data folder and report this."
         findings.append(Finding("invariant", balance.holds, sums, remedy))
     return findings
+
+
+async def _retention(store: Store, settings: Settings) -> Finding:
+    """What is kept of what was delivered, and whether something forgotten keeps it all."""
+    kept = await store.read_with(retention.kept)
+    days = settings.store.delivered_days
+    told = f"lines are kept for {days} days after every lane has them" if days else "all lines are kept"
+    if kept.oldest_ms is not None:
+        told += f"; the oldest is {kept.oldest_seq}, of {iso(kept.oldest_ms)}"
+    if kept.purged_ms is not None:
+        mb = kept.purged_bytes / MIB
+        told += f"; {kept.purged_lines} were removed ({mb:.1f} MB), the last at {iso(kept.purged_ms)}"
+    if kept.held_by is None or not days:
+        return Finding("retention", True, told)
+    return Finding(
+        "retention",
+        False,
+        f"{told}; lane {kept.held_by} is off and has not delivered: what it lacks is kept for it",
+        f"Set the lane up again, or give it up: ingestbox lanes remove {kept.held_by}",
+    )

@@ -12,6 +12,7 @@ from ingestbox.errors import IngestError
 from ingestbox.forward import Forwarder
 from ingestbox.pipeline.pool import Pool
 from ingestbox.store import Store
+from ingestbox.store.cap import FULL
 from ingestbox.store.health import ProbeWrite
 from ingestbox.web.service import Check, Probe
 from ingestbox.workqueue import Bell
@@ -74,6 +75,7 @@ class BoxHealth:
         down = [issuer.name for issuer in self._issuers() if not issuer.ok]
         return [
             Check("store", trouble is None, FATAL, trouble or "takes writes"),
+            self._space(),
             Check("integrity", damage is None, NOT_READY, damage or "nothing found wrong"),
             self._workers(),
             self._disk(),
@@ -101,6 +103,11 @@ class BoxHealth:
             return error.detail
         # A row fitted, but a batch may not: see the writer's ROOM_BYTES. Its own words may hold a path.
         return "there is too little room to write" if self._store.trouble is not None else None
+
+    def _space(self) -> Check:
+        """Below the cap's reserve the box takes no records, and does everything else."""
+        tight = self._store.cap.tight
+        return Check("space", not tight, FATAL, FULL if tight else "there is room for records")
 
     def _workers(self) -> Check:
         if not self._bell.healthy:

@@ -13,7 +13,9 @@ from ingestbox.ops.erasing import Erasing
 from ingestbox.ops.reindexing import Reindexing
 from ingestbox.store import Store, bulkundo, changes, series, tidy, undoing
 from ingestbox.store.noted import Noted
+from ingestbox.store.retention import Retention
 from ingestbox.store.shelf import Shelf
+from ingestbox.store.superseded import Superseded
 
 log = logging.getLogger(__name__)
 
@@ -34,6 +36,7 @@ class Housekeeping:
         ring: Callable[[int], None],
         noted: tuple[Noted, ...],
         idempotency_hours: int,
+        retention: Retention,
         shelf: Shelf,
         file_days: int,
         idle_minutes: int,
@@ -49,11 +52,13 @@ class Housekeeping:
         self._ring = ring
         self._noted = noted
         self._hours = idempotency_hours
+        self._retention = retention
         self._shelf = shelf
         self._file_days = file_days
         self._idle_ms = idle_minutes * 60_000
         self._task: asyncio.Task[None] | None = None
         self._reindexing = Reindexing(store, families)
+        self._superseded = Superseded(store)
         self._erasing = erasing
 
     def start(self) -> None:
@@ -99,9 +104,12 @@ class Housekeeping:
             await bulkundo.forget_old(self._store)
             await tidy.purge_sessions(self._store, self._idle_ms)
             await series.tend(self._store)
+            await self._retention.remove()
+        await self._superseded.close()
         await tidy.forget_keys(self._store)
         swept = await tidy.sweep_files(self._store, self._shelf)
         if swept:
             log.info("Files that nothing needs were removed.", extra={"files": swept})
         for each in self._noted:
             await each.flush()
+        await self._retention.give_back()

@@ -21,9 +21,10 @@ from ingestbox.errors import IngestError
 from ingestbox.forward import LaneState
 from ingestbox.metrics import counter, gauge
 from ingestbox.model import JobState
+from ingestbox.ops import boxes
 from ingestbox.ops.health import IssuerState
 from ingestbox.pipeline.pool import Pool
-from ingestbox.store import Store, health, lanes, tallies
+from ingestbox.store import Store, health, lanes, senders, tallies
 from ingestbox.store.alarms import Raised
 from ingestbox.store.health import Size
 from ingestbox.store.lanes import LaneStatus
@@ -60,7 +61,9 @@ async def gather(parts: Parts) -> list[Metric]:
         async with asyncio.timeout(READ_SECONDS):
             size, found = await store.read_with(lambda tx: (health.size(tx), tallies.read(tx, None)))
             rows = await lanes.overview(store)
+            sent = await senders.senders(store, boxes.MOST_BOXES)
             stored = [*_work(found, now), *_sums(rows, parts.lanes(), now), *_size(store, size)]
+            stored += boxes.metrics(sent)
     return [
         gauge("store_readable", "0 while the store cannot be read.", float(bool(stored))),
         *stored,
@@ -182,6 +185,9 @@ def _sums(rows: Sequence[LaneStatus], states: Sequence[LaneState], now_ms: int) 
 
     yield each("lane_pending", "Lines that wait to be delivered.", lambda row: row.pending)
     yield each(
+        "lane_pending_bytes", "Bytes of these lines before compression.", lambda row: row.pending_bytes
+    )
+    yield each(
         "lane_oldest_pending_seconds",
         "Age of the oldest line that waits. 0 without one.",
         lambda row: _age(row.oldest_ms, now_ms),
@@ -193,8 +199,9 @@ def _sums(rows: Sequence[LaneStatus], states: Sequence[LaneState], now_ms: int) 
     yield each("lane_delivered", "Lines of these that were delivered.", lambda row: row.delivered)
     yield each(
         "lane_imbalance",
-        "Enqueued less delivered, pending, parked and discarded: anything but 0 is a defect.",
-        lambda row: row.enqueued - row.delivered - row.pending - row.parked - row.discarded,
+        "Enqueued less delivered, parked and discarded, less what is pending as far as a scrape can count: "
+        "anything but 0 is a defect. The doctor counts it all.",
+        lambda row: row.imbalance,
     )
 
 

@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Sequence
 
 from ingestbox import __version__
+from ingestbox.clock import iso
 from ingestbox.model import JobState
 from ingestbox.store import Store, alarms, lanes, tallies
 from ingestbox.store.alarms import Raised
@@ -38,6 +39,7 @@ async def snapshot(
         version=__version__,
         box=store.identity.box,
         epoch=store.identity.epoch,
+        epoch_since=iso(store.identity.since_ms),
         workspace=workspace,
         jobs=jobs,
         records=sum(each.records for each in found.jobs),

@@ -7,17 +7,13 @@ proxies of the environment are not used, and of an answer only the status counts
 from __future__ import annotations
 
 import asyncio
-import base64
-import binascii
-import hashlib
-import hmac
 import ssl
 
 import httpx2
 import msgspec
 
 import ingestbox
-from ingestbox import config
+from ingestbox import config, webhooks
 from ingestbox.clock import Clock
 from ingestbox.errors import StartupError
 from ingestbox.forward.backoff import retry_after
@@ -26,10 +22,6 @@ SECONDS = 10.0
 """A receiver has this long, from the connection to the status of its answer."""
 
 CONNECT_SECONDS = 5.0
-
-SECRET_PREFIX = "whsec_"  # noqa: S105 - the form, not a secret
-SECRET_BYTES = range(24, 65)
-"""Standard Webhooks, Signature scheme: between 192 and 512 bits."""
 
 
 class Failure(msgspec.Struct, frozen=True):
@@ -43,7 +35,7 @@ def webhook_of(settings: config.Alarms, clock: Clock) -> Webhook | None:
     """The receiver that is configured, if any. Raises StartupError, also for a secret without an address."""
     if settings.webhook_url:
         return Webhook(settings, clock)
-    _secret(settings.webhook_secret)
+    _keys(settings.webhook_secret)
     return None
 
 
@@ -53,7 +45,7 @@ class Webhook:
     def __init__(self, settings: config.Alarms, clock: Clock, *, tls: ssl.SSLContext | None = None) -> None:
         """Raises StartupError for a URL or secret that cannot be used, without showing either."""
         self._url = _checked_url(settings.webhook_url)
-        self._secret = _secret(settings.webhook_secret)
+        self._keys = _keys(settings.webhook_secret)
         self._clock = clock
         self.shown = f"{self._url.scheme}://{self._url.netloc.decode('ascii')}"
         """Where it is. The rest of its address is a secret at many services, the path above all."""
@@ -81,15 +73,13 @@ class Webhook:
 
     async def _post(self, message_id: str, body: bytes) -> Failure | None:
         now_ms = self._clock.now_ms()
-        moment = str(now_ms // 1000)
         headers = {
             "Content-Type": "application/json",
             "User-Agent": f"ingestbox/{ingestbox.__version__}",
-            "webhook-id": message_id,
-            "webhook-timestamp": moment,
+            webhooks.ID: message_id,
+            webhooks.TIMESTAMP: str(now_ms // 1000),
+            **webhooks.headers(self._keys, message_id, now_ms // 1000, body),
         }
-        if self._secret:
-            headers["webhook-signature"] = signature(self._secret, message_id, moment, body)
         request = self._client.build_request("POST", self._url, content=body, headers=headers)
         response = await self._client.send(request, stream=True)
         try:
@@ -103,12 +93,6 @@ class Webhook:
             await response.aclose()  # its body is not read, however long it is
 
 
-def signature(secret: bytes, message_id: str, timestamp: str, body: bytes) -> str:
-    """The value of `webhook-signature` (Standard Webhooks, v1): HMAC-SHA256 over `id.timestamp.body`."""
-    signed = b".".join((message_id.encode(), timestamp.encode(), body))
-    return "v1," + base64.b64encode(hmac.digest(secret, signed, hashlib.sha256)).decode()
-
-
 def _checked_url(text: str) -> httpx2.URL:
     try:
         url = httpx2.URL(text)
@@ -119,20 +103,19 @@ def _checked_url(text: str) -> httpx2.URL:
     return url
 
 
-def _secret(text: str) -> bytes:
-    """The bytes of the secret; empty when none is set."""
+def _keys(text: str) -> tuple[bytes, ...]:
+    """The bytes of the secret; none when none is set."""
     if not text:
-        return b""
+        return ()
     try:
-        found = base64.b64decode(text.removeprefix(SECRET_PREFIX), validate=True)
-    except (binascii.Error, ValueError):
-        found = b""
-    if not text.startswith(SECRET_PREFIX) or len(found) not in SECRET_BYTES:
-        raise StartupError(
-            "[alarms] webhook_secret is `whsec_` and the base64 of 24 to 64 bytes. One way to make one: "
-            'echo "whsec_$(openssl rand -base64 32)".'
-        )
-    return found
+        if text.startswith(webhooks.PREFIX):
+            return (webhooks.key(text),)
+    except webhooks.SecretFault:
+        pass
+    raise StartupError(
+        "[alarms] webhook_secret is `whsec_` and the base64 of 24 to 64 bytes. One way to make one: "
+        'echo "whsec_$(openssl rand -base64 32)".'
+    )
 
 
 def _phrase(error: BaseException) -> str:

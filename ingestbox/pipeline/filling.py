@@ -75,7 +75,10 @@ class Filling:
                 lease_at=self._claims.lease_at(),
                 now_ms=self._store.clock.now_ms(),
                 staged=staged,
-            )
+            ),
+            # Room that is kept back is not for them; how many wait is no concern of what was taken already.
+            intake=True,
+            admitted=True,
         )
         if staged:
             await self._fail_others(claim, file.loaded, made)

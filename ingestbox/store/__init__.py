@@ -8,14 +8,15 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any, TypeVar
 
-from ingestbox import ids
 from ingestbox.clock import Clock
 from ingestbox.config import Limits
 from ingestbox.config import Store as StoreSettings
 from ingestbox.errors import IngestError, StartupError
+from ingestbox.store.cap import Cap
 from ingestbox.store.engine import connect_reader, is_too_old, sqlite3, version
 from ingestbox.store.identity import BoxIdentity
 from ingestbox.store.migrations import migrate
+from ingestbox.store.place import KeepPlace, machine_id, place_of, settle, touch
 from ingestbox.store.queries import Params, Queries
 from ingestbox.store.readers import Readers, ReadTx
 from ingestbox.store.unit import Tx, Unit
@@ -41,13 +42,14 @@ class Store:
     """The ledger of one data folder. Made by `open`, which must be called on the event loop that uses it."""
 
     def __init__(
-        self, writer: Writer, readers: Readers, identity: BoxIdentity, clock: Clock, path: Path
+        self, writer: Writer, readers: Readers, identity: BoxIdentity, clock: Clock, path: Path, cap: Cap
     ) -> None:
         self._writer = writer
         self._readers = readers
         self.identity = identity
         self.clock = clock
         self.path = path
+        self.cap = cap
 
     @classmethod
     async def open(
@@ -73,12 +75,11 @@ class Store:
             )
         path = folder / DATABASE
         queries = load_queries(families)
-        writer = Writer(
-            path, queries, max_mb=settings.max_mb, max_waiting=limits.waiting_writes, observe=observe
-        )
+        cap = Cap(settings.max_mb, settings.reserve_percent)
+        writer = Writer(path, queries, cap=cap, max_waiting=limits.waiting_writes, observe=observe)
 
         def prepare(connection: sqlite3.Connection) -> BoxIdentity:
-            return _prepare(connection, queries, clock.now_ms())
+            return _prepare(connection, queries, clock.now_ms(), place_of(folder, machine_id()))
 
         with _as_startup_error(path):
             # SQLite gives the WAL the database's mode, so the file has to have it before SQLite opens it.
@@ -86,8 +87,9 @@ class Store:
             path.chmod(0o600)
             identity = await writer.start(prepare)
             stack.push_async_callback(writer.stop)
+            stack.push_async_callback(_leave, writer, folder)
             readers = await Readers.open(lambda: connect_reader(path), settings.readers, queries, stack)
-        return cls(writer, readers, identity, clock, path)
+        return cls(writer, readers, identity, clock, path, cap)
 
     async def write(self, unit: Unit[T], *, intake: bool = False, admitted: bool = False) -> T:
         """Runs a unit of work; durable when it returns (see `Writer.write`)."""
@@ -158,15 +160,26 @@ def _bytes_of(file: Path) -> int:
         return 0
 
 
-def _prepare(connection: sqlite3.Connection, queries: Queries, now_ms: int) -> BoxIdentity:
+def _prepare(connection: sqlite3.Connection, queries: Queries, now_ms: int, place: str) -> BoxIdentity:
     migrate(connection, now_ms)
     tx = Tx(connection, queries)
-    row = tx.one("box.identity")
-    if row is None:
-        row = (ids.box_name(), ids.epoch(now_ms))
-        tx.run("box.create", {"box": row[0], "epoch": row[1], "now": now_ms})
-    tx.run("jobs.free_all")
-    return BoxIdentity(*row)
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        identity = settle(tx, place, now_ms)
+        tx.run("jobs.free_all")
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
+    return identity
+
+
+async def _leave(writer: Writer, folder: Path) -> None:
+    """At the end: from now on a copy that was made before is one. If that fails, so is this, at no cost."""
+    with contextlib.suppress(OSError, IngestError, StartupError):
+        touch(folder)
+        await writer.write(KeepPlace(place_of(folder, machine_id())))
 
 
 @contextlib.contextmanager

@@ -39,12 +39,15 @@ class Backlog:
         return self._counted + self._since + self._entering
 
     async def admit(self, key: Name | None = None) -> None:
-        """Raises IngestError `overloaded` (429) while the limit is reached; a request whose Idempotency-Key
-        is known is let in all the same, since it takes nothing in.
+        """Raises IngestError `overloaded` (429) at the limit, and `storage_full` while the store has
+        no room for records; a request whose Idempotency-Key is known is let in all the same, since it takes
+        nothing in.
 
         It is to be asked before the body is read, and once more right before `entering`: then it is by one
         batch at most that the limit is passed.
         """
+        if self._store.cap.tight and not (key and await self._knows(key)):
+            self._store.cap.check()
         if not self._limit:
             return
         first = self._counted_at == float("-inf")

@@ -11,6 +11,7 @@ from ingestbox.store.pages import page
 from ingestbox.store.readers import ReadTx
 from ingestbox.store.records import place
 from ingestbox.store.sight import Sight
+from ingestbox.store.takes import Takes
 
 State = Literal["pending", "delivered", "parked", "discarded"]
 
@@ -21,7 +22,7 @@ _BEYOND = (1 << 63) - 1
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """One delivery without its line. `lanes` gives its state in each lane that runs."""
+    """One delivery without its line. `lanes` gives its state in each lane that runs and takes it."""
 
     seq: int
     op: str
@@ -34,6 +35,41 @@ class Delivery:
     at_ms: int
     epoch: str
     lanes: Mapping[str, State]
+
+
+@dataclass(frozen=True, slots=True)
+class _Lane:
+    """Where a lane is, and what it takes."""
+
+    name: str
+    cursor: int
+    fresh_first: int | None
+    fresh_last: int | None
+    takes: Takes
+
+    @classmethod
+    def of(cls, row: tuple[Any, ...]) -> _Lane:
+        name, cursor, fresh_first, fresh_last, *taken = row
+        return cls(name, cursor, fresh_first, fresh_last, Takes.of_row(*taken))
+
+    @property
+    def reach(self) -> int:
+        """The last that may be delivered."""
+        return max(self.cursor, self.fresh_last or 0)
+
+    def passed(self, seq: int) -> bool:
+        """Whether the lane is past it, in its turn or ahead of it."""
+        first, last = self.fresh_first, self.fresh_last
+        return seq <= self.cursor or (first is not None and last is not None and first <= seq <= last)
+
+    def has(self, row: tuple[Any, ...]) -> bool:
+        """Whether it takes the delivery; the first columns are those of `Delivery`, up to the record's id."""
+        _, op, workspace, family, kind, _, _, record_id, *_ = row
+        return self.takes.admits(workspace, family, kind, op, relayed=record_id == 0)
+
+
+def _lanes(tx: ReadTx) -> list[_Lane]:
+    return [_Lane.of(row) for row in tx.all("deliveries.lanes")]
 
 
 def lane_names(tx: ReadTx) -> list[str]:
@@ -66,12 +102,13 @@ def listed(
     Deliveries are read in their order, and those out of sight left out: a page may be short.
     """
     above = 0
-    if lane is not None and state is not None:
-        cursor = dict(tx.all("deliveries.lanes"))[lane]
-        if state == "pending":
-            above = cursor
-        else:
-            below = min(below, cursor + 1)
+    chosen = None
+    if state is not None and state not in _REFUSED:
+        (chosen,) = [each for each in _lanes(tx) if each.name == lane]
+    if chosen is not None and state == "pending":
+        above = chosen.cursor
+    elif chosen is not None:
+        below = min(below, chosen.reach + 1)
     if record is not None:
         rows = tx.each("deliveries.all_of_record", {"record_id": record, "above": above, "below": below})
     elif state in _REFUSED:
@@ -80,10 +117,12 @@ def listed(
     else:
         rows = tx.each("deliveries.newest", {"above": above, "below": below})
     lone = record is not None and state in _REFUSED
-    parked = _Parked(tx, lane if lone or state == "delivered" else None, state if lone else None)
+    parked = _Parked(tx, lane if lone or chosen is not None else None, state if lone else None)
     seen = Seen(tx, sight)
 
     def keep(row: tuple[Any, ...]) -> bool:
+        if chosen is not None and not (chosen.has(row) and chosen.passed(row[0]) is (state == "delivered")):
+            return False
         return seen.has(row) and parked.has(row[0]) is lone
 
     found = page(rows, limit, keep)
@@ -147,9 +186,13 @@ def _state(word: str) -> State:
 def _with_lanes(tx: ReadTx, rows: Sequence[tuple[Any, ...]]) -> list[Delivery]:
     states: dict[int, dict[str, State]] = {row[0]: {} for row in rows}
     if rows:
-        for lane, cursor in tx.all("deliveries.lanes"):
-            span = {"lane": lane, "first": rows[-1][0], "last": rows[0][0]}
+        for lane in _lanes(tx):
+            span = {"lane": lane.name, "first": rows[-1][0], "last": rows[0][0]}
             parked = {row[1]: _state(row[4]) for row in tx.all("deliveries.parked_among", span)}
-            for seq, lanes in states.items():
-                lanes[lane] = parked.get(seq) or ("delivered" if seq <= cursor else "pending")
+            for row in rows:
+                seq = row[0]
+                if seq in parked:
+                    states[seq][lane.name] = parked[seq]
+                elif lane.has(row):
+                    states[seq][lane.name] = "delivered" if lane.passed(seq) else "pending"
     return [Delivery(*(*row, states[row[0]])) for row in rows]

@@ -26,10 +26,11 @@ class ProbeWrite:
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """The database file in bytes, and how much of it is free pages, which are used again."""
+    """The database file in bytes, how much of it is free pages, which are used again, and a page's size."""
 
     total: int
     free: int
+    page: int
 
     @property
     def used(self) -> int:
@@ -40,7 +41,7 @@ class Size:
 def size(tx: ReadTx) -> Size:
     """How large the database is; it costs microseconds."""
     ((pages, unused, page_bytes),) = tx.all("box.pages")
-    return Size(pages * page_bytes, unused * page_bytes)
+    return Size(pages * page_bytes, unused * page_bytes, page_bytes)
 
 
 async def newest_ms(store: Store) -> int:

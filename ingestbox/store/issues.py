@@ -18,6 +18,8 @@ class Issue:
 
     Of a staged job it may hold several records that fail alike (then it has a `key`), of which `record_id` is
     the first; `revision` counts what people changed of it. `made_by` is who made the job.
+
+    That of a refused delivery has the `lane` and `seq` of the line, and the upstream's code as `refusal`.
     """
 
     id: int
@@ -37,11 +39,40 @@ class Issue:
     comment: str | None
     revision: int
     key: str | None
+    lane: str | None
+    seq: int | None
+    refusal: str | None
 
     @property
     def grouped(self) -> bool:
         """Whether it may hold several records."""
         return self.key is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A refused line behind an issue, as it is now.
+
+    `state` is None once it is refused no more; `lane_state` for a lane that is gone. `head` is the version
+    of the object by now, and `newest` its newest delivery, if that is here still.
+    """
+
+    state: str | None
+    refused_ms: int | None
+    decided_by: str | None
+    decided_ms: int | None
+    op: str
+    kind: str
+    object_id: str
+    version: int
+    lane_state: str | None
+    head: int | None
+    newest: int | None
+
+    @property
+    def superseded(self) -> bool:
+        """Whether the object has got a newer version since, or is gone: an upstream ignores this one then."""
+        return self.head is not None and self.head > self.version
 
 
 MOST_JOBS = 1_000
@@ -74,6 +105,7 @@ class Wanted:
     family: str | None = None
     code: str | None = None
     open: bool | None = None
+    lane: str | None = None
 
     def keeps(self, row: tuple[Any, ...]) -> bool:
         """Whether a row is one of them."""
@@ -82,6 +114,7 @@ class Wanted:
             and self.family in (None, row[3])
             and self.code in (None, row[4])
             and self.open in (None, row[8] is None)
+            and self.lane in (None, row[17])
         )
 
 
@@ -90,6 +123,12 @@ def one(tx: ReadTx, issue_id: int, sight: Sight | None) -> Issue | None:
     row = tx.one("issues.one", {"id": issue_id})
     seen = row is not None and (sight is None or sight.admits(row[2], row[3], row[13]))
     return Issue(*row) if row is not None and seen else None
+
+
+def refusal(tx: ReadTx, issue: Issue) -> Refusal | None:
+    """The refused line of an issue of one; None if its delivery is not here any more."""
+    row = tx.one("parked.about", {"lane": issue.lane, "seq": issue.seq})
+    return None if row is None else Refusal(*row)
 
 
 def first_records(tx: ReadTx, issue: Issue, limit: int) -> tuple[list[int], int]:

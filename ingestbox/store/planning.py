@@ -13,6 +13,7 @@ from ingestbox.model import RecordState, checksum, index_of
 from ingestbox.rules import Rule
 from ingestbox.store import ReadTx, records
 from ingestbox.store.bulk import Planned
+from ingestbox.store.parked import REFUSED
 from ingestbox.store.staged import WAITING, RowEdit, with_state
 
 READ_ROWS = 500
@@ -146,6 +147,8 @@ class Planner:
             return "not_staged"
         if facts.resolved_ms is not None:
             return "issue_resolved"
+        if facts.code == REFUSED:
+            return "rule_not_applicable"  # its row is right: it is an upstream that does not take it
         if self._rule.kind == "keep" and facts.code != family.staging.repeated[0]:
             return "rule_not_applicable"
         if self._waiting and facts.job_state not in WAITING:

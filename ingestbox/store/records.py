@@ -27,14 +27,27 @@ class Record:
 
 
 @dataclass(frozen=True, slots=True)
+class RefusedBy:
+    """A lane whose upstream refused a delivery: in its words, what was decided, and the issue of it."""
+
+    lane: str
+    code: str
+    message: str
+    state: str
+    issue: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class Became:
-    """What a record led to: its newest delivery. `current` is whether the object is still as it says."""
+    """What a record led to: its newest delivery. `current` is whether the object is still as it says,
+    `refused` who does not take it."""
 
     seq: int
     kind: str
     object_id: str
     version: int
     current: bool
+    refused: tuple[RefusedBy, ...]
 
 
 def mark(state: str, crc: int, issue: int) -> str:
@@ -60,8 +73,12 @@ def one(tx: ReadTx, rid: int) -> Record | None:
 
 def became(tx: ReadTx, rid: int) -> Became | None:
     """What the record led to, if its result was put."""
-    row = tx.one("deliveries.of_record", {"record_id": rid})
-    return None if row is None else Became(row[0], row[1], row[2], row[3], bool(row[4]))
+    which = {"record_id": rid}
+    row = tx.one("deliveries.of_record", which) or tx.one("retention.became", which)
+    if row is None:
+        return None
+    refused = tuple(RefusedBy(*each) for each in tx.all("parked.refusing", {"seq": row[0]}))
+    return Became(row[0], row[1], row[2], row[3], bool(row[4]), refused)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,8 +101,9 @@ def listed(tx: ReadTx, job_id: int, wanted: Wanted, after: int, limit: int) -> P
     span["first"] = max(span["first"], after + 1)
     state = wanted.state
     if wanted.issue is not None:
-        rows = tx.each("records.of_issue", {**span, "issue": wanted.issue})
-        return page(rows, limit, wanted.keeps)
+        which = {**span, "issue": wanted.issue}
+        found = page(tx.each("records.of_issue", which), limit, wanted.keeps)
+        return found if found.rows else page(tx.each("records.of_refusal", which), limit, wanted.keeps)
     if state == RecordState.ISSUE and not wanted.staged:
         return page(tx.each("records.waiting_of_job", span), limit)
     if state == RecordState.ISSUE:
@@ -114,6 +132,8 @@ def issues_of(tx: ReadTx, rids: Sequence[int], limit: int) -> dict[int, list[tup
     ids = msgspec.json.encode(rids).decode()
     for row in tx.each("issues.of_records", {"ids": ids, "limit": limit}):
         found[row[1]].append(row)
+    for rows in found.values():
+        rows.sort()  # those of refused deliveries come after the others
     return found
 
 

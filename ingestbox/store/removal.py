@@ -11,6 +11,7 @@ import msgspec
 from ingestbox.clock import iso
 from ingestbox.model import delivery_digest
 from ingestbox.store.audit import Act
+from ingestbox.store.enqueued import count_enqueued
 from ingestbox.store.unit import Tx
 
 ROWS_AN_OBJECT = 5
@@ -99,10 +100,12 @@ def _deliver(tx: Tx, scope: Scope, removed: Sequence[tuple[str, int, int]], now_
         encode(NOTHING),
     )
     rows: list[tuple[object, ...]] = []
+    sizes: list[int] = []
     for seq, (object_id, version, intake) in enumerate(removed, start=int(first[0])):
         line = b"".join(
             (head, b'%d,"op":"delete","version":%d' % (seq, version), place, encode(object_id), tail)
         )
+        sizes.append(len(line))
         rows.append(
             (
                 seq,
@@ -120,4 +123,5 @@ def _deliver(tx: Tx, scope: Scope, removed: Sequence[tuple[str, int, int]], now_
             )
         )
     tx.many("deliveries.insert", rows)
-    tx.run("lanes.count_enqueued", {"n": len(rows)})
+    sort = (scope.workspace, scope.family, scope.kind, "delete", False)
+    count_enqueued(tx, [(*sort, size) for size in sizes])

@@ -7,11 +7,13 @@ the other, and of two people who decide at once one is first and the other hears
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
+import msgspec
+
 from ingestbox.model import JobState, RecordState, checksum
-from ingestbox.store import records
+from ingestbox.store import parked, records
 from ingestbox.store.audit import Act
 from ingestbox.store.unit import Tx, weight_of
 
@@ -42,10 +44,11 @@ class Decided:
 
 @dataclass(frozen=True, slots=True)
 class EditRecord:
-    """Replaces a waiting record's content and has it processed again.
+    """Replaces the content of a record that waits, or whose delivery was refused, and has it processed again.
 
     `mark` is the one that was read: a record that changed since is left alone. `before` and `after` are what
-    the audit trail keeps, `comment` what its issues do.
+    the audit trail keeps, `comment` what its issues do. `counted` is what the record's result added to the
+    job's tallies, which its new one will.
     """
 
     record_id: int
@@ -56,27 +59,71 @@ class EditRecord:
     after: Mapping[str, object]
     act: Act
     comment: str | None = None
+    counted: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def weight(self) -> int:
         """A few rows, and the payload."""
-        return 7 + weight_of(len(self.payload))
+        return 20 + weight_of(len(self.payload))
 
     def apply(self, tx: Tx) -> Decided | Blocked:
-        """Writes it. Blocked: record_not_waiting, record_changed, job_cancelled."""
+        """Writes it. The refused lines of the record are given up as replaced: its new version is a delivery
+        of its own.
+
+        Blocked: record_not_waiting, record_changed, job_cancelled; of one that is done also job_active and
+        superseded.
+        """
         row = tx.one("records.mark", {"id": self.record_id})
-        if row is None or row[0] != RecordState.ISSUE:
+        if row is None or row[0] not in (RecordState.ISSUE, RecordState.DONE):
             return Blocked("record_not_waiting")
         if records.mark(*row) != self.mark:
             return Blocked("record_changed")
-        if not _reopen(tx, self.record_id, "edit", self.act, self.comment):
+        done = row[0] == RecordState.DONE
+        if done and (blocked := self._blocked(tx)) is not None:
+            return blocked
+        if not _reopen(tx, self.record_id, "edit", self.act, self.comment, waiting=not done):
             return Blocked("job_cancelled")
+        parked.replace(tx, self.record_id, self.act, self.comment)
         crc = checksum(self.key.encode(), self.payload)
         tx.run(
             "records.rewrite", {"id": self.record_id, "key": self.key, "payload": self.payload, "crc": crc}
         )
         self.act.note(tx, "record.edit", "record", self.record_id, before=self.before, after=self.after)
         return Decided(records.place(self.record_id)[0])
+
+    def _blocked(self, tx: Tx) -> Blocked | None:
+        """Why a record that is done cannot be corrected. What its old result was counted as is taken off."""
+        found = correctable(tx, self.record_id)
+        if isinstance(found, Blocked) or not self.counted:
+            return found if isinstance(found, Blocked) else None
+        job_id, _ = records.place(self.record_id)
+        row = tx.one("jobs.tallies", {"id": job_id})
+        if row is None or row[0] == JobState.RUNNING:
+            return Blocked("job_active")  # its worker counts on from what it knows
+        tallies = msgspec.json.decode(row[1], type=dict[str, int])
+        for name, number in self.counted.items():
+            tallies[name] = max(tallies.get(name, 0) - number, 0)
+        tx.run("jobs.count_again", {"id": job_id, "tallies": msgspec.json.encode(tallies).decode()})
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class Correctable:
+    """What a record that is done became, which a correction makes a new version of."""
+
+    kind: str
+    object_id: str
+
+
+def correctable(tx: Tx, rid: int) -> Correctable | Blocked:
+    """What a correction of a record that is done would change. Blocked: record_not_waiting unless a delivery
+    of it is refused; superseded when its object is another record's by now, or gone."""
+    if not tx.all("parked.of_record", {"record_id": rid}):
+        return Blocked("record_not_waiting")
+    row = tx.one("deliveries.of_record", {"record_id": rid})
+    if row is None or not row[4]:
+        return Blocked("superseded")
+    return Correctable(row[1], row[2])
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,10 +172,13 @@ def resolve(tx: Tx, rid: int, resolution: str, actor: str, now_ms: int, comment:
     tx.run("issues.resolve", {"record_id": rid, "resolution": resolution, "actor": actor, "now": now_ms})
 
 
-def _reopen(tx: Tx, rid: int, resolution: str, act: Act, comment: str | None) -> bool:
-    """Counts a waiting record as pending and queues its job; False for a job that was cancelled."""
+def _reopen(
+    tx: Tx, rid: int, resolution: str, act: Act, comment: str | None, *, waiting: bool = True
+) -> bool:
+    """Counts a waiting record (or one that is done) as pending and queues its job; False for a job that was
+    cancelled."""
     job_id, index = records.place(rid)
-    counts = {"id": job_id, "index": index, "records": 1, "issues": 1, "now": act.now_ms}
+    counts = {"id": job_id, "index": index, "records": 1, "issues": int(waiting), "now": act.now_ms}
     if tx.run("jobs.reopen", counts) != 1:
         return False
     resolve(tx, rid, resolution, act.actor, act.now_ms, comment)

@@ -5,25 +5,30 @@ from __future__ import annotations
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
+from ingestbox.store import relay
+from ingestbox.store.chain import Link, follow
 from ingestbox.store.engine import sqlite3
 from ingestbox.store.unit import Tx
 from ingestbox.store.work import PROJECTION_ROWS, searched_weight
-
-if TYPE_CHECKING:
-    from ingestbox.store import Store
 
 UNIT_LINES = 120
 UNIT_BYTES = 98_304
 """What one unit applies at most (one line at least): with full text and all that is counted it holds the
 writer for about 20 ms."""
 
+RELAYED_LINES = 80
+RELAYED_BYTES = 65_536
+"""The same where what was applied is passed on: a delivery more for each line."""
+
 ROWS_A_LINE = PROJECTION_ROWS + 2
 """What a line costs beside its full text, in rows of the intake."""
 
-MOST_MISSING = 100
-"""Gaps that one answer lists; the sender fills them in order and is told of the next ones then."""
+REUSED = (
+    "This box used the seq before, for something else: it was set back, as from a copy of its disk. It needs "
+    "a new epoch; what the line tells goes up again once its record is processed again."
+)
+"""What a box is told whose line has a seq that came with other content."""
 
 _REFUSED_BY_SQL = (
     sqlite3.IntegrityError,
@@ -39,7 +44,9 @@ itself raises (full, I/O) is not among them and undoes the unit."""
 @dataclass(frozen=True, slots=True)
 class SyncLine:
     """A checked line. `mark` is 64 bits of the hash of what it says; `columns` are the projection's. `owner`
-    is who it belongs to there, which is kept and grants nothing here."""
+    is who it belongs to there, which is kept and grants nothing here. `origin` is the box that the object is
+    of, with the epoch that its version belongs to, where that is another than the one that sends.
+    """
 
     seq: int
     mark: int
@@ -54,7 +61,11 @@ class SyncLine:
     columns: Mapping[str, str | int | float | None]
     record: bytes
     result: bytes
+    digest: str
     owner: str = ""
+    lineage: bytes = b""
+    origin: str = ""
+    origin_epoch: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,60 +78,27 @@ class Rejection:
 
 
 @dataclass(frozen=True, slots=True)
-class Link:
-    """One batch in a lane's chain: it covers the seqs after `after` up to `last`, beginning at `first`."""
-
-    lane: str
-    after: int
-    first: int
-    last: int
-
-
-@dataclass(frozen=True, slots=True)
-class Hole:
-    """What never came: the seqs after `after` up to `until`, noticed by the batch that began at `first`."""
-
-    after: int
-    until: int
-    first: int
-
-
-@dataclass(frozen=True, slots=True)
 class Applied:
-    """What became of a unit's lines. `reused` is the box's count of reused seqs, if it grew just now."""
+    """What became of a unit's lines. `reused` is the box's count of reused seqs, if it grew just now;
+    `relayed` is how many of the lines go on upstream."""
 
     accepted: int
     duplicate: int
     rejected: tuple[Rejection, ...]
     reused: int | None
     missing: tuple[tuple[int, int], ...]
-
-
-def cover(tip: int, holes: Sequence[Hole], link: Link) -> tuple[int, list[Hole]]:
-    """The chain after one more batch: its new tip, and the holes that are left (disjoint, ascending).
-
-    A batch that starts beyond the tip leaves a hole; one that was sent again shrinks or splits holes.
-    """
-    left: list[Hole] = []
-    for hole in holes:
-        if link.last <= hole.after or link.after >= hole.until:
-            left.append(hole)
-            continue
-        if hole.after < link.after:
-            left.append(Hole(hole.after, link.after, link.first))
-        if link.last < hole.until:
-            left.append(Hole(link.last, hole.until, hole.first))
-    if link.after > tip:
-        left.append(Hole(tip, link.after, link.first))
-    return max(tip, link.last), left
+    relayed: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class ApplyLines:
-    """Applies lines of one box and epoch, in order. The last unit of a batch also carries its link.
+    """Applies lines of one box and epoch, in order, and passes on what it applied, if a lane takes that. The
+    last unit of a batch also carries its link.
 
     An object's versions are ordered by epoch, in the order of the epochs' first appearance here, and then by
-    number: after a restore a box counts on from an older number, and what it says then is the newer word.
+    number: after a restore a box counts on from an older number, and what it says then is the newer word. An
+    object is of the box that made it, whoever brings it; one of this very box comes back in a circle of
+    boxes, and is accepted without being applied. `relays` tells the weight that lines are passed on.
     """
 
     box: str
@@ -128,42 +106,58 @@ class ApplyLines:
     lines: Sequence[SyncLine]
     arrived_ms: int
     link: Link | None = None
+    relays: bool = False
 
     @property
     def weight(self) -> int:
         """Its lines with their full text, and the rows of the box and the chain."""
         searched = searched_weight(len(line.record) for line in self.lines)
-        return ROWS_A_LINE * len(self.lines) + searched + 4
+        own = ROWS_A_LINE * len(self.lines) + searched + 4
+        return own + (relay.weight_of_lines(self.lines) if self.relays else 0)
 
     def apply(self, tx: Tx) -> Applied:
         """Repeats are counted and change nothing."""
         seen = tx.one("sync.see", {"box": self.box, "epoch": self.epoch, "now": self.arrived_ms})
         assert seen is not None  # RETURNING gives the row
         source = int(seen[0])
-        done = _Applying(tx, self.box, source)
+        done = _Applying(tx, _Source(source, self.box, self.epoch), self.arrived_ms)
         for line in self.lines:
             done.take(line)
-        done.store()
+        relayed = done.store()
         if done.newest_ms is not None:
             tx.run("sync.arrived", {"source": source, "newest": done.newest_ms, "now": self.arrived_ms})
         reused = None
         if done.reused:
-            row = tx.one("sync.reuse", {"source": source, "n": done.reused})
+            row = tx.one("sync.reuse", {"source": source, "n": done.reused, "now": self.arrived_ms})
             assert row is not None  # the box's row was made above
             reused = int(row[0])
-        missing = () if self.link is None else _follow(tx, source, self.link)
-        return Applied(done.accepted, done.duplicate, tuple(done.rejected), reused, missing)
+        missing = () if self.link is None else follow(tx, source, self.link, self.arrived_ms)
+        return Applied(done.accepted, done.duplicate, tuple(done.rejected), reused, missing, relayed)
+
+
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """An epoch of a box: `rank` is its row, which orders epochs by their first appearance."""
+
+    rank: int
+    box: str
+    epoch: str
 
 
 class _Applying:
     """The state of one unit while it goes through its lines."""
 
-    def __init__(self, tx: Tx, box: str, source: int) -> None:
+    def __init__(self, tx: Tx, sender: _Source, now_ms: int) -> None:
         self._tx = tx
-        self._box = box
-        self._source = source
+        self._now_ms = now_ms
+        self._sender = sender
+        self._relay = relay.Relay(tx, now_ms)
+        identity = tx.one("box.identity")
+        assert identity is not None  # the box's row is made with the store
+        self._own: str = identity[0]
+        self._origins: dict[tuple[str, str], _Source] = {}
         self._marks: list[tuple[int, int, int]] = []
-        self._heads: dict[tuple[str, str, str, str], tuple[int, int, int]] = {}
+        self._heads: dict[tuple[str, str, str, str, str], tuple[int, int, int]] = {}
         self.accepted = 0
         self.duplicate = 0
         self.reused = 0
@@ -172,45 +166,64 @@ class _Applying:
 
     def take(self, line: SyncLine) -> None:
         """Applies one line, or counts why it is not applied."""
-        known = self._tx.one("sync.mark_of", (self._source, line.seq))
+        known = self._tx.one("sync.mark_of", (self._sender.rank, line.seq))
         if known is not None:
             if known[0] == line.mark:
                 self.duplicate += 1
             else:
                 self.reused += 1
-                self._reject(line, "seq_reused", "This seq came before with other content.")
+                self._reject(line, "seq_reused", REUSED)
+            return
+        if line.origin == self._own:
+            self._accept(line)
             return
         query = f"{line.family}.{'put' if line.op == 'put' else 'remove'}_{line.kind}"
         if not self._tx.has(query):
             self._reject(line, "op_unsupported", "This kind of object does not know this op.")
             return
-        key = (line.workspace, line.family, line.kind, line.object_id)
-        if (self._source, line.version) > self._head(key):
+        of = self._origin(line)
+        key = (of.box, line.workspace, line.family, line.kind, line.object_id)
+        if (of.rank, line.version) > self._head(key):
             try:
-                self._tx.run(query, _params(self._box, line))
+                self._tx.run(query, _params(of.box, line))
             except _REFUSED_BY_SQL:
                 self._reject(line, "record_invalid", "The record does not fit the store.")
                 return
-            self._heads[key] = (self._source, line.version, int(line.op == "delete"))
-        self._marks.append((self._source, line.seq, line.mark))
-        self.accepted += 1
+            self._heads[key] = (of.rank, line.version, int(line.op == "delete"))
+            self._relay.add(of.box, of.epoch, line)
+        self._accept(line)
         self.newest_ms = line.at_ms if self.newest_ms is None else max(self.newest_ms, line.at_ms)
 
-    def store(self) -> None:
-        """Writes what was gathered: new heads of objects, and the marks of the lines."""
+    def store(self) -> int:
+        """Writes what was gathered: new heads of objects, the marks of the lines, and what goes on upstream;
+        how many lines that are."""
         self._tx.many(
             "sync.put_object",
-            [
-                (self._box, *key, version, rank, deleted)
-                for key, (rank, version, deleted) in self._heads.items()
-            ],
+            [(*key, version, rank, deleted) for key, (rank, version, deleted) in self._heads.items()],
         )
         self._tx.many("sync.mark", self._marks)
+        return self._relay.store()
 
-    def _head(self, key: tuple[str, str, str, str]) -> tuple[int, int]:
+    def _accept(self, line: SyncLine) -> None:
+        self._marks.append((self._sender.rank, line.seq, line.mark))
+        self.accepted += 1
+
+    def _origin(self, line: SyncLine) -> _Source:
+        """Whose object it is; a box that only others tell of is heard of from then on."""
+        if not line.origin:
+            return self._sender
+        name = (line.origin, line.origin_epoch)
+        if (known := self._origins.get(name)) is None:
+            heard = {"box": name[0], "epoch": name[1], "through": self._sender.rank, "now": self._now_ms}
+            row = self._tx.one("sync.hear", heard)
+            assert row is not None  # RETURNING gives the row
+            known = self._origins[name] = _Source(int(row[0]), *name)
+        return known
+
+    def _head(self, key: tuple[str, str, str, str, str]) -> tuple[int, int]:
         if (head := self._heads.get(key)) is not None:
             return head[:2]
-        row = self._tx.one("sync.version", (self._box, *key))
+        row = self._tx.one("sync.version", key)
         return (0, 0) if row is None else (int(row[0]), int(row[1]))
 
     def _reject(self, line: SyncLine, code: str, message: str) -> None:
@@ -236,63 +249,17 @@ def _params(box: str, line: SyncLine) -> dict[str, object]:
     }
 
 
-def _follow(tx: Tx, source: int, link: Link) -> tuple[tuple[int, int], ...]:
-    """Adds a batch to its chain; returns what the sender is asked for again."""
-    row = tx.one("sync.tip", {"source": source, "lane": link.lane})
-    before = [Hole(*each) for each in tx.all("sync.gaps", {"source": source, "lane": link.lane})]
-    tip, holes = cover(0 if row is None else int(row[0]), before, link)
-    tx.run("sync.set_tip", {"source": source, "lane": link.lane, "tip": tip})
-    for hole in before:
-        if hole not in holes:
-            tx.run("sync.clear_gap", {"source": source, "lane": link.lane, "after": hole.after})
-    for hole in holes:
-        if hole not in before:
-            tx.run(
-                "sync.add_gap",
-                {
-                    "source": source,
-                    "lane": link.lane,
-                    "after": hole.after,
-                    "until": hole.until,
-                    "first": hole.first,
-                },
-            )
-    return tuple((hole.after, hole.first) for hole in holes[:MOST_MISSING])
-
-
-def slices(lines: Sequence[SyncLine]) -> list[Sequence[SyncLine]]:
-    """The lines in runs of UNIT_LINES and UNIT_BYTES; no lines are one empty run, which carries the link."""
+def slices(lines: Sequence[SyncLine], relays: bool = False) -> list[Sequence[SyncLine]]:
+    """The lines in runs of UNIT_LINES and UNIT_BYTES (with `relays` of RELAYED_…); no lines are one empty
+    run, which carries the link."""
+    most, size_most = (RELAYED_LINES, RELAYED_BYTES) if relays else (UNIT_LINES, UNIT_BYTES)
     found: list[Sequence[SyncLine]] = []
     start = size = 0
     for position, line in enumerate(lines):
         length = len(line.record) + len(line.result)
-        if position > start and (position - start >= UNIT_LINES or size + length > UNIT_BYTES):
+        if position > start and (position - start >= most or size + length > size_most):
             found.append(lines[start:position])
             start, size = position, 0
         size += length
     found.append(lines[start:])
     return found
-
-
-@dataclass(frozen=True, slots=True)
-class SenderStatus:
-    """One epoch of a box that sends here. `lag_ms` is how old its newest line was when it arrived."""
-
-    box: str
-    epoch: str
-    last_seq: int
-    last_seen_ms: int
-    lag_ms: int | None
-    reused: int
-    gaps: tuple[tuple[int, int], ...]
-
-
-async def senders(store: Store) -> list[SenderStatus]:
-    """Every box and epoch, by box and then in order of first appearance."""
-    gaps: dict[int, list[tuple[int, int]]] = {}
-    for source, after, first in await store.read("sync.all_gaps"):
-        gaps.setdefault(source, []).append((after, first))
-    return [
-        SenderStatus(box, epoch, last_seq, seen, lag, reused, tuple(gaps.get(source, ())))
-        for source, box, epoch, seen, lag, reused, last_seq in await store.read("sync.boxes")
-    ]

@@ -15,7 +15,10 @@ from ingestbox.store.readers import ReadTx
 if TYPE_CHECKING:
     from ingestbox.store import Store
 
-_COUNTED = ("jobs", "objects", "issues", "tickets", "totals", "entities", "staged", "contacts", "companies")
+_COUNTED = (
+    *("jobs", "objects", "issues", "refused", "tickets", "totals", "entities", "staged", "contacts"),
+    "companies",
+)
 
 
 @dataclass(frozen=True, slots=True)

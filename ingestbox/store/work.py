@@ -13,6 +13,7 @@ from ingestbox.family import Staging
 from ingestbox.model import Job, JobState, Outcome, Put, RecordState, record_id
 from ingestbox.store import staging
 from ingestbox.store.claim import LostClaimError
+from ingestbox.store.enqueued import count_enqueued
 from ingestbox.store.identity import BoxIdentity
 from ingestbox.store.unit import Tx, weight_of
 
@@ -105,7 +106,7 @@ class SettleChunk:
         )
         if changed != 1:
             raise LostClaimError(self.job.public_id)
-        deliveries = self._settle_records(tx, outcomes)
+        deliveries = self.settle(tx, outcomes)
         if self.finish is None:
             return Settled(deliveries)
         if self.staging is not None:
@@ -150,7 +151,9 @@ class SettleChunk:
         if failing and staged is not None:
             staging.fail(tx, self.job.id, staged.run, failing, self.now_ms)
 
-    def _settle_records(self, tx: Tx, outcomes: Sequence[Outcome]) -> int:
+    def settle(self, tx: Tx, outcomes: Sequence[Outcome]) -> int:
+        """What the records come to, as a part of another unit: their states, objects, issues and deliveries;
+        how many of these."""
         states: list[tuple[str, int]] = []
         faulty: list[Outcome] = []
         winners: list[tuple[int, int, Put]] = []
@@ -230,9 +233,11 @@ class SettleChunk:
         first = int(row[0])
         lines = DeliveryLines(self.identity, self.job, self.now_ms)
         rows: list[tuple[object, ...]] = []
+        sizes: list[int] = []
         for offset, (index, version, put) in enumerate(winners):
             seq = first + offset
             line = lines.put(seq, version, index, put, self.payloads[index])
+            sizes.append(len(line))
             rows.append(
                 (
                     seq,
@@ -250,7 +255,14 @@ class SettleChunk:
                 )
             )
         tx.many("deliveries.insert", rows)
-        tx.run("lanes.count_enqueued", {"n": len(rows)})
+        job = self.job
+        count_enqueued(
+            tx,
+            [
+                (job.workspace, job.family, put.kind, "put", False, size)
+                for (_, _, put), size in zip(winners, sizes, strict=True)
+            ],
+        )
 
 
 class DeliveryLines:

@@ -11,7 +11,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import shutil
 import time
 from collections import deque
 from collections.abc import Callable
@@ -19,6 +18,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from ingestbox.errors import IngestError
+from ingestbox.store.cap import FULL_RETRY_SECONDS, Cap, refusal
 from ingestbox.store.engine import BUSY_MS, connect_writer, sqlite3
 from ingestbox.store.queries import Queries
 from ingestbox.store.thread import ThreadConnection
@@ -36,8 +36,7 @@ SMALL_WEIGHT = 50
 queue of batches of a thousand."""
 
 RETRY_AFTER_SECONDS = 2
-_RETRY_AFTER = {"storage_full": 60, "store_unavailable": RETRY_AFTER_SECONDS}
-PAGE_BYTES = 4_096
+_RETRY_AFTER = {"storage_full": FULL_RETRY_SECONDS, "store_unavailable": RETRY_AFTER_SECONDS}
 
 ROOM_BYTES = 2 * 1_048_576
 """A store that was full counts as full until it has this much room, one unit of the intake with its rows:
@@ -47,13 +46,15 @@ a probe's single row fits where no batch does, and must not turn the light green
 class _Waiting:
     """A unit with the future its caller waits on."""
 
-    __slots__ = ("future", "intake", "unit", "weight")
+    __slots__ = ("future", "intake", "takes_in", "unit", "weight")
 
-    def __init__(self, unit: Unit[Any], future: asyncio.Future[Any], *, intake: bool) -> None:
+    def __init__(self, unit: Unit[Any], future: asyncio.Future[Any], *, intake: bool, takes_in: bool) -> None:
+        """`takes_in`: it is refused while the cap is tight."""
         self.unit = unit
         self.weight = unit.weight
         self.future = future
         self.intake = intake
+        self.takes_in = takes_in
 
 
 class _Outcome:
@@ -86,7 +87,7 @@ class Writer:
         path: Path,
         queries: Queries,
         *,
-        max_mb: int,
+        cap: Cap,
         max_waiting: int,
         observe: Callable[[int, float], None] = lambda units, seconds: None,
     ) -> None:
@@ -94,7 +95,7 @@ class Writer:
         self._path = path
         self._observe = observe
         self._queries = queries
-        self._max_pages = max_mb * 1_048_576 // PAGE_BYTES
+        self._cap = cap
         self._max_waiting = max_waiting
         self._small: deque[_Waiting] = deque()
         self._intake: deque[_Waiting] = deque()
@@ -119,6 +120,7 @@ class Writer:
         self._connection = await self._open()
         try:
             prepared = await self._connection.call(prepare)
+            await self._connection.call(self._cap.look)
         except BaseException:
             await self._connection.close()
             raise
@@ -142,16 +144,20 @@ class Writer:
 
         Units of the intake and of the box's own work wait in lanes of their own that take turns, and
         small ones of both in a third. How many of the intake wait is bounded, except for units of a batch
-        that was `admitted` with its first. A caller that is cancelled leaves its unit in the queue: it is
-        committed or not, never half.
+        that was `admitted` with its first. While the cap is `tight` the intake is refused, but for small
+        units of what was admitted. A caller that is cancelled leaves its unit in the queue: it is committed
+        or not, never half.
         Raises IngestError (overloaded, storage_full, store_unavailable) or what the unit raised.
         """
         if self._closing:
             raise IngestError("shutting_down", retry_after=RETRY_AFTER_SECONDS)
+        takes_in = intake and not (admitted and unit.weight <= SMALL_WEIGHT)
+        if takes_in:
+            self._cap.check()
         if intake and not admitted and self._waiting_intake >= self._max_waiting:
             raise IngestError("overloaded", retry_after=RETRY_AFTER_SECONDS)
         future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
-        waiting = _Waiting(unit, future, intake=intake)
+        waiting = _Waiting(unit, future, intake=intake, takes_in=takes_in)
         lane = self._small if waiting.weight <= SMALL_WEIGHT else self._intake if intake else self._work
         lane.append(waiting)
         self._waiting_intake += intake
@@ -172,6 +178,8 @@ class Writer:
                 await self._bell.wait()
                 continue
             group = [waiting for waiting in self._take() if not waiting.future.cancelled()]
+            if self._cap.tight:  # since they came
+                group = _without_intake(group)
             if group:
                 await self._commit(group)
 
@@ -210,6 +218,10 @@ class Writer:
                 # A full disk refuses new records first; settling and forwarding may still fit.
                 await self._fail([waiting for waiting in group if waiting.intake], error)
                 await self._commit(work)
+            elif _is_full(error) and len(work) > 1:
+                # What removes rows, or moves a lane, needs no room: it must not fail with what does.
+                for waiting in work:
+                    await self._commit([waiting])
             else:
                 await self._fail(group, error)
             return
@@ -251,7 +263,7 @@ class Writer:
         """Whether there is still less than ROOM_BYTES, on the disk or below the cap."""
         assert self._connection is not None  # a group was just committed
         with contextlib.suppress(sqlite3.Error, OSError):
-            room = await self._connection.call(self._room)
+            room = await self._connection.call(self._cap.room, self._path.parent)
             return room < ROOM_BYTES
         return True
 
@@ -259,21 +271,12 @@ class Writer:
 
     def _connect(self) -> sqlite3.Connection:
         connection = connect_writer(self._path)
-        if self._max_pages:
-            try:
-                connection.execute(f"PRAGMA max_page_count = {self._max_pages}").fetchall()
-            except BaseException:
-                connection.close()
-                raise
+        try:
+            self._cap.enforce(connection)
+        except BaseException:
+            connection.close()
+            raise
         return connection
-
-    def _room(self, connection: sqlite3.Connection) -> int:
-        free = shutil.disk_usage(self._path.parent).free
-        if not self._max_pages:
-            return free
-        ((used,),) = connection.execute("PRAGMA page_count").fetchall()
-        ((unused,),) = connection.execute("PRAGMA freelist_count").fetchall()
-        return min(free, (self._max_pages - int(used) + int(unused)) * PAGE_BYTES)
 
     def _run_group(self, connection: sqlite3.Connection, units: list[Unit[Any]]) -> list[_Outcome]:
         tx = Tx(connection, self._queries)
@@ -315,10 +318,19 @@ class Writer:
 
     def _end(self, connection: sqlite3.Connection) -> None:
         try:
+            self._cap.look(connection)
             connection.execute("COMMIT")
         except sqlite3.Error:
             _roll_back(connection)
             raise
+
+
+def _without_intake(group: list[_Waiting]) -> list[_Waiting]:
+    """The box's own work; the others are told that there is no room."""
+    for waiting in group:
+        if waiting.takes_in:
+            waiting.future.set_exception(refusal())
+    return [waiting for waiting in group if not waiting.takes_in]
 
 
 def _fold(connection: sqlite3.Connection) -> bool:

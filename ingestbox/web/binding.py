@@ -94,7 +94,8 @@ class Request:
 
     `url_path` is what was asked for, `route_path` the route's template; `query_string` is as sent. `headers`
     are by lower-case name, repeated ones joined with `, `. Of a repeated query parameter the last one counts.
-    `wire_sha256` is `Body.wire_sha256`.
+    `wire_sha256` is `Body.wire_sha256`; `wire` are the body's bytes as they came, of a route that asks for
+    them.
     """
 
     __slots__ = (
@@ -112,6 +113,7 @@ class Request:
         "request_id",
         "route_path",
         "url_path",
+        "wire",
         "wire_sha256",
     )
 
@@ -132,6 +134,7 @@ class Request:
         body: bytes,
         wire_sha256: bytes,
         file: Upload | None = None,
+        wire: bytes = b"",
     ) -> None:
         """Raises IngestError `bad_parameter` when the query string cannot be read."""
         self.caller = caller
@@ -148,6 +151,7 @@ class Request:
         self.request_id = request_id
         self.body = body
         self.wire_sha256 = wire_sha256
+        self.wire = wire
         self.file = file
 
 
@@ -234,14 +238,20 @@ class Endpoint:
         hold = self._budget.hold()
         file: Upload | None = None
         try:
-            content = b""
+            content = wire = b""
             if self._bound.route.upload:
                 assert self._uploads is not None
                 assert self._limit is not None  # __init__ has looked
                 file = await self._uploads.receive(body, headers, self._limit, self._stall, hold)
             elif self._limit is not None:
                 check_content_type(headers, self._bound.route.media_types)
-                content = await body.read(self._limit, content_encoding(headers), self._stall, hold)
+                coding = content_encoding(headers)
+                kept = self._bound.route.wire and coding is not None
+                if kept:
+                    body.keep_wire()
+                content = await body.read(self._limit, coding, self._stall, hold)
+                if self._bound.route.wire:
+                    wire = body.wire if kept else content
             request = Request(
                 caller=caller,
                 box=self._box,
@@ -257,6 +267,7 @@ class Endpoint:
                 body=content,
                 wire_sha256=body.wire_sha256,
                 file=file,
+                wire=wire,
             )
             return await self.handle(request)
         finally:

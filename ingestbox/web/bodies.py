@@ -33,7 +33,7 @@ class Body:
     before any coding is undone, if the client sent a Content-Digest to compare it with (RFC 9530, section 2).
     """
 
-    __slots__ = ("_hash", "_receive", "expects_continue", "finished", "gone", "length")
+    __slots__ = ("_hash", "_receive", "_wire", "expects_continue", "finished", "gone", "length")
 
     def __init__(self, receive: Receive, headers: Mapping[str, str]) -> None:
         """`headers` are by lower-case name; the server has checked that `content-length` is a number."""
@@ -45,6 +45,16 @@ class Body:
         self.expects_continue = not self.finished and headers.get("expect", "").lower() == "100-continue"
         self.gone = False
         self._hash = hashlib.sha256() if "content-digest" in headers else None
+        self._wire: bytearray | None = None
+
+    def keep_wire(self) -> None:
+        """Keeps the bytes as they come, for `wire`."""
+        self._wire = bytearray()
+
+    @property
+    def wire(self) -> bytes:
+        """The bytes as they came, if they were to be kept."""
+        return bytes(self._wire or b"")
 
     @property
     def wire_sha256(self) -> bytes:
@@ -63,8 +73,9 @@ class Body:
 
         def take(piece: bytes, total: int) -> None:
             nonlocal first, whole
-            if total > hold.size:
-                hold.grow(total, limit)
+            kept = total + len(self._wire or b"")
+            if kept > hold.size:
+                hold.grow(kept, limit)
             if whole is not None:
                 whole.write(piece)
             elif first:
@@ -173,6 +184,8 @@ class Body:
         data: bytes = message.get("body", b"")
         if self._hash:
             self._hash.update(data)
+        if self._wire is not None:
+            self._wire += data
         return data
 
 

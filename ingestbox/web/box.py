@@ -106,13 +106,25 @@ class StoreBox:
         await self._backlog.admit((key.scope, key.key) if key else None)
         with self._backlog.entering(len(batch.records)):
             if len(runs) == 1:
-                outcome = await self._store.write(AcceptBatch(draft, batch, key, encoded), intake=True)
+                outcome = await self._stored(AcceptBatch(draft, batch, key, encoded), key)
             else:
                 # Shielded: a request that goes away must not leave a half-filled job behind.
                 filling = asyncio.ensure_future(self._accept_large(draft, batch, runs, key, encoded))
                 filling.add_done_callback(lambda done: done.cancelled() or done.exception())  # heard or not
                 outcome = await asyncio.shield(filling)
         return self._reply(outcome, batch.family, len(batch.records))
+
+    async def _stored(self, unit: AcceptBatch | OpenJob, key: Key | None) -> Accepted | Refused:
+        """The batch, or its beginning. A store without room still says what it answered before."""
+        try:
+            return await self._store.write(unit, intake=True)
+        except IngestError as error:
+            if error.code != "storage_full" or key is None:
+                raise
+            known = await self._store.read_with(lambda tx: reserved(tx, key))
+            if known is None:
+                raise
+            return known
 
     def _reply(self, outcome: Accepted | Refused, family: str, records: int) -> Reply:
         if isinstance(outcome, Refused):
@@ -221,7 +233,7 @@ class StoreBox:
         # Before the job is made: the sweep may see it earlier than this request hears of it.
         self.being_filled.add(draft.public_id)
         try:
-            opened = await self._store.write(OpenJob(draft, batch, key), intake=True)
+            opened = await self._stored(OpenJob(draft, batch, key), key)
             if isinstance(opened, Refused) or opened.replayed:
                 return opened
             return await self._fill(draft, runs, opened.job_id, encoded)

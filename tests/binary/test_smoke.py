@@ -227,3 +227,15 @@ def test_killing_the_program_ends_its_boot_loader_and_children(frozen: Frozen) -
     os.kill(frozen.inner, signal.SIGKILL)
     assert frozen.process.wait(ENDED) != 0
     until(lambda: all(map(gone, workers)), "the children are gone")
+
+
+def test_it_brings_what_delivering_to_postgresql_needs(program: Path, tmp_path: Path) -> None:
+    settings = tmp_path / "box.toml"
+    lane = 'name = "warehouse"\nurl = "postgresql://box@db.example/box"\ntoken = "x"\n'
+    settings.write_text(f"[[lanes]]\n{lane}")
+    settings.chmod(0o600)
+    command = [program, "check-config", "--config", settings, "--data", tmp_path / "data"]
+    environ = {**os.environ, "TMPDIR": str(tmp_path)}
+    done = subprocess.run(command, env=environ, capture_output=True, text=True, timeout=ENDED)
+    assert done.returncode == 0, done.stdout
+    assert "lane warehouse" in done.stdout

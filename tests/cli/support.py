@@ -15,6 +15,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+from tests import zygote
+
 PATIENCE = 60.0
 
 
@@ -43,10 +45,14 @@ def ingestbox(
     stdin: bytes = b"",
 ) -> Ran:
     """Runs `ingestbox …` in a process of its own and waits for its end."""
+    words, environ = [str(each) for each in arguments], environment(env)
+    if zygote.may_fork(environ):
+        code, out, err = zygote.run(words, environ, cwd, stdin, PATIENCE)
+        return Ran(code, out.decode(), err.decode())
     done = subprocess.run(
-        [sys.executable, "-m", "ingestbox", *map(str, arguments)],
+        [sys.executable, "-m", "ingestbox", *words],
         cwd=cwd,
-        env=environment(env),
+        env=environ,
         input=stdin,
         capture_output=True,
         timeout=PATIENCE,

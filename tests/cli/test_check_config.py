@@ -194,6 +194,8 @@ def test_a_key_that_a_start_would_refuse_is_an_error_in_the_same_words(tmp_path:
         ("alarms", '[alarms]\nwebhook_url = "https://x.example"\nwebhook_secret = "hunter2"\n'),
         ("lane a", '[[lanes]]\nname = "a"\nurl = "https://"\n'),
         ("lane a", '[[lanes]]\nname = "a"\nurl = "https://x.example"\ntoken = "hünter2"\n'),
+        ("lane a", '[[lanes]]\nname = "a"\nurl = "https://x.example"\nsigning_secret = "hunter2"\n'),
+        ("lane a", '[[lanes]]\nname = "a"\nurl = "https://x.example"\ntls_ca = "/nowhere.pem"\n'),
         ("entities step", '[enrich.entities]\nurl = "https:///x"\n'),
         ("entities step", '[enrich.entities]\nurl = "https://x.example"\ntoken = "hünter2"\n'),
     ],

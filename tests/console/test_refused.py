@@ -41,24 +41,96 @@ def refused(box: BoxProcess, *numbers: int, workspace: str = "default") -> None:
         )
 
 
-def test_from_the_inbox_to_the_upstreams_words_and_back_upstream(
+def issue_of(box: BoxProcess, object_id: str) -> str:
+    """The id of the newest issue of what was refused of a ticket."""
+    with box.client() as client:
+        found = client.get("/v1/issues", params={"code": "delivery_refused", "all": "true"}).json()["issues"]
+    return next(str(each["id"]) for each in found if each["delivery"]["object_id"] == object_id)
+
+
+def test_from_the_inbox_to_a_corrected_record_that_the_upstream_takes(
     admin: Person, box: BoxProcess, upstream: Refusing
 ) -> None:
     refused(box, 1, 2)
-    upstream.code, upstream.message = HOSTILE, HOSTILE
-    refused(box, 3)
     page = admin.page
     admin.goto("/issues")
-    page.get_by_role("link", name="3 deliveries were refused upstream by central").click()
-    expect(page.get_by_role("heading", name="record_invalid 2 lines")).to_be_visible()
-    expect(page.get_by_text("The customer is not known here.")).to_have_count(2)
-    expect(page.get_by_role("heading", name=HOSTILE.split("\u202e")[0])).to_be_visible()
-    inspect(admin, "refused")
-    page.get_by_role("link", name="T-1", exact=False).first.click()
+    expect(page.get_by_text("Refused upstream").first).to_be_visible()
+    expect(page.get_by_text("2 open").first).to_be_visible()
+    page.get_by_role("link", name="record_invalid: The customer is not known here.").first.click()
     expect(page.get_by_role("heading", name="What the upstream said")).to_be_visible()
-    expect(page.get_by_text("correct it where it comes from")).to_be_visible()
-    sent = page.get_by_role("region", name="What was sent")
-    expect(sent.get_by_text(str(ticket(1)["summary"])).first).to_be_visible()
+    expect(page.get_by_text("record_invalid: The customer is not known here.")).to_be_visible()
+    page.get_by_text("What was sent").click()
+    expect(page.get_by_text(str(ticket(1)["summary"])).last).to_be_visible()
+    inspect(admin, "issue-refused")
+
+    page.get_by_role("button", name="Correct and send").click()
+    expect(page.get_by_text("Nothing was changed. Change what the upstream")).to_be_visible()
+    page.get_by_label("Summary").fill("")
+    page.get_by_label("Description").fill("")
+    page.get_by_role("button", name="Correct and send").click()
+    expect(page.get_by_text("This is not right yet.")).to_be_visible()
+    page.get_by_label("Summary").fill("Customer 4711: the delivery was late")
+    upstream.refusing = False
+    page.get_by_role("button", name="Correct and send").click()
+    expect(page.get_by_text("Row 1 is corrected. Its new version goes upstream by itself.")).to_be_visible()
+    with box.client() as client:
+        until(lambda: client.get("/v1/lanes/central").json()["delivered"] == 1, "the new one is delivered")
+
+    page.get_by_text("Give up…").click()
+    page.get_by_label("Why").fill("Not wanted there")
+    page.get_by_role("button", name="Give up", exact=True).click()
+    expect(page.get_by_text("The refused delivery of row 2 is given up.")).to_be_visible()
+    admin.goto(f"/issues/{issue_of(box, 'T-2')}")
+    expect(page.get_by_text("Not wanted there").first).to_be_visible()
+    expect(page.get_by_role("button", name="Send again")).to_have_count(0)
+    admin.goto("/audit?object=delivery")
+    expect(page.get_by_text("gave up").first).to_be_visible()
+    upstream.refusing = True
+
+
+def test_sent_again_one_or_many_from_the_inbox(admin: Person, box: BoxProcess, upstream: Refusing) -> None:
+    upstream.refusing = True
+    upstream.code, upstream.message = HOSTILE, HOSTILE
+    refused(box, 3, 4, 5)
+    page = admin.page
+    with box.client() as client:
+        client.post("/v1/lanes/central/pause").raise_for_status()
+        admin.goto(f"/issues/{issue_of(box, 'T-3')}")
+        inspect(admin, "issue-refused-hostile")
+        page.get_by_role("button", name="Send again").click()
+        expect(page.get_by_text("Row 1 is sent again.")).to_be_visible()
+        admin.goto(f"/issues/{issue_of(box, 'T-3')}")
+        expect(page.get_by_text("It waits to be sent again.")).to_be_visible()
+        admin.goto("/issues")
+        expect(page.get_by_text("Waits to be sent again")).to_have_count(1)
+        page.get_by_role("link", name="Repair all of these: Refused upstream").first.click()
+        page.get_by_label("Give them up").check()
+        page.get_by_role("button", name="Preview").click()
+        expect(page.get_by_text("Say why the upstream does without them.")).to_be_visible()
+        page.get_by_label("Send them again").check()
+        page.get_by_role("button", name="Preview").click()
+        page.get_by_role("button", name="Do it now").click()
+        expect(page.get_by_text("3 refused deliveries are sent again.")).to_be_visible()
+        upstream.refusing = False
+        before = client.get("/v1/lanes/central").json()["delivered"]
+        client.post("/v1/lanes/central/resume").raise_for_status()
+        until(
+            lambda: client.get("/v1/lanes/central").json()["delivered"] == before + 3, "all three are taken"
+        )
+    admin.goto("/issues?state=resolved")
+    expect(page.get_by_text("tried again").first).to_be_visible()
+    upstream.refusing = True
+
+
+def test_the_lanes_own_list_has_them_too(admin: Person, box: BoxProcess, upstream: Refusing) -> None:
+    upstream.refusing = True
+    upstream.code, upstream.message = "record_invalid", "The customer is not known here."
+    refused(box, 6, 7)
+    page = admin.page
+    admin.goto(HERE)
+    expect(page.get_by_role("heading", name="record_invalid 2 lines")).to_be_visible()
+    inspect(admin, "refused")
+    page.get_by_role("link", name="T-6", exact=False).first.click()
     inspect(admin, "refused-line")
     page.get_by_label("Why").fill("\u202e")
     page.get_by_role("button", name="Give up").click()
@@ -67,23 +139,19 @@ def test_from_the_inbox_to_the_upstreams_words_and_back_upstream(
     page.get_by_role("button", name="Give up").click()
     expect(page.get_by_text("is given up.")).to_be_visible()
     page.get_by_role("link", name="Given up").click()
-    expect(page.get_by_text("Not wanted there")).to_be_visible()
     page.get_by_role("row").filter(has_text="Not wanted there").get_by_role("link").first.click()
     expect(page.get_by_text(f"Given up by {admin.email}")).to_be_visible()
+    page.get_by_role("link", name="Decide about it as an issue").click()
+    expect(page.get_by_text("This is decided already")).to_be_visible()
     upstream.refusing = False
     with box.client() as client:
+        before = client.get("/v1/lanes/central").json()["delivered"]
         admin.goto(HERE)
         page.get_by_role("button", name="Send all again").click()
-        expect(page.get_by_text("2 lines are sent again.")).to_be_visible()
-        until(lambda: client.get("/v1/lanes/central").json()["delivered"] == 2, "they are taken")
-        page.reload()
-        expect(page.get_by_role("heading", name="Nothing is refused")).to_be_visible()
-        page.get_by_role("link", name="Given up").click()
-        page.get_by_role("row").filter(has_text="Not wanted there").get_by_role("link").first.click()
-        page.get_by_role("button", name="Take it up again").click()
-        until(lambda: client.get("/v1/lanes/central").json()["delivered"] == 3, "this one too")
-    admin.goto("/audit?object=delivery")
-    expect(page.get_by_text("gave up").first).to_be_visible()
+        expect(page.get_by_text("1 line is sent again.")).to_be_visible()
+        until(lambda: client.get("/v1/lanes/central").json()["delivered"] == before + 1, "it is taken")
+    page.reload()
+    expect(page.get_by_role("heading", name="Nothing is refused")).to_be_visible()
     upstream.refusing = True
 
 
@@ -106,8 +174,15 @@ def test_what_an_upstream_says_is_inert_and_others_see_their_own(
         assert "T-12" in own
         assert "T-11" not in own
         assert "/refused/retry" not in own
-        assert "1 delivery was refused upstream" in other.get("/console/issues").text
-        assert "refused upstream" not in editor.get("/console/issues").text
+        assert "Refused upstream" in other.get("/console/issues").text
+        mine = editor.get("/console/issues").text
+        assert "Refused upstream" in mine
+        assert "<script>alert" not in mine
+        page = editor.get(f"/console/issues/{issue_of(box, 'T-11')}")
+        assert page.status_code == 200
+        assert "<script>alert" not in page.text
+        assert "\u202e" not in page.text
+        assert editor.get(f"/console/issues/{issue_of(box, 'T-12')}").status_code == 404
         assert editor.get(f"/console{HERE}").status_code == 403
         with box.client() as client:
             lines = client.get("/v1/lanes/central/parked", params={"all": "true"}).json()["parked"]

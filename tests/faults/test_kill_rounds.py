@@ -11,14 +11,16 @@ from pathlib import Path
 from tests.faults.rounds import KILLS, KillRounds
 
 SEED = 20_260_101
+ROUNDS = 20
 
 
 def test_nothing_is_lost_or_doubled_by_kills_at_random_moments(tmp_path: Path) -> None:
     rounds = KillRounds(tmp_path, seed=SEED)
     try:
-        rounds.run(len(KILLS))
+        rounds.run(ROUNDS)
         tally = rounds.finish()
     finally:
         rounds.close()
-    assert tally.kills == Counter(f"{victim} {moment}" for moment, victim in KILLS)
+    assert tally.kills.total() == ROUNDS
+    assert tally.kills >= Counter(f"{victim} {moment}" for moment, victim in KILLS)
     assert tally.repeated > 0, "no kill ever met a request"

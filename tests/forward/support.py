@@ -23,6 +23,7 @@ from ingestbox.clock import Clock, SystemClock, iso
 from ingestbox.forward import Forwarder, LaneState
 from ingestbox.model import delivery_digest
 from ingestbox.store import Store
+from ingestbox.store.enqueued import count_enqueued
 from ingestbox.store.identity import BoxIdentity
 from ingestbox.store.unit import Tx
 
@@ -51,11 +52,13 @@ async def until(condition: Callable[[], Any], what: str) -> Any:
     return value
 
 
-async def until_async(condition: Callable[[], Awaitable[Any]], what: str) -> Any:
+async def until_async(
+    condition: Callable[[], Awaitable[Any]], what: str, patience: float = PATIENCE
+) -> Any:
     """The same for a condition that has to ask."""
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + patience
     while not (value := await condition()):
-        assert time.monotonic() < deadline, f"not within {PATIENCE:g} s: {what}"
+        assert time.monotonic() < deadline, f"not within {patience:g} s: {what}"
         await asyncio.sleep(0.002)
     return value
 
@@ -174,7 +177,7 @@ class Enqueue:
                 )
             )
         tx.many("deliveries.insert", rows)
-        tx.run("lanes.count_enqueued", {"n": self.count})
+        count_enqueued(tx, [(row[3], row[4], row[5], row[2], False, len(row[10])) for row in rows])
 
 
 async def enqueue(store: Store, count: int, *, padding: int = 0, epoch: str | None = None) -> None:
@@ -222,9 +225,10 @@ class Received:
     @property
     def text(self) -> bytes:
         """The body with its content coding undone."""
-        if self.headers["content-encoding"] == "zstd":
+        coding = self.headers.get("content-encoding")
+        if coding == "zstd":
             return zstd.decompress(self.body)
-        return gzip.decompress(self.body)
+        return gzip.decompress(self.body) if coding else self.body
 
     @property
     def lines(self) -> list[dict[str, Any]]:

@@ -140,7 +140,7 @@ def test_knocking_tells_what_came_of_it_and_moves_nothing(
             assert (found.ok, found.reason) == (ok, reason)
             assert found.status == (None if answer.cut is not None else answer.status)
             (knock,) = central.requests
-            assert knock.body == b""
+            assert knock.text == b""
             assert knock.headers["authorization"] == "Bearer secret-token"
             assert (await status(store)).delivered == 0
 

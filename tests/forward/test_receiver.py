@@ -22,7 +22,8 @@ from ingestbox.family import Family
 from ingestbox.model import Caller, Role, delivery_digest
 from ingestbox.route import Reply
 from ingestbox.store import Store
-from ingestbox.store.sync import UNIT_LINES, Hole, Link, cover
+from ingestbox.store.chain import Hole, Link, cover
+from ingestbox.store.sync import UNIT_LINES
 from ingestbox.web.v1 import sync
 from tests.forward.support import START_MS, HeldClock, opened, run, ticket_line
 
@@ -188,13 +189,14 @@ def test_the_same_seq_with_other_content_is_an_alarm_and_never_applied(
                 put(1, object_id="A", version=2),
                 put(1, object_id="C"),
                 put(1, object_id="A", record={"id": "A", "summary": "other"}),
+                put(1, object_id="A", origin="b9", origin_epoch="e1"),
             ):
                 assert codes(await central.send([other])) == [(1, "seq_reused")]
             assert await central.tickets() == {"A": 1}
-            assert (await central.boxes())[0]["reused"] == 3
+            assert (await central.boxes())[0]["reused"] == 4
 
     run(test())
-    assert [record.levelno for record in caplog.records] == [logging.ERROR] * 3
+    assert [record.levelno for record in caplog.records] == [logging.ERROR] * 4
 
 
 def test_each_line_that_cannot_be_applied_is_rejected_alone(tmp_path: Path) -> None:
@@ -465,6 +467,17 @@ def test_the_list_of_boxes_says_how_far_and_how_late(tmp_path: Path) -> None:
                 "lag": 60.0,
                 "gaps": [],
                 "reused": 0,
+                "reused_at": None,
+                "reusing": False,
+                "lanes": [
+                    {
+                        "lane": "central",
+                        "last_seq": 3,
+                        "last_seen": "2027-01-15T08:03:10.000Z",
+                        "left_behind": False,
+                        "gaps": [],
+                    }
+                ],
             }
 
     run(test())

@@ -99,7 +99,7 @@ def test_a_box_that_is_well_says_so(tmp_path: Path) -> None:
     with running(tmp_path) as box, box.client() as client:
         assert ready(box) == (200, [])
         found = checks(box)
-        assert set(found) == {"store", "integrity", "workers", "disk", "backlog", "lanes", "issuers"}
+        assert set(found) == {"store", "space", "integrity", "workers", "disk", "backlog", "lanes", "issuers"}
         assert all(check["ok"] for check in found.values())
         assert raised(client) == []
         report = client.get("/v1/doctor").json()

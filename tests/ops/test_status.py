@@ -19,6 +19,7 @@ from ingestbox.pipeline.pool import Pool
 from ingestbox.store import DATABASE, Store, health, migrations, tallies
 from ingestbox.store.alarms import Raised, SaveAlarms
 from ingestbox.store.engine import connect_writer, sqlite3
+from ingestbox.store.place import MARKER
 from ingestbox.web.http.server import HttpServer
 from ingestbox.workqueue import Bell
 from tests.forward.support import HeldClock
@@ -223,6 +224,18 @@ def test_too_few_descriptors_are_found(tmp_path: Path, monkeypatch: pytest.Monke
     assert "1024" in finding.message and "LimitNOFILE" in finding.remedy
     monkeypatch.setattr(resource, "getrlimit", lambda _: (1024, 524_288))
     assert examined(tmp_path)["descriptors"].ok  # a start raises it
+
+
+def test_the_doctor_tells_who_the_box_is_and_since_when(tmp_path: Path) -> None:
+    clock = HeldClock()
+    first = examined(tmp_path, clock)["box"].message
+    assert first.endswith("since 2027-01-15T08:00:00.000Z")
+    clock.advance(3_600)
+    (tmp_path / MARKER).unlink()  # as in a copy
+    finding = examined(tmp_path, clock)["box"]
+    assert finding.ok
+    assert finding.message.endswith("since 2027-01-15T09:00:00.000Z")
+    assert finding.message.split(",")[0] != first.split(",")[0]  # it was never used: a box of its own
 
 
 def test_the_commands_show_alarms_of_a_box_that_does_not_run(own_box: BoxProcess) -> None:

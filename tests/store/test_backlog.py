@@ -14,6 +14,7 @@ from ingestbox.family import Batch, Intake
 from ingestbox.model import Caller, Role
 from ingestbox.store import Store
 from ingestbox.store.backlog import COUNT_SECONDS, Backlog
+from ingestbox.store.cap import Cap
 from ingestbox.store.claim import ClaimJob
 from ingestbox.web.box import StoreBox
 from ingestbox.web.idempotency import named
@@ -128,6 +129,7 @@ def test_what_came_in_during_a_count_is_not_lost_with_it() -> None:
         """A store whose count is read before, and answered after, other records came in."""
 
         clock = HeldClock()
+        cap = Cap(0, 5)
 
         def __init__(self) -> None:
             self.asked = asyncio.Event()
@@ -199,6 +201,7 @@ def test_many_at_once_lead_to_one_count(tmp_path: Path) -> None:
         def __init__(self, store: Store) -> None:
             self.counts = 0
             self.clock = store.clock
+            self.cap = store.cap
             self._store = store
 
         async def read(self, query: str) -> list[tuple[Any, ...]]:
@@ -221,6 +224,7 @@ def test_many_at_once_lead_to_one_count(tmp_path: Path) -> None:
 def test_a_store_that_cannot_be_read_does_not_close_the_door(tmp_path: Path) -> None:
     class Unreadable:
         clock = HeldClock()
+        cap = Cap(0, 5)
 
         async def read(self, query: str) -> list[tuple[Any, ...]]:
             raise IngestError("store_unavailable")

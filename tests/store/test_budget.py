@@ -9,7 +9,7 @@ from ingestbox.model import Job, Outcome, Put
 from ingestbox.pipeline.pieces import CHUNK_BYTES
 from ingestbox.store.identity import BoxIdentity
 from ingestbox.store.reindex import SLICE, SLICE_BYTES, PutAgain
-from ingestbox.store.sync import UNIT_BYTES, ApplyLines, SyncLine, slices
+from ingestbox.store.sync import RELAYED_BYTES, UNIT_BYTES, ApplyLines, SyncLine, slices
 from ingestbox.store.work import SettleChunk
 from ingestbox.store.writer import GROUP_WEIGHT
 
@@ -36,7 +36,7 @@ def settled(count: int, size: int) -> SettleChunk:
 
 
 def line(seq: int, size: int) -> SyncLine:
-    return SyncLine(seq, 0, "put", 1, "w", "feedback", "ticket", "t", "j", 0, {}, b"x" * size, b"")
+    return SyncLine(seq, 0, "put", 1, "w", "feedback", "ticket", "t", "j", 0, {}, b"x" * size, b"", "")
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -45,10 +45,13 @@ def test_no_chunk_holds_the_writer_longer_than_a_transaction_may(size: int) -> N
     assert ROWS_A_KIB * count * size // 1_024 < settled(count, size).weight <= GROUP_WEIGHT
 
 
+@pytest.mark.parametrize("relays", [False, True])
 @pytest.mark.parametrize("size", SIZES)
-def test_neither_do_lines_of_another_box(size: int) -> None:
-    units = [ApplyLines("b", "e", run, 0) for run in slices([line(seq, size) for seq in range(1_000)])]
-    assert all(len(unit.lines) * size <= UNIT_BYTES for unit in units)
+def test_neither_do_lines_of_another_box(size: int, relays: bool) -> None:
+    """Those that are passed on are a delivery more each."""
+    runs = slices([line(seq, size) for seq in range(1_000)], relays)
+    units = [ApplyLines("b", "e", run, 0, relays=relays) for run in runs]
+    assert all(len(unit.lines) * size <= (RELAYED_BYTES if relays else UNIT_BYTES) for unit in units)
     assert max(unit.weight for unit in units) <= 1.1 * GROUP_WEIGHT
     assert all(unit.weight > ROWS_A_KIB * len(unit.lines) * size // 1_024 for unit in units)
 

@@ -51,6 +51,7 @@ def test_the_sweep_leaves_a_batch_alone_whose_request_has_not_heard_of_it_yet(tm
             """The store, swept after every unit and before its caller goes on."""
 
             clock = store.clock
+            cap = store.cap
 
             async def write(self, unit: Unit[T], *, intake: bool = False, admitted: bool = False) -> T:
                 result = await store.write(unit, intake=intake, admitted=admitted)

@@ -36,7 +36,7 @@ def test_lists_and_look_ups_use_an_index(tmp_path: Path) -> None:
     with_store(tmp_path, nothing)
     connection = connect_writer(tmp_path / DATABASE)
     queries = load_queries({name: family.queries for name, family in families.load().items()})
-    many = ("tickets", "totals", "entities", "staged", "contacts")
+    many = ("tickets", "totals", "entities", "staged", "contacts", "refused")
     scanning = {  # the doctor's count
         *(f"tallies.true_{what}" for what in ("jobs", "objects", "issues", *many)),
         *(f"tallies.kept_{what}" for what in many),

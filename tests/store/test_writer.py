@@ -176,16 +176,24 @@ def test_past_the_backlog_intake_is_refused_and_work_is_not(tmp_path: Path) -> N
     with_store(tmp_path, body, limits=Limits(waiting_writes=3))
 
 
+async def fill(store: Store, prefix: str, *, intake: bool) -> int:
+    """Writes until the store refuses; how many fitted."""
+    for number in range(100_000):
+        try:
+            await store.write(MakeKey(f"{prefix}{number}"), intake=intake)
+        except IngestError as error:
+            assert (error.code, error.status) == ("storage_full", 507)
+            assert error.retry_after is not None
+            return number
+    raise AssertionError("a store of 1 MB takes everything")
+
+
 def test_a_full_store_refuses_and_loses_nothing(tmp_path: Path) -> None:
     stored = 0
 
-    async def fill(store: Store) -> None:
+    async def body(store: Store) -> None:
         nonlocal stored
-        with pytest.raises(IngestError) as caught:
-            for number in range(100_000):
-                await store.write(MakeKey(f"k{number}"), intake=True)
-                stored += 1
-        assert (caught.value.code, caught.value.status) == ("storage_full", 507)
+        stored = await fill(store, "k", intake=False)
         assert store.trouble is not None
         assert len(await names(store)) == stored  # what was answered is there, the refused one is not
 
@@ -194,9 +202,89 @@ def test_a_full_store_refuses_and_loses_nothing(tmp_path: Path) -> None:
         await store.write(MakeKey("again"), intake=True)
         assert store.trouble is None
 
-    with_store(tmp_path, fill, settings=StoreSettings(max_mb=1))
+    with_store(tmp_path, body, settings=StoreSettings(max_mb=1))
     assert stored > 100
     with_store(tmp_path, after)
+
+
+def test_the_reserve_is_not_for_the_intake(tmp_path: Path) -> None:
+    async def body(store: Store) -> None:
+        await store.write(MakeKey("first"), intake=True)
+        assert not store.cap.tight
+        taken = await fill(store, "k", intake=True)
+        assert store.cap.tight and store.trouble is None
+        with pytest.raises(IngestError, match="cap"):
+            await store.write(Heavy(), intake=True, admitted=True)
+        await store.write(MakeKey("end"), intake=True, admitted=True)  # the end of a batch that is in
+        more = await fill(store, "w", intake=False)
+        assert taken >= 30 and more >= 30  # a kilobyte each
+        assert store.trouble is not None
+
+    with_store(tmp_path, body, settings=StoreSettings(max_mb=1, reserve_percent=20))
+
+
+def test_what_waits_when_the_reserve_is_reached_is_refused(tmp_path: Path) -> None:
+    async def body(store: Store) -> None:
+        held = await Held(store).begun()
+        first = asyncio.create_task(store.write(Many(250), intake=True))
+        await until_waiting(store, 1)
+        others = [asyncio.create_task(store.write(Heavy(), intake=True)) for _ in range(3)]
+        work = asyncio.create_task(store.write(MakeKey("work")))
+        await until_waiting(store, 5)
+        await held.let_go()
+        await first
+        results = await asyncio.gather(*others, return_exceptions=True)
+        assert isinstance(await work, int)
+        assert isinstance(results[-1], IngestError) and results[-1].code == "storage_full"
+
+    with_store(tmp_path, body, settings=StoreSettings(max_mb=1, reserve_percent=20))
+
+
+def test_room_that_comes_back_lets_records_in_again(tmp_path: Path) -> None:
+    """But not for a row or two: a hundredth of the cap has to be free below the mark."""
+
+    async def body(store: Store) -> None:
+        taken = await fill(store, "k", intake=True)
+        for number in range(taken):
+            await store.write(Forget(f"k{number}"))
+            if not store.cap.tight:
+                break
+        assert 6 <= number <= 30
+        assert await fill(store, "n", intake=True) >= 1
+
+    with_store(tmp_path, body, settings=StoreSettings(max_mb=1, reserve_percent=20))
+
+
+def test_at_the_hard_end_what_needs_no_room_goes_on(tmp_path: Path) -> None:
+    """Work that came together does not fail together."""
+
+    async def body(store: Store) -> None:
+        await fill(store, "k", intake=False)
+        held = await Held(store).begun()
+        large = asyncio.create_task(store.write(Many(300)))
+        forget = [asyncio.create_task(store.write(Forget(f"k{number}"))) for number in range(20)]
+        await until_waiting(store, 21)
+        await held.let_go()
+        results = await asyncio.gather(large, *forget, return_exceptions=True)
+        assert isinstance(results[0], IngestError) and results[0].code == "storage_full"
+        assert results[1:] == [1] * 20
+
+    with_store(tmp_path, body, settings=StoreSettings(max_mb=1))
+
+
+@dataclass(frozen=True, slots=True)
+class Forget:
+    """Removes a row; how many there were."""
+
+    digest: str
+    weight: int = 1
+
+    def apply(self, tx: Tx) -> int:
+        return len(
+            tx._connection.execute(
+                "DELETE FROM api_keys WHERE digest = ? RETURNING 1", (self.digest,)
+            ).fetchall()
+        )
 
 
 def test_a_full_store_fails_intake_before_work(tmp_path: Path) -> None:

@@ -86,7 +86,8 @@ LABELS: dict[str, Callable[[str], bool]] = {
     "origin": lambda value: value in ("own", "remote"),
     "state": lambda value: value in {*JobState, "running", "retrying", "paused"},
     "outcome": lambda value: (
-        value in ("done", "superseded", "issue", "discarded", "delivered", "parked", "retried", "refused")
+        value
+        in ("done", "superseded", "issue", "discarded", "delivered", "parked", "retried", "split", "refused")
     ),
     "lane": lambda value: value == "up",
     "reason": lambda value: value in ("refused", "evicted", "timed_out"),
@@ -302,6 +303,7 @@ def test_a_lane_that_is_refused_shows_and_its_sums_stay_right(tmp_path: Path) ->
         assert found("deliveries_total") == 0
         assert (found("lane_pending"), found("lane_imbalance"), found("lane_enqueued")) == (7, 0, 7)
         assert found("lane_oldest_pending_seconds") > 0
+        assert found("lane_pending_bytes") > 7 * 100
         server.plan = lambda _: Answer(body=b'{"rejected":[{"seq":3,"code":"bad","message":"no"}]}')
         found = delivered(box, 7)
         assert found("deliveries_total", outcome="delivered") == 6

@@ -71,33 +71,41 @@ SELECT COUNT(*) FROM staged_jobs WHERE workspace = :workspace AND family = 'cont
 SELECT COUNT(*) FROM staged_jobs INDEXED BY staged_of_workspace WHERE family = 'contacts' AND phase <> 'cancelled';
 
 -- name: issue_jobs_mine
--- Jobs with issues: how many, how many are open, and the newest one's id (null: none is below).
+-- Jobs with issues: how many, how many are open, and the newest one's id (null: none is below). All have a key; what
+-- an upstream refused has none.
 SELECT s.job_id, s.issues_seen, s.open_issues,
-       (SELECT MAX(i.id) FROM issues AS i WHERE i.job_id = s.job_id AND i.id < :below)
+       (SELECT MAX(i.id) FROM issues AS i INDEXED BY issues_keyed
+        WHERE i.job_id = s.job_id AND i.id < :below AND i.key IS NOT NULL)
 FROM staged_jobs AS s
 WHERE s.workspace = :workspace AND s.family = 'contacts' AND s.owner = :owner AND s.phase <> 'cancelled'
   AND s.issues_seen > 0;
 
 -- name: issue_jobs_here
 SELECT s.job_id, s.issues_seen, s.open_issues,
-       (SELECT MAX(i.id) FROM issues AS i WHERE i.job_id = s.job_id AND i.id < :below)
+       (SELECT MAX(i.id) FROM issues AS i INDEXED BY issues_keyed
+        WHERE i.job_id = s.job_id AND i.id < :below AND i.key IS NOT NULL)
 FROM staged_jobs AS s
 WHERE s.workspace = :workspace AND s.family = 'contacts' AND s.phase <> 'cancelled' AND s.issues_seen > 0;
 
 -- name: issue_jobs_everywhere
 SELECT s.job_id, s.issues_seen, s.open_issues,
-       (SELECT MAX(i.id) FROM issues AS i WHERE i.job_id = s.job_id AND i.id < :below)
+       (SELECT MAX(i.id) FROM issues AS i INDEXED BY issues_keyed
+        WHERE i.job_id = s.job_id AND i.id < :below AND i.key IS NOT NULL)
 FROM staged_jobs AS s INDEXED BY staged_of_workspace
 WHERE s.family = 'contacts' AND s.phase <> 'cancelled' AND s.issues_seen > 0;
 
 -- name: issue_jobs_one
 SELECT s.job_id, s.issues_seen, s.open_issues,
-       (SELECT MAX(i.id) FROM issues AS i WHERE i.job_id = s.job_id AND i.id < :below)
+       (SELECT MAX(i.id) FROM issues AS i INDEXED BY issues_keyed
+        WHERE i.job_id = s.job_id AND i.id < :below AND i.key IS NOT NULL)
 FROM staged_jobs AS s
 WHERE s.job_id = :job_id;
 
 -- name: issue_ids
-SELECT id FROM issues WHERE job_id = :job_id AND id < :below ORDER BY id DESC LIMIT :limit;
+SELECT id FROM issues INDEXED BY issues_keyed
+WHERE job_id = :job_id AND id < :below AND key IS NOT NULL
+ORDER BY id DESC
+LIMIT :limit;
 
 -- name: stored_file
 SELECT stored FROM files WHERE job_id = :job_id;
@@ -105,7 +113,7 @@ SELECT stored FROM files WHERE job_id = :job_id;
 -- name: issue_place
 -- Whose an issue is, and of which job.
 SELECT s.workspace, s.owner, s.job_id FROM issues AS i CROSS JOIN staged_jobs AS s ON s.job_id = i.job_id
-WHERE i.id = :id AND s.family = 'contacts' AND s.phase <> 'cancelled';
+WHERE i.id = :id AND i.lane IS NULL AND s.family = 'contacts' AND s.phase <> 'cancelled';
 
 -- name: issues
 -- Of a JSON list of ids, in its order. A row that was put right and failed no more belongs to what its issue was

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from ingestbox.families.feedback.decode import check_record
-from ingestbox.families.feedback.process import project
+from ingestbox.families.feedback.process import counted, project
 from ingestbox.families.feedback.read.search import SEARCH
 from ingestbox.families.feedback.redact import redact
 from ingestbox.families.feedback.routes import ROUTES
@@ -33,6 +33,7 @@ FAMILY = Family(
     ),
     search=SEARCH,
     redact=redact,
+    counted=counted,
     forms={OTHERS: Form("raw", ("id", "summary", "description"))},
     views=(TICKETS,),
 )

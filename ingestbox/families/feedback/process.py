@@ -186,8 +186,25 @@ def _outcome(ticket: Ticket) -> Outcome:
             columns=columns(ticket.record, analysis),
             digest=delivery_digest(item.payload, result),
         ),
-        tallies={"sentiment_records": int(bool(ticket.texts)), "entity_records": int(bool(ticket.entities))},
+        tallies=_tallies(ticket.texts, ticket.entities),
     )
+
+
+class _Analysis(msgspec.Struct):
+    """What a result is counted by."""
+
+    fields: list[msgspec.Raw] = []
+    entities: list[msgspec.Raw] = []
+
+
+def counted(result: bytes) -> dict[str, int]:
+    """What the record of a result was counted as."""
+    analysis = msgspec.json.decode(result, type=_Analysis)
+    return _tallies(analysis.fields, analysis.entities)
+
+
+def _tallies(fields: Sequence[object], entities: Sequence[object]) -> dict[str, int]:
+    return {"sentiment_records": int(bool(fields)), "entity_records": int(bool(entities))}
 
 
 def project(kind: str, record: bytes, result: bytes) -> dict[str, str | int | float | None]:

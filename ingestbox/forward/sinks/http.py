@@ -7,12 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import gzip
 import hashlib
 import socket
 import ssl
-import sys
-from collections.abc import Iterator
 from dataclasses import dataclass
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 
@@ -25,15 +22,16 @@ from ingestbox.errors import StartupError
 from ingestbox.forward import answers
 from ingestbox.forward.batch import LaneBatch
 from ingestbox.forward.sink import Decision, Delivered, Parcel, Pause, Retry
+from ingestbox.forward.sinks import compression, handshake, replies, tls
+from ingestbox.forward.sinks.address import checked_url, credentials
+from ingestbox.forward.sinks.early import Transport
+from ingestbox.forward.sinks.formats import Format
+from ingestbox.forward.sinks.knock import knocked
+from ingestbox.forward.sinks.signing import Signer
+from ingestbox.forward.sinks.tls import LaneTls
+from ingestbox.ids import time_uuid
 from ingestbox.model import LaneTest
 
-if sys.version_info >= (3, 14):
-    from compression import zstd
-else:
-    from backports import zstd
-
-ZSTD_LEVEL = 1
-GZIP_LEVEL = 1
 CONNECT_SECONDS = 10.0
 KEEPALIVE_SECONDS = 3.0
 """Shorter than the 5 s after which common servers close, so that no batch meets a closing connection."""
@@ -44,121 +42,103 @@ SLOWEST_BYTES_A_SECOND = 8_192
 
 @dataclass(frozen=True, slots=True)
 class HttpParcel(Parcel):
-    """`body` is what goes on the wire, `encoding` its content coding, `digest` its Content-Digest."""
+    """`body` is what goes on the wire, `coding` its content coding, `digest` its Content-Digest."""
 
     body: bytes
-    encoding: str
+    coding: str
     digest: str
 
 
-_LET_IN = (400, 422)
-"""What answers to an empty batch one that let us in, and has no use for it."""
-
-
 class HttpSink:
-    """One upstream behind a URL. Its body is zstd, or gzip once the upstream has answered 415."""
+    """One upstream behind a URL. A 415 has it fall back to the next simpler content coding, for good."""
 
-    def __init__(
-        self, lane: config.Lane, clock: Clock, box: str = "", *, tls: ssl.SSLContext | None = None
-    ) -> None:
-        """`box` is this box's id. Raises StartupError for a URL or token that no request can carry (without
-        showing the token)."""
-        self._url = _checked_url(lane)
+    def __init__(self, lane: config.Lane, clock: Clock, box: str = "") -> None:
+        """`box` is this box's id. Raises StartupError for a URL, token, secret or file that cannot be used,
+        naming the lane and never the secret."""
+        self._lane = lane
+        self._own = answers.overrides(lane.answers)
         self._clock = clock
         self._box = box
+        self._url = checked_url(lane)
         self._timeout = lane.timeout_seconds
-        self._batch_bytes = lane.batch_kb * 1024
-        self._encoding = "zstd"
+        self._format = Format(lane)
+        self._signer = Signer(lane, clock)
+        self._own = answers.overrides(lane.answers)
+        self._coding: str = lane.compression
         self._headers = {
-            "Content-Type": "application/x-ndjson",
+            "Content-Type": self._format.content_type,
             "Accept": "application/json",
             "Accept-Encoding": "identity",
             "User-Agent": f"ingestbox/{ingestbox.__version__}",
             "Ingestbox-Lane": lane.name,
+            **credentials(lane, self._url),
         }
-        if lane.token:
-            if not (lane.token.isascii() and lane.token.isprintable() and " " not in lane.token):
-                raise StartupError(f"Lane {lane.name}: its token has characters that a header cannot carry.")
-            self._headers["Authorization"] = f"Bearer {lane.token}"
-        self._tls = tls
-        self._client = self._opened()
+        self._tls = LaneTls(lane)
+        self._distrusted = False
+        self._client = self._opened(self._tls.context)
 
-    def _opened(self) -> httpx2.AsyncClient:
+    def _opened(self, context: ssl.SSLContext | None) -> httpx2.AsyncClient:
+        limits = httpx2.Limits(
+            max_connections=1, max_keepalive_connections=1, keepalive_expiry=KEEPALIVE_SECONDS
+        )
         return httpx2.AsyncClient(
-            verify=self._tls or True,
+            transport=Transport(context, limits),
             cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),
             trust_env=False,
             follow_redirects=False,
-            http2=False,
             timeout=httpx2.Timeout(self._timeout, connect=min(CONNECT_SECONDS, self._timeout)),
-            limits=httpx2.Limits(
-                max_connections=1, max_keepalive_connections=1, keepalive_expiry=KEEPALIVE_SECONDS
-            ),
         )
 
     def pack(self, batch: LaneBatch) -> HttpParcel:
-        """The lines, compressed, and the SHA-256 of exactly these bytes.
-
-        RFC 9530, section 2: Content-Digest is over the content as sent, that is after Content-Encoding.
-        """
-        encoding = self._encoding
-        text = b"\n".join((*batch.lines, b""))
-        if encoding == "zstd":
-            body = zstd.compress(text, level=ZSTD_LEVEL)
-        else:
-            body = gzip.compress(text, compresslevel=GZIP_LEVEL, mtime=0)
-        digest = base64.b64encode(hashlib.sha256(body).digest()).decode()
-        return HttpParcel(batch, len(body), body, encoding, f"sha-256=:{digest}:")
+        """The lines in the lane's format, compressed, and the SHA-256 of exactly these bytes."""
+        coding = self._coding
+        body = compression.compressed(self._format.body(batch), coding)
+        return HttpParcel(batch, len(body), body, coding, _digest(body))
 
     async def send(self, parcel: Parcel) -> Decision:
         """Posts the batch and reads the answer, both within the lane's time-out."""
         assert isinstance(parcel, HttpParcel)  # it was packed here
         upload = len(parcel.body) / SLOWEST_BYTES_A_SECOND
         try:
+            await self._renew()
             async with asyncio.timeout(self._timeout + upload):
-                return await self._post(parcel, upload)
-        except (TimeoutError, httpx2.TimeoutException):
-            return Retry("timeout")
-        except httpx2.ConnectError as error:
-            return _unconnected(error)
-        except (httpx2.TransportError, OSError):
-            return Retry("cut")
+                decision = await self._post(parcel, upload)
+        except (TimeoutError, httpx2.TransportError, OSError) as error:
+            decision = await self._failed(error)
+        if isinstance(decision, Pause) and "certificate_refused" in decision.reason:
+            self._distrusted = True
+        return decision
 
     async def test(self) -> LaneTest:
-        """Posts a batch without lines, over a connection of its own: the other may have one on its way."""
+        """Posts a batch without lines, over a connection of its own: the other may have one on its way.
+
+        It is signed, and in the lane's format and coding; after a 415 in the next one. Files are read anew.
+        """
         began = self._clock.monotonic()
-        digest = base64.b64encode(hashlib.sha256(b"").digest()).decode()
         status: int | None = None
-        decision: Delivered | Retry | Pause
+        decision: Decision
         try:
-            headers = {
-                **self._headers,
-                "Content-Digest": f"sha-256=:{digest}:",
-                "Ingestbox-Box": self._box,
-            }
-            async with (
-                asyncio.timeout(self._timeout),
-                self._opened() as client,
-                client.stream("POST", self._url, content=b"", headers=headers) as answer,
-            ):
-                ended = answer.status_code in _LET_IN or not answer.is_success or await _ends(answer)
-            status = answer.status_code
-            if answer.is_success or status in _LET_IN:
-                decision = Delivered() if ended else Retry("answer_too_large")
-            else:
-                decision = answers.refusal(status, answer.headers, self._clock.now_ms())
-        except (TimeoutError, httpx2.TimeoutException):
-            decision = Retry("timeout")
-        except httpx2.ConnectError as error:
-            decision = _unconnected(error)
-        except (httpx2.TransportError, OSError):
-            decision = Retry("cut")
-        reason = None if isinstance(decision, Delivered) else decision.reason
-        return LaneTest(reason is None, reason, status, round(self._clock.monotonic() - began, 3))
+            context = await asyncio.to_thread(tls.read, self._lane)
+            async with asyncio.timeout(self._timeout), self._opened(context) as client:
+                status, decision = await self._knock(client)
+        except StartupError as error:
+            return knocked(Pause("tls_files"), None, 0.0, said=str(error))
+        except (TimeoutError, httpx2.TransportError, OSError) as error:
+            decision = await self._failed(error)
+        return knocked(decision, status, self._clock.monotonic() - began)
 
     async def close(self) -> None:
         """Closes the connection."""
         await self._client.aclose()
+
+    async def _renew(self) -> None:
+        """Connects anew when files are new; with all that is trusted now, once a certificate was refused."""
+        if not self._distrusted and not self._tls.changed():
+            return
+        self._distrusted = False
+        if await asyncio.to_thread(self._tls.renew):
+            old, self._client = self._client, self._opened(self._tls.context)
+            await old.aclose()
 
     async def _post(self, parcel: HttpParcel, upload: float) -> Decision:
         batch = parcel.batch
@@ -168,13 +148,14 @@ class HttpSink:
             content=parcel.body,
             headers={
                 **self._headers,
-                "Content-Encoding": parcel.encoding,
+                **compression.header(parcel.coding),
                 "Content-Digest": parcel.digest,
                 "Idempotency-Key": batch.key,
                 "Ingestbox-Box": batch.box,
                 "Ingestbox-Epoch": batch.epoch,
                 "Ingestbox-After": str(batch.after),
                 "Ingestbox-Seq": f"{batch.first}-{batch.last}",
+                **await self._signer.headers(batch.key, parcel.body),
             },
             timeout=httpx2.Timeout(
                 self._timeout, connect=min(CONNECT_SECONDS, self._timeout), write=self._timeout + upload
@@ -182,78 +163,77 @@ class HttpSink:
         )
         response = await self._client.send(request, stream=True)
         try:
-            if response.status_code == 415:
-                return self._other_encoding(parcel)
-            if response.status_code == 413 and (parked := answers.oversized(batch, self._batch_bytes)):
-                return parked
-            if not response.is_success:
-                return answers.refusal(response.status_code, response.headers, self._clock.now_ms())
-            return await _read_answer(batch, response)
+            status = response.status_code
+            if status == 415 and status not in self._own:
+                return self._other_coding(parcel)
+            if response.is_success and self._own.get(status, "delivered") == "delivered":
+                return await replies.decision(batch, response)
+            return await self._refused(response)
         finally:
             await response.aclose()
 
-    def _other_encoding(self, parcel: HttpParcel) -> Decision:
-        """After a 415: once with gzip at once; if that is refused too, it is not about the encoding."""
-        if parcel.encoding == "zstd":
-            self._encoding = "gzip"
-            return Retry("http: 415", at_once=True)
-        self._encoding = "zstd"
-        return Pause("refused: 415")
+    async def _failed(self, error: BaseException) -> Retry | Pause:
+        """Why there is no answer."""
+        decision = _failure(error)
+        context = self._tls.context
+        if decision != Retry("cut") or context is None:
+            return decision
+        return await handshake.objection(self._url, context) or decision
+
+    def _other_coding(self, parcel: HttpParcel) -> Decision:
+        """After a 415: at once with the next coding; if all are refused, it is not about them."""
+        simpler = compression.simpler(parcel.coding)
+        self._coding = simpler or self._lane.compression
+        return Retry("http: 415", at_once=True) if simpler else Pause("refused: 415")
+
+    async def _refused(self, response: httpx2.Response) -> Decision:
+        """What an answer means that is not 2xx, or that the lane takes for something else."""
+        status, words = response.status_code, await replies.words(response)
+        if (reason := tls.said(status, words)) is not None:
+            return Pause(f"{reason}: {status}")
+        now = self._clock.now_ms()
+        return answers.refusal(status, response.headers, now, body=words, own=self._own)
+
+    async def _knock(self, client: httpx2.AsyncClient) -> tuple[int, Decision]:
+        """The status and meaning of the answer to a batch without lines."""
+        text = self._format.empty(self._box, self._lane.name)
+        coding: str | None = self._coding
+        while coding is not None:
+            message_id = f"{self._box}-{self._lane.name}-test-{time_uuid(self._clock.now_ms())}"
+            body = compression.compressed(text, coding)
+            headers = {
+                **self._headers,
+                **compression.header(coding),
+                "Content-Digest": _digest(body),
+                "Ingestbox-Box": self._box,
+                **await self._signer.headers(message_id, body),
+            }
+            async with client.stream("POST", self._url, content=body, headers=headers) as answer:
+                status = answer.status_code
+                if status == 415 and status not in self._own:
+                    coding = compression.simpler(coding)
+                    continue
+                if answer.is_success and self._own.get(status, "delivered") == "delivered":
+                    whole = await replies.ends(answer)
+                    return status, Delivered() if whole else Retry("answer_too_large")
+                return status, await self._refused(answer)
+        return 415, Pause("refused: 415")
 
 
-async def _ends(answer: httpx2.Response) -> bool:
-    """Whether an answer to an empty batch ends within what is read of one."""
-    size = 0
-    async for part in answer.aiter_raw():
-        size += len(part)
-        if size > answers.cap(0):
-            return False
-    return True
+def _digest(body: bytes) -> str:
+    """RFC 9530, section 2: Content-Digest is over the content as sent, that is after Content-Encoding."""
+    return f"sha-256=:{base64.b64encode(hashlib.sha256(body).digest()).decode()}:"
 
 
-async def _read_answer(batch: LaneBatch, response: httpx2.Response) -> Decision:
-    if response.status_code == 204:
-        return Delivered()
-    if response.headers.get("content-encoding", "identity") != "identity":
-        return Retry("answer_encoded")  # it was asked not to be; what it rejects cannot be read
-    limit = answers.cap(len(batch.lines))
-    body = bytearray()
-    async for part in response.aiter_raw():
-        body += part
-        if len(body) > limit:
-            # Cut here, and taken for a cut answer: what it rejects may stand in the rest.
-            return Retry("answer_too_large")
-    framed = "content-length" in response.headers or "transfer-encoding" in response.headers
-    return answers.delivered(batch, bytes(body), framed=framed)
-
-
-def shown_url(url: str) -> str:
-    """The address without what may be secret in it: user, password, query."""
-    parsed = httpx2.URL(url)
-    return str(parsed.copy_with(username=None, password=None, query=None, fragment=None))
-
-
-def _checked_url(lane: config.Lane) -> httpx2.URL:
-    try:
-        url = httpx2.URL(lane.url)
-    except httpx2.InvalidURL:
-        url = None
-    if url is None or not url.host:
-        raise StartupError(f"Lane {lane.name}: its url is not one that can be posted to.")
-    return url
-
-
-def _unconnected(error: BaseException) -> Retry | Pause:
-    """Why there is no connection: only a certificate that was refused needs a person."""
-    causes = list(_causes(error))
-    if any(isinstance(cause, ssl.SSLCertVerificationError) for cause in causes):
-        return Pause("certificate_refused")
+def _failure(error: BaseException) -> Retry | Pause:
+    """What a broken exchange means: only a certificate that was refused, theirs or ours, needs a person."""
+    if isinstance(error, (TimeoutError, httpx2.TimeoutException)):
+        return Retry("timeout")
+    if (reason := tls.refused(error)) is not None:
+        return Pause(reason)
+    if not isinstance(error, httpx2.ConnectError):
+        return Retry("cut")
+    causes = list(tls.causes(error))
     if any(isinstance(cause, socket.gaierror) for cause in causes):
         return Retry("dns")
     return Retry("tls" if any(isinstance(cause, ssl.SSLError) for cause in causes) else "connect")
-
-
-def _causes(error: BaseException | None) -> Iterator[BaseException]:
-    while error is not None:
-        yield error
-        error = error.__cause__ or error.__context__

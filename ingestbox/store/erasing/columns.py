@@ -121,7 +121,14 @@ ISSUES = Columns(
     "issues",
     "issues",
     (0,),
-    {"message": "text", "field": "text", "comment": "text", "resolved_by": "text", "key": "key"},
+    {
+        "message": "text",
+        "field": "text",
+        "comment": "text",
+        "resolved_by": "text",
+        "key": "key",
+        "refusal": "text",
+    },
 )
 JOBS = Columns("jobs", "jobs", (0,), {"name": "file", "error": "text", "warnings": "json"})
 STAGED = Columns("staged", "jobs", (0,), {"name": "file"})
@@ -132,6 +139,7 @@ PARKED = Columns(
     ("", 0),
     {"code": "text", "message": "text", "decided_by": "text", "reason": "text"},
 )
+BECAME = Columns("became", "others", (0,), {"object_id": "text"})
 AUDIT = Columns("audit", "audit", (0,), {"before": "json", "after": "json", "request_id": "text"})
 RULES = Columns("rules", "others", (0,), {"name": "file"})
 RULINGS = Columns("rulings", "others", (0,), {"rule": "json"}, drops=True)

@@ -11,6 +11,7 @@ from typing import Any
 from ingestbox.family import Family
 from ingestbox.model import INDEX_BITS, Job, Put, delivery_digest, index_of
 from ingestbox.store import jobs, records, removal
+from ingestbox.store.enqueued import count_enqueued
 from ingestbox.store.erasing.slices import Change, Pace, Position, Slice, Wanted
 from ingestbox.store.identity import BoxIdentity
 from ingestbox.store.readers import ReadTx
@@ -136,7 +137,7 @@ class PutAgain:
                 "crc": zlib.crc32(line),
             },
         )
-        tx.run("lanes.count_enqueued", {"n": 1})
+        count_enqueued(tx, [(params["workspace"], self.family, self.kind, "put", False, len(line))])
 
 
 def stored(tx: ReadTx, family: str, kind: str, object_id: str, workspace: str) -> Stored | None:

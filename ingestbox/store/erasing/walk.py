@@ -60,6 +60,7 @@ class Walk:
             columns.MAPPINGS,
             Answers(),
             Deliveries(),
+            columns.BECAME,  # where what a line said may go meanwhile
             columns.PARKED,
             columns.AUDIT,
             columns.FILES,

@@ -1,6 +1,19 @@
 -- name: identity
 SELECT box, epoch FROM box WHERE one = 1;
 
+-- name: place
+-- Who the box is, where it was, and whether it was never used: it made nothing, and nobody sent it anything.
+SELECT box, epoch, place,
+       next_seq = 1 AND NOT EXISTS (SELECT 1 FROM jobs) AND NOT EXISTS (SELECT 1 FROM sync_boxes)
+FROM box
+WHERE one = 1;
+
+-- name: set_place
+UPDATE box SET place = :place WHERE one = 1;
+
+-- name: renew
+UPDATE box SET box = :box, epoch = :epoch WHERE one = 1;
+
 -- name: create
 INSERT INTO box (one, box, epoch, next_seq, created_ms, probed_ms) VALUES (1, :box, :epoch, 1, :now, :now);
 

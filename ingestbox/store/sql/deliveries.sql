@@ -41,8 +41,8 @@ ORDER BY d.seq DESC
 LIMIT 1;
 
 -- name: lanes
--- Where each lane is that still runs.
-SELECT name, cursor FROM lanes WHERE state <> 'off' ORDER BY name;
+-- Where each lane is that still runs, and what it takes.
+SELECT name, cursor, fresh_first, fresh_last, families, kinds, workspaces, ops, relay FROM lanes WHERE state <> 'off' ORDER BY name;
 
 -- name: parked_among
 SELECT lane, seq, code, message, state FROM parked WHERE lane = :lane AND seq >= :first AND seq <= :last ORDER BY seq;

@@ -140,13 +140,13 @@ UPDATE files SET removed_ms = :now WHERE job_id = :job_id AND removed_ms IS NULL
 
 -- name: scan_issues
 -- Workspace, key, columns: so are the others that are called so. What follows changes a row that is still the same.
-SELECT workspace, id, message, field, comment, resolved_by, key FROM issues WHERE id > :p0 ORDER BY id;
+SELECT workspace, id, message, field, comment, resolved_by, key, refusal FROM issues WHERE id > :p0 ORDER BY id;
 
 -- name: rewrite_issues
 UPDATE issues
-SET message = :message, field = :field, comment = :comment, resolved_by = :resolved_by, key = :key
+SET message = :message, field = :field, comment = :comment, resolved_by = :resolved_by, key = :key, refusal = :refusal
 WHERE id = :k0 AND message = :was_message AND field IS :was_field AND comment IS :was_comment
-  AND resolved_by IS :was_resolved_by AND key IS :was_key;
+  AND resolved_by IS :was_resolved_by AND key IS :was_key AND refusal IS :was_refusal;
 
 -- name: scan_jobs
 SELECT workspace, id, name, error, warnings FROM jobs WHERE id > :p0 ORDER BY id;
@@ -181,6 +181,12 @@ ORDER BY p.lane, p.seq;
 UPDATE parked SET code = :code, message = :message, decided_by = :decided_by, reason = :reason
 WHERE lane = :k0 AND seq = :k1 AND code = :was_code AND message = :was_message
   AND decided_by IS :was_decided_by AND reason IS :was_reason;
+
+-- name: scan_became
+SELECT workspace, record_id, object_id FROM became WHERE record_id > :p0 ORDER BY record_id;
+
+-- name: rewrite_became
+UPDATE became SET object_id = :object_id WHERE record_id = :k0 AND object_id = :was_object_id;
 
 -- name: scan_audit
 SELECT workspace, id, before, after, request_id FROM audit WHERE id > :p0 AND object <> 'user' ORDER BY id;

@@ -4,9 +4,9 @@ INSERT INTO issues (job_id, record_id, code, message, field, created_ms, workspa
 SELECT :job_id, :record_id, :code, :message, :field, :now, workspace, family FROM jobs WHERE id = :job_id;
 
 -- name: of_job
--- Open ones, each once: at the first of its records.
+-- Open ones, each once: at the first of its records. What an upstream refused is none of them.
 SELECT record_id, code, message, field FROM issues
-WHERE record_id >= :first AND record_id < :beyond AND resolved_ms IS NULL
+WHERE record_id >= :first AND record_id < :beyond AND resolved_ms IS NULL AND lane IS NULL
 ORDER BY record_id, id
 LIMIT :limit;
 
@@ -15,35 +15,40 @@ DELETE FROM issues WHERE record_id >= :first AND record_id < :beyond;
 
 -- name: one
 SELECT i.id, i.record_id, i.workspace, i.family, i.code, i.message, i.field, i.created_ms, i.resolved_ms,
-       i.resolution, i.resolved_by, i.job_id, j.public_id, j.created_by, i.comment, i.revision, i.key
+       i.resolution, i.resolved_by, i.job_id, j.public_id, j.created_by, i.comment, i.revision, i.key,
+       i.lane, i.seq, i.refusal
 FROM issues AS i JOIN jobs AS j ON j.id = i.job_id
 WHERE i.id = :id AND j.state <> 'receiving';
 
 -- name: everywhere
 -- Newest first, below an id; without a limit: the reader stops when it has enough.
 SELECT i.id, i.record_id, i.workspace, i.family, i.code, i.message, i.field, i.created_ms, i.resolved_ms,
-       i.resolution, i.resolved_by, i.job_id, j.public_id, j.created_by, i.comment, i.revision, i.key
+       i.resolution, i.resolved_by, i.job_id, j.public_id, j.created_by, i.comment, i.revision, i.key,
+       i.lane, i.seq, i.refusal
 FROM issues AS i JOIN jobs AS j ON j.id = i.job_id
 WHERE i.id < :below AND j.state <> 'receiving'
 ORDER BY i.id DESC;
 
 -- name: of_workspace
 SELECT i.id, i.record_id, i.workspace, i.family, i.code, i.message, i.field, i.created_ms, i.resolved_ms,
-       i.resolution, i.resolved_by, i.job_id, j.public_id, j.created_by, i.comment, i.revision, i.key
+       i.resolution, i.resolved_by, i.job_id, j.public_id, j.created_by, i.comment, i.revision, i.key,
+       i.lane, i.seq, i.refusal
 FROM issues AS i JOIN jobs AS j ON j.id = i.job_id
 WHERE i.workspace = :workspace AND i.id < :below AND j.state <> 'receiving'
 ORDER BY i.id DESC;
 
 -- name: open_of_workspace
 SELECT i.id, i.record_id, i.workspace, i.family, i.code, i.message, i.field, i.created_ms, i.resolved_ms,
-       i.resolution, i.resolved_by, i.job_id, j.public_id, j.created_by, i.comment, i.revision, i.key
+       i.resolution, i.resolved_by, i.job_id, j.public_id, j.created_by, i.comment, i.revision, i.key,
+       i.lane, i.seq, i.refusal
 FROM issues AS i JOIN jobs AS j ON j.id = i.job_id
 WHERE i.workspace = :workspace AND i.id < :below AND i.resolved_ms IS NULL AND j.state <> 'receiving'
 ORDER BY i.id DESC;
 
 -- name: of_one_job
 SELECT i.id, i.record_id, i.workspace, i.family, i.code, i.message, i.field, i.created_ms, i.resolved_ms,
-       i.resolution, i.resolved_by, i.job_id, j.public_id, j.created_by, i.comment, i.revision, i.key
+       i.resolution, i.resolved_by, i.job_id, j.public_id, j.created_by, i.comment, i.revision, i.key,
+       i.lane, i.seq, i.refusal
 FROM issues AS i JOIN jobs AS j ON j.id = i.job_id
 WHERE i.job_id = :job_id AND i.id < :below AND j.state <> 'receiving'
 ORDER BY i.id DESC;
@@ -51,7 +56,8 @@ ORDER BY i.id DESC;
 -- name: of_one_job_up
 -- The same oldest first, above an id.
 SELECT i.id, i.record_id, i.workspace, i.family, i.code, i.message, i.field, i.created_ms, i.resolved_ms,
-       i.resolution, i.resolved_by, i.job_id, j.public_id, j.created_by, i.comment, i.revision, i.key
+       i.resolution, i.resolved_by, i.job_id, j.public_id, j.created_by, i.comment, i.revision, i.key,
+       i.lane, i.seq, i.refusal
 FROM issues AS i JOIN jobs AS j ON j.id = i.job_id
 WHERE i.job_id = :job_id AND i.id > :above AND j.state <> 'receiving'
 ORDER BY i.id;
@@ -59,14 +65,16 @@ ORDER BY i.id;
 -- name: open_of_kind
 -- Open ones of a job and a code.
 SELECT i.id, i.record_id, i.workspace, i.family, i.code, i.message, i.field, i.created_ms, i.resolved_ms,
-       i.resolution, i.resolved_by, i.job_id, j.public_id, j.created_by, i.comment, i.revision, i.key
+       i.resolution, i.resolved_by, i.job_id, j.public_id, j.created_by, i.comment, i.revision, i.key,
+       i.lane, i.seq, i.refusal
 FROM issues AS i INDEXED BY issues_open_by_job JOIN jobs AS j ON j.id = i.job_id
 WHERE i.job_id = :job_id AND i.code = :code AND i.id < :below AND i.resolved_ms IS NULL AND j.state <> 'receiving'
 ORDER BY i.id DESC;
 
 -- name: open_of_kind_up
 SELECT i.id, i.record_id, i.workspace, i.family, i.code, i.message, i.field, i.created_ms, i.resolved_ms,
-       i.resolution, i.resolved_by, i.job_id, j.public_id, j.created_by, i.comment, i.revision, i.key
+       i.resolution, i.resolved_by, i.job_id, j.public_id, j.created_by, i.comment, i.revision, i.key,
+       i.lane, i.seq, i.refusal
 FROM issues AS i INDEXED BY issues_open_by_job JOIN jobs AS j ON j.id = i.job_id
 WHERE i.job_id = :job_id AND i.code = :code AND i.id > :above AND i.resolved_ms IS NULL AND j.state <> 'receiving'
 ORDER BY i.id;
@@ -91,12 +99,19 @@ WHERE job_id = :job_id AND code = :code AND resolved_ms IS NULL
 GROUP BY code;
 
 -- name: of_records
--- Those that records (a JSON list of ids, ascending) are linked to, oldest first.
+-- Those that records (a JSON list of ids, ascending) are linked to, oldest first; then those of their refused
+-- deliveries.
 SELECT i.id, l.record_id, i.code, i.message, i.field, i.created_ms, i.resolved_ms, i.resolution, i.resolved_by,
-       i.comment
+       i.comment, i.lane, i.seq
 FROM json_each(:ids) AS given
 CROSS JOIN issue_records AS l ON l.record_id = given.value
 CROSS JOIN issues AS i ON i.id = l.issue_id
+UNION ALL
+SELECT i.id, i.record_id, i.code, i.message, i.field, i.created_ms, i.resolved_ms, i.resolution, i.resolved_by,
+       i.comment, i.lane, i.seq
+FROM json_each(:ids) AS given
+CROSS JOIN issues AS i ON i.record_id = given.value
+WHERE i.lane IS NOT NULL
 LIMIT :limit;
 
 -- name: records

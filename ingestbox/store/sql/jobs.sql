@@ -303,6 +303,13 @@ WHERE id = :id AND (state = 'completed' OR state = 'failed' OR state = 'review')
 -- Once all that is done is pending again: what is done once more must not count twice.
 UPDATE jobs SET tallies = '{}' WHERE id = :id;
 
+-- name: tallies
+SELECT state, tallies FROM jobs WHERE id = :id;
+
+-- name: count_again
+-- A record that was counted is to be again.
+UPDATE jobs SET tallies = :tallies WHERE id = :id;
+
 -- name: state
 SELECT state, issues FROM jobs WHERE id = :id;
 

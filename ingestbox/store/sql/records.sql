@@ -38,6 +38,7 @@ SELECT id, CAST(key AS BLOB), state FROM records WHERE id >= :first AND id < :be
 SELECT r.id, CAST(r.key AS BLOB), r.state
 FROM issues AS i JOIN records AS r ON r.id = i.record_id
 WHERE i.record_id >= :first AND i.record_id < :beyond AND i.resolved_ms IS NULL
+  AND i.lane IS NULL
 ORDER BY i.record_id;
 
 -- name: linked
@@ -54,6 +55,12 @@ FROM issue_records AS l CROSS JOIN records AS r ON r.id = l.record_id
 WHERE l.issue_id = :issue AND l.record_id >= :first AND l.record_id < :beyond
 ORDER BY l.record_id;
 
+-- name: of_refusal
+-- The one behind a refused delivery, by its issue.
+SELECT r.id, CAST(r.key AS BLOB), r.state
+FROM issues AS i CROSS JOIN records AS r ON r.id = i.record_id
+WHERE i.id = :issue AND i.lane IS NOT NULL AND i.record_id >= :first AND i.record_id < :beyond;
+
 -- name: payload
 SELECT CAST(key AS BLOB), CAST(payload AS BLOB), crc FROM records WHERE id = :id;
 
@@ -64,6 +71,7 @@ SELECT id, state, LENGTH(payload) FROM records WHERE id >= :first AND id < :beyo
 SELECT r.id, r.state, LENGTH(r.payload)
 FROM issues AS i JOIN records AS r ON r.id = i.record_id
 WHERE i.record_id >= :first AND i.record_id < :beyond AND i.resolved_ms IS NULL
+  AND i.lane IS NULL
 ORDER BY i.record_id
 LIMIT :limit;
 
@@ -74,5 +82,6 @@ UPDATE records SET key = :key, payload = :payload, crc = :crc, state = 'pending'
 SELECT r.id, CAST(r.key AS BLOB), CAST(r.payload AS BLOB), r.crc
 FROM issues AS i JOIN records AS r ON r.id = i.record_id
 WHERE i.record_id >= :first AND i.record_id < :beyond AND i.resolved_ms IS NULL
+  AND i.lane IS NULL
 ORDER BY i.record_id
 LIMIT :limit;

@@ -168,7 +168,7 @@ WHERE job_id = :job_id AND id > :after ORDER BY id LIMIT 1 OFFSET :size;
 -- issue that holds a million rows at once.
 SELECT i.id
 FROM issues AS i INDEXED BY issues_by_job
-WHERE i.job_id = :job_id AND i.id > :after AND i.id <= :upto AND i.resolved_ms IS NULL
+WHERE i.job_id = :job_id AND i.id > :after AND i.id <= :upto AND i.resolved_ms IS NULL AND i.lane IS NULL
   AND NOT EXISTS (
       SELECT 1 FROM issue_records AS l WHERE l.issue_id = i.id AND l.run = :run AND l.given_up = 0
   )

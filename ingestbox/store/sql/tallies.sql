@@ -90,7 +90,14 @@ SELECT job_id, open_issues, issues_seen FROM staged_jobs WHERE open_issues <> 0 
 
 -- name: true_staged
 SELECT s.job_id, SUM(i.resolved_ms IS NULL), COUNT(*) FROM staged_jobs AS s JOIN issues AS i ON i.job_id = s.job_id
+WHERE i.lane IS NULL
 GROUP BY s.job_id;
+
+-- name: kept_refused
+SELECT id, refused FROM jobs WHERE refused <> 0;
+
+-- name: true_refused
+SELECT job_id, COUNT(*) FROM issues WHERE lane IS NOT NULL AND resolved_ms IS NULL GROUP BY job_id;
 
 -- name: kept_contacts
 SELECT workspace, remote, owner, contacts FROM contact_tallies WHERE contacts <> 0;

@@ -25,6 +25,7 @@ from ingestbox.web.v1.issues import decision, wanted_of
 from ingestbox.web.v1.parts import Parts
 from ingestbox.web.v1.repair import SLICE, Repair, check_match
 from ingestbox.web.v1.repeats import Repeats
+from ingestbox.web.v1.resolving import COMMENT_LENGTH
 from ingestbox.web.v1.sight import ALL, EDITORS, REVIEWERS, check_role, sight_of
 
 MOST_AT_ONCE = 1_000
@@ -48,11 +49,12 @@ EITHER: dict[str, Any] = {
 
 
 class IssueFilter(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Open issues, newest first: those of a job, a family, a code."""
+    """Open issues, newest first: those of a job, a family, a code, or, of refused deliveries, a lane."""
 
     job: str | None = None
     family: str | None = None
     code: str | None = None
+    lane: str | None = None
 
 
 class Bulk(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -66,6 +68,17 @@ class Bulk(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     cursor: Annotated[
         str | UnsetType, Meta(description="With `filter`: the `next_cursor` of the call before.")
     ] = UNSET
+    comment: (
+        Annotated[
+            str,
+            Meta(
+                max_length=COMMENT_LENGTH,
+                description="With `action`: what is said of all of them; refused deliveries are given up for "
+                "a reason alone.",
+            ),
+        ]
+        | UnsetType
+    ) = UNSET
     dry_run: bool = False
     reprocess: Annotated[
         bool, Meta(description="With `rule`: the jobs go on at once, if this call reaches all of the issues.")
@@ -140,7 +153,9 @@ class BulkIssues:
                 description="Each is decided by itself, and its outcome told: `resolved`, or the code of "
                 "what stands in the way, such as `validation_failed` for one that needs a correction. A "
                 "call that is cut short, or repeated, finds the others open still. With a filter that few "
-                "issues pass a call may find less than it could, or nothing, and still give a `next_cursor`."
+                "issues pass a call may find less than it could, or nothing, and still give a `next_cursor`. "
+                "Of refused deliveries (`delivery_refused`) `retry` sends the lines again (`again`: each is "
+                "open until the upstream takes it), and `discard` needs a `comment`."
                 "\n\nA `rule` (role editor) decides about the rows of issues of a staged family, whose job "
                 "waits: of rows that repeat each other the most complete is kept; all are given up; a field "
                 "is set; fields are trimmed and put into lower case. A row that somebody else changes "
@@ -199,9 +214,11 @@ class BulkIssues:
                 hindrances = await self._hindrances(still)
                 outcomes.update((str(number), code) for number, code in hindrances.items())
                 fit = [each for each in still if each.id not in hindrances]
-            decided = await self._repair.decide(fit, wanted.action, ask)
+            comment = None if wanted.comment is UNSET else wanted.comment
+            decided = await self._repair.decide(fit, wanted.action, ask, comment)
             outcomes.update(
-                (str(each.id), code or "resolved") for each, code in zip(fit, decided, strict=True)
+                (str(each.id), code or _done(each, wanted.action))
+                for each, code in zip(fit, decided, strict=True)
             )
         body = BulkBody(
             action=wanted.action,
@@ -260,7 +277,13 @@ class BulkIssues:
     async def _matching(self, sight: Sight, given: IssueFilter, below: int) -> tuple[list[Issue], int | None]:
         """The newest open issues under an id that pass the filter, and the id to go on under."""
         wanted = await wanted_of(
-            self._store, sight, job=given.job, family=given.family, code=given.code, open_=True
+            self._store,
+            sight,
+            job=given.job,
+            family=given.family,
+            code=given.code,
+            open_=True,
+            lane=given.lane,
         )
         chosen: list[Issue] = []
         following: int | None = below
@@ -300,10 +323,14 @@ class BulkIssues:
         return found
 
     def _hindrance(self, tx: ReadTx, issue: Issue) -> str | None:
-        if issue.grouped:
-            return None  # it is the whole job that is processed again
+        if issue.grouped or issue.lane is not None:
+            return None  # it is the whole job that is processed again; or the line is sent as it is
         row = tx.one("records.payload", {"id": issue.record_id})
         return "damaged" if row is None else changes.hindrance(self._parts.families.get(issue.family), *row)
+
+
+def _done(issue: Issue, action: Action) -> str:
+    return "again" if issue.lane is not None and action == "retry" else "resolved"
 
 
 def _wanted(ask: Request) -> Bulk:
@@ -317,6 +344,8 @@ def _wanted(ask: Request) -> Bulk:
         raise fields.refused([Fault("invalid", sentence, field="rule") for sentence in wrong])
     dry_run = lists.flag(ask.query, "dry_run")
     wanted = msgspec.structs.replace(wanted, dry_run=wanted.dry_run or dry_run)
+    if wanted.comment is not UNSET and wanted.rule is not UNSET:
+        raise fields.refused([Fault("invalid", "comment goes with action", field="comment")])
     if wanted.reprocess and wanted.rule is UNSET:
         raise fields.refused([Fault("invalid", "reprocess goes with rule", field="reprocess")])
     return wanted

@@ -31,7 +31,9 @@ class DeliveryBody(msgspec.Struct, frozen=True):
     kind: str
     object_id: str
     version: int
-    record: Annotated[str, Meta(description="The record that led to it.")]
+    record: Annotated[
+        str | None, Meta(description="The record that led to it; null for what another box sent here.")
+    ]
     at: str
     lanes: dict[str, State]
 
@@ -129,7 +131,7 @@ def _facts(delivery: Delivery) -> dict[str, Any]:
         "kind": delivery.kind,
         "object_id": delivery.object_id,
         "version": delivery.version,
-        "record": str(delivery.record_id),
+        "record": str(delivery.record_id) if delivery.record_id else None,
         "at": iso(delivery.at_ms) or "",
         "lanes": dict(delivery.lanes),
     }

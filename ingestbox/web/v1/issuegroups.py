@@ -9,7 +9,7 @@ from msgspec import Meta
 
 from ingestbox.clock import iso
 from ingestbox.route import Answer, Parameter, Reply, Route, limit_of
-from ingestbox.store import audit, issues
+from ingestbox.store import audit, issues, parked
 from ingestbox.store.issues import Group
 from ingestbox.store.trail import ToldLine, told
 from ingestbox.web.binding import Request
@@ -122,6 +122,10 @@ class IssueGroupings:
         for noun, number in [("issue", issue.id), *(("record", rid) for rid in first)]:
             wanted = audit.Wanted(issue.workspace, object=noun, object_id=str(number))
             lines += (await audit.page(self._store, wanted, lists.NEWEST, HISTORY_LINES)).lines
+        if issue.lane is not None:
+            wanted = audit.Wanted(issue.workspace, object=parked.NOUN, object_id=str(issue.seq))
+            of_line = (await audit.page(self._store, wanted, lists.NEWEST, HISTORY_LINES)).lines
+            lines += [line for line in of_line if (line.after or {}).get("lane") == issue.lane]
         lines.sort(key=lambda line: -int(line.id))
         return Reply(IssueHistory(await told(self._store, lines[:HISTORY_LINES])))
 

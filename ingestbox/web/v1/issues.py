@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, TypeVar, get_args
+from typing import Annotated, Literal, TypeVar, cast, get_args
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
@@ -14,6 +14,7 @@ from ingestbox.model import checksum
 from ingestbox.route import Answer, Parameter, Reply, Route, limit_of
 from ingestbox.store import ReadTx, Store, issues, jobs, records
 from ingestbox.store.issues import Issue, Wanted
+from ingestbox.store.parked import ParkedState
 from ingestbox.store.sight import Sight
 from ingestbox.store.staged import issue_mark
 from ingestbox.web.binding import Request
@@ -60,9 +61,34 @@ class IssueRecord(msgspec.Struct, frozen=True):
     link: str
 
 
+class IssueDelivery(msgspec.Struct, frozen=True):
+    """A line that an upstream refused, as it is now; times are ISO 8601."""
+
+    lane: str
+    seq: str
+    code: Annotated[
+        str, Meta(description="The upstream's; `damaged` and `payload_too_large` are the lane's own.")
+    ]
+    state: Annotated[
+        ParkedState | None,
+        Meta(description="`again`: it waits to be sent again. Null: it is refused no more."),
+    ]
+    refused_at: Annotated[str | None, Meta(description="When, the last time.")]
+    asked_by: Annotated[str | None, Meta(description="Who wants it sent again.")]
+    op: Annotated[str | None, Meta(description="These are null for a line that is not here any more.")]
+    kind: str | None
+    object_id: str | None
+    version: int | None
+    superseded: Annotated[
+        bool,
+        Meta(description="Whether the object has a newer version by now, or is gone: this one is moot then."),
+    ]
+    superseded_by: Annotated[str | None, Meta(description="The newer delivery, if it is here still.")]
+
+
 class IssueBody(msgspec.Struct, frozen=True):
-    """One thing wrong with one record, or, in a staged family, with all of a job that fail alike; times are
-    ISO 8601."""
+    """One thing wrong with one record, or, in a staged family, with all of a job that fail alike; or a
+    delivery of a record that an upstream refused (`delivery_refused`). Times are ISO 8601."""
 
     id: str
     state: State
@@ -80,11 +106,15 @@ class IssueBody(msgspec.Struct, frozen=True):
     resolved_at: str | None
     resolution: Annotated[
         str | None,
-        Meta(description="`edit`, `retry`, `discard`, `cancel` of the job; others of staged families."),
+        Meta(
+            description="`edit`, `retry`, `discard`, `cancel` of the job; others of staged families. Of a "
+            "refused delivery also `superseded`, when a newer version arrived, and `lane_removed`."
+        ),
     ]
     resolved_by: str | None
     comment: Annotated[str | None, Meta(description="What was said of it.")]
     links: IssueLinks
+    delivery: Annotated[IssueDelivery | None, Meta(description="What was refused, of `delivery_refused`.")]
     value: Annotated[
         str | UnsetType | None,
         Meta(
@@ -110,14 +140,15 @@ async def wanted_of(
     family: str | None,
     code: str | None,
     open_: bool | None,
+    lane: str | None = None,
 ) -> Wanted:
     """A filter with the job's id in the store. Raises IngestError `job_not_found`."""
     if job is None:
-        return Wanted(sight, None, family, code, open_)
+        return Wanted(sight, None, family, code, open_, lane)
     found = await store.read_with(lambda tx: jobs.find(tx, job, sight))
     if found is None:
         raise IngestError("job_not_found")
-    return Wanted(sight, found.id, family, code, open_)
+    return Wanted(sight, found.id, family, code, open_, lane)
 
 
 def decision(body: bytes, shape: type[S]) -> S:
@@ -152,6 +183,7 @@ class Issues:
                     Parameter("job", "Issues of this job alone (its public id)."),
                     Parameter("family", "Issues of this family alone.", lists.one_of(self._parts.families)),
                     Parameter("code", "Issues with this code alone."),
+                    Parameter("lane", "Of refused deliveries those of this lane alone."),
                     Parameter("state", "`open` or `resolved`; both unless given.", State),
                     Parameter("order", "`oldest` first goes with `job`.", Order),
                     Parameter("values", "With the value that each is about.", bool),
@@ -184,6 +216,7 @@ class Issues:
             family=lists.choice(query, "family", self._parts.families),
             code=query.get("code"),
             open_=None if state is None else state == "open",
+            lane=query.get("lane"),
         )
         upwards = lists.choice(query, "order", ORDERS) == "oldest"
         if upwards and wanted.job_id is None:
@@ -211,7 +244,8 @@ class Issues:
             return now, _body(tx, now)
 
         now, body = await self._store.read_with(read)
-        return Reply(body, headers=(("ETag", etag_of(now, await self._repair.find(now.record_id, None))),))
+        found = await self._repair.find(now.record_id, None)
+        return Reply(body, headers=(("ETag", etag_of(now, found, body.delivery)),))
 
     async def find(self, ask: Request, sight: Sight) -> Issue:
         """The issue that the path names. Raises IngestError `not_found`."""
@@ -222,8 +256,12 @@ class Issues:
         return found
 
 
-def etag_of(issue: Issue, found: Found) -> str:
-    """Of an issue with one record that record's, so that either's is good for both."""
+def etag_of(issue: Issue, found: Found, delivery: IssueDelivery | None) -> str:
+    """Of an issue with one record that record's, so that either's is good for both; of a refused delivery
+    also what was said and decided of that."""
+    if delivery is not None:
+        said = f"{delivery.state}-{delivery.refused_at}-{issue.resolved_ms or 0}"
+        return f'"{found.record.mark}-{issue.id}-{said}"'
     if not issue.grouped:
         return found.etag
     return f'"{issue_mark(issue.id, issue.revision, issue.resolved_ms)}"'
@@ -260,6 +298,29 @@ def _value(payload: bytes, field: str) -> str | None:
     return str(msgspec.json.decode(raw)) if raw[:1] == b'"' else raw.decode("utf-8", "replace")
 
 
+def delivery_of(tx: ReadTx, issue: Issue) -> IssueDelivery | None:
+    """The refused line of an issue of one."""
+    if issue.lane is None:
+        return None
+    found = issues.refusal(tx, issue)
+    newest = None if found is None or not found.superseded else found.newest
+    asked = found is not None and found.state == "again"
+    return IssueDelivery(
+        lane=issue.lane,
+        seq=str(issue.seq),
+        code=issue.refusal or "",
+        state=None if found is None else cast("ParkedState | None", found.state),
+        refused_at=None if found is None else iso(found.refused_ms),
+        asked_by=found.decided_by if found is not None and asked else None,
+        op=None if found is None else found.op,
+        kind=None if found is None else found.kind,
+        object_id=None if found is None else found.object_id,
+        version=None if found is None else found.version,
+        superseded=found is not None and found.superseded,
+        superseded_by=None if newest is None else str(newest),
+    )
+
+
 def _body(tx: ReadTx, issue: Issue) -> IssueBody:
     first, count = issues.first_records(tx, issue, SHOWN_RECORDS)
     job = f"/v1/jobs/{issue.job}"
@@ -281,5 +342,6 @@ def _body(tx: ReadTx, issue: Issue) -> IssueBody:
         resolution=issue.resolution,
         resolved_by=issue.resolved_by,
         comment=issue.comment,
+        delivery=delivery_of(tx, issue),
         links=IssueLinks(f"/v1/records/{issue.record_id}", f"{job}/records?issue={issue.id}", job),
     )

@@ -55,12 +55,18 @@ class ParkedBody(msgspec.Struct, frozen=True):
     kind: str
     object_id: str
     version: int
-    record: Annotated[str, Meta(description="The record that led to it.")]
+    record: Annotated[
+        str | None, Meta(description="The record that led to it; null for what another box sent here.")
+    ]
     job: Annotated[str | None, Meta(description="The public id of that record's job.")]
     decided_by: Annotated[str | None, Meta(description="Who wants it sent again, or gave it up.")]
     decided_by_name: Annotated[str | None, Meta(description="The address of that user, or the key's name.")]
     decided_at: str | None
     reason: str | None
+    issue: Annotated[
+        str | None,
+        Meta(description="The issue that it is to people, if its record is in this box (`/v1/issues/{id}`)."),
+    ]
 
 
 class ParkedPage(msgspec.Struct, frozen=True):
@@ -272,12 +278,13 @@ def _bodies(tx: ReadTx, found: list[Refused]) -> list[ParkedBody]:
                 kind=line.kind,
                 object_id=line.object_id,
                 version=line.version,
-                record=str(line.record_id),
+                record=str(line.record_id) if line.record_id else None,
                 job=jobs[job],
                 decided_by=by,
                 decided_by_name=None if by is None else names[by],
                 decided_at=iso(line.decided_ms),
                 reason=line.reason,
+                issue=None if line.issue is None else str(line.issue),
             )
         )
     return bodies

@@ -18,6 +18,14 @@ async def _later(erasure_id: int, seconds: float) -> None:
     """A box that does not run carries nothing out; it does so at its next start."""
 
 
+def _nothing() -> None:
+    """The same, of what is new."""
+
+
+def _nobody(lane: str) -> None:
+    """A box that does not run has no lanes at work; they see what is to be sent again at its next start."""
+
+
 @dataclass(frozen=True, slots=True)
 class Parts:
     """The parts of a box that `/v1` shows and changes; with and without a running box.
@@ -25,6 +33,8 @@ class Parts:
     `ring(job_id)` tells the workers of a job, `progress` those who watch it; `snapshot` (of a workspace, or
     of all: None) and `examine` make the reports that the command line shows too. `erase(erasure_id, seconds)`
     carries out an erasure that is stored, and returns when it is at rest, or after so long.
+    `send_again(lane)` tells a lane that refused lines of it are to be sent again, `wake` all of them that
+    there is something new.
     """
 
     store: Store
@@ -37,3 +47,5 @@ class Parts:
     examine: Callable[[], Awaitable[Report]]
     progress: Progress
     erase: Callable[[int, float], Awaitable[None]] = _later
+    send_again: Callable[[str], None] = _nobody
+    wake: Callable[[], None] = _nothing

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal, cast, get_args
 
 import msgspec
 from msgspec import UNSET, Meta
@@ -46,6 +46,23 @@ class RecordIssue(msgspec.Struct, frozen=True):
     resolution: str | None
     resolved_by: str | None
     comment: Annotated[str | None, Meta(description="What was said of it.")]
+    lane: Annotated[
+        str | None, Meta(description="Of a refused delivery: the lane. The record does not wait on it.")
+    ]
+    delivery: Annotated[str | None, Meta(description="Of a refused delivery: its number.")]
+
+
+class RecordRefusal(msgspec.Struct, frozen=True):
+    """An upstream that does not take what became of a record."""
+
+    lane: str
+    code: str
+    message: str
+    state: Annotated[
+        Literal["parked", "again", "discarded"],
+        Meta(description="`again`: it waits to be sent again. `discarded`: a person gave it up."),
+    ]
+    issue: Annotated[str | None, Meta(description="What people decide about it by.")]
 
 
 class RecordResult(msgspec.Struct, frozen=True):
@@ -54,8 +71,12 @@ class RecordResult(msgspec.Struct, frozen=True):
     kind: str
     object_id: str
     version: int
-    delivery: str
+    delivery: Annotated[
+        str,
+        Meta(description="Its number. It goes once every lane has had it for `store.delivered_days`."),
+    ]
     current: Annotated[bool, Meta(description="Whether the object is still at this version.")]
+    refused: Annotated[list[RecordRefusal], Meta(description="By which lanes' upstreams it was refused.")]
 
 
 class RecordLine(msgspec.Struct, frozen=True):
@@ -150,7 +171,10 @@ class Records:
                 "Otherwise its issues are resolved, and it is processed once more. Its place among later "
                 "records of the same object stays what it was. A row of a staged family (contacts) can be "
                 "corrected while its job waits for a person, or has failed, whatever its own state is, but "
-                "`done`; it is checked against the others when its job is reprocessed.",
+                "`done`; it is checked against the others when its job is reprocessed.\n\nA record that is "
+                "`done` can be corrected as long as an upstream refuses its delivery: what it becomes then "
+                "is delivered by itself, and the refused lines are given up as replaced. A row of a staged "
+                "family changes its object at once.",
                 body=dict[str, Any],
                 example={"summary": "The delivery was late"},
                 parameters=(RECORD_ID, IF_MATCH, ALL),
@@ -164,6 +188,10 @@ class Records:
                     "record_changed",
                     "job_cancelled",
                     "job_not_waiting",
+                    "job_active",
+                    "superseded",
+                    "turn_taken",
+                    "key_taken",
                     "precondition_failed",
                     "damaged",
                 ),
@@ -257,11 +285,24 @@ def _body(job: Job, found: Found, issues: list[RecordIssue], became: Became | No
 def _result(became: Became | None) -> RecordResult | None:
     if became is None:
         return None
-    return RecordResult(became.kind, became.object_id, became.version, str(became.seq), became.current)
+    refused = [
+        RecordRefusal(
+            each.lane,
+            each.code,
+            each.message,
+            cast('Literal["parked", "again", "discarded"]', each.state),
+            None if each.issue is None else str(each.issue),
+        )
+        for each in became.refused
+    ]
+    return RecordResult(
+        became.kind, became.object_id, became.version, str(became.seq), became.current, refused
+    )
 
 
 def _issue(row: tuple[Any, ...]) -> RecordIssue:
-    issue_id, _, code, message, field, created_ms, resolved_ms, resolution, resolved_by, comment = row
+    issue_id, _, code, message, field, created_ms, resolved_ms, resolution, resolved_by = row[:9]
+    comment, lane, seq = row[9:]
     return RecordIssue(
         id=str(issue_id),
         code=code,
@@ -272,4 +313,6 @@ def _issue(row: tuple[Any, ...]) -> RecordIssue:
         resolution=resolution,
         resolved_by=resolved_by,
         comment=comment,
+        lane=lane,
+        delivery=None if seq is None else str(seq),
     )

@@ -8,22 +8,35 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import msgspec
+
 from ingestbox import strictjson
 from ingestbox.config import MIB
-from ingestbox.errors import IngestError
+from ingestbox.errors import Fault, IngestError
 from ingestbox.family import Family
 from ingestbox.model import Job, RecordState
 from ingestbox.store import ReadTx, jobs, records
 from ingestbox.store.issues import Issue
+from ingestbox.store.parked import MOST_DECIDED
 from ingestbox.store.records import Record
+from ingestbox.store.refusals import ResolveRefused
 from ingestbox.store.review import Action, Blocked, EditRecord, ResolveIssues
 from ingestbox.store.sight import Sight
 from ingestbox.web.binding import Request
-from ingestbox.web.v1 import mergepatch
+from ingestbox.web.v1 import fields, mergepatch
 from ingestbox.web.v1.audit import act
 from ingestbox.web.v1.parts import Parts
 from ingestbox.web.v1.rows import Rows, check_editor, check_patch
-from ingestbox.web.v1.sight import staging_of
+from ingestbox.web.v1.sight import EDITORS, staging_of
+
+
+class _Told(msgspec.Struct):
+    """What a delivery's line has of a result."""
+
+    result: msgspec.Raw = msgspec.Raw(b"")
+
+
+_told = msgspec.json.Decoder(_Told)
 
 SLICE = 50
 """Issues that one write decides about: it keeps the writer under 20 ms."""
@@ -87,16 +100,21 @@ class Repair:
         that goes on. If-Match has to be the record's ETag, or the one given. `comment` is kept by the issues
         of a record that is no such row.
 
+        A record that is done is corrected while an upstream refuses its delivery.
+
         Raises IngestError: precondition_failed, record_not_waiting, record_changed, job_cancelled,
-        job_not_waiting, forbidden, damaged, malformed_json, validation_failed with every fault of the
-        corrected record, payload_too_large for one that no request could have brought.
+        job_not_waiting, job_active, superseded, turn_taken, key_taken, forbidden, damaged, malformed_json,
+        validation_failed with every fault of the corrected record, payload_too_large for one that no request
+        could have brought.
         """
         record, job = found.record, found.job
         staged = self.staged(job)
         if staged:
             check_editor(ask)
         check_match(ask.headers, etag or found.etag)
-        if record.state in _FINAL if staged else record.state != RecordState.ISSUE:
+        refused = record.state == RecordState.DONE and await self._refused(record.id)
+        waits = record.state not in _FINAL if staged else record.state == RecordState.ISSUE
+        if not (waits or refused):
             raise IngestError("record_not_waiting", f"The record is {record.state}: it waits on no issue.")
         if not record.sound:
             raise IngestError("damaged", f"The stored record {record.id} does not match its checksum.")
@@ -105,12 +123,20 @@ class Repair:
             made = _corrected(*given)
         else:
             made = await asyncio.to_thread(_corrected, *given)
+        sides = (made.before, made.after)
+        if refused and not staged and made.key != record.key:
+            sentence = "a record that is done keeps its id: send it in once more under another one"
+            raise fields.refused([Fault("invalid", sentence)])
+        if staged and refused:
+            await self._rows.correct(ask, job, record, made.key, made.payload, sides, comment)
+            return
         if staged:
-            await self._rows.edit(ask, job, record, made.key, made.payload, (made.before, made.after))
+            await self._rows.edit(ask, job, record, made.key, made.payload, sides)
             return
         by = act(ask, self._store.clock.now_ms()).within(job.workspace)
+        counted = await self._counted(found) if refused else {}
         outcome = await self._store.write(
-            EditRecord(record.id, record.mark, made.key, made.payload, made.before, made.after, by, comment)
+            EditRecord(record.id, record.mark, made.key, made.payload, *sides, by, comment, counted)
         )
         if isinstance(outcome, Blocked):
             raced = outcome.code in ("record_changed", "record_not_waiting") and "if-match" in ask.headers
@@ -118,23 +144,45 @@ class Repair:
         self._parts.progress.changed(outcome.job_id)
         self._parts.ring(outcome.job_id)
 
+    async def _refused(self, rid: int) -> bool:
+        """Whether an upstream refuses a delivery of the record."""
+        return bool(await self._store.read("parked.of_record", {"record_id": rid}))
+
+    async def _counted(self, found: Found) -> Mapping[str, int]:
+        """What the record was counted as in its job's tallies, when its result was made."""
+
+        def read(tx: ReadTx) -> bytes | None:
+            newest = records.became(tx, found.record.id)
+            row = None if newest is None else tx.one("deliveries.one", {"seq": newest.seq})
+            return None if row is None else row[-2]
+
+        line = await self._store.read_with(read)
+        try:
+            result = b"" if line is None else bytes(_told.decode(line).result)
+            return self._family(found.job).counted(result) if result else {}
+        except msgspec.DecodeError:
+            return {}  # it is damaged: nobody knows
+
     async def decide(
         self, chosen: Sequence[Issue], action: Action, ask: Request, comment: str | None = None
     ) -> list[str | None]:
         """Decides slice by slice; for each the code of what stood in the way, or None. `comment` is what the
         issues keep of it; of staged jobs those that are given up."""
         codes: dict[int, str | None] = {}
-        single = []
+        single, refused = [], []
         gone_on: dict[int, str | None] = {}  # by job: each goes on once, however many of its issues are meant
         for each in chosen:
             if each.grouped and each.job_id in gone_on:
                 codes[each.id] = gone_on[each.job_id]
+            elif each.lane is not None:
+                refused.append(each)
             elif each.grouped:
                 codes[each.id] = await self._decide_rows(each, action, ask, comment)
                 if action == "retry":
                     gone_on[each.job_id] = codes[each.id]
             else:
                 single.append(each)
+        codes.update(await self._decide_refused(refused, action, ask, comment))
         for workspace in dict.fromkeys(each.workspace for each in single):
             here = [each for each in single if each.workspace == workspace]
             by = act(ask, self._store.clock.now_ms()).within(workspace)
@@ -149,6 +197,38 @@ class Repair:
                     if action == "retry":
                         self._parts.ring(job_id)
         return [codes[each.id] for each in chosen]
+
+    async def _decide_refused(
+        self, chosen: Sequence[Issue], action: Action, ask: Request, comment: str | None
+    ) -> dict[int, str | None]:
+        """The same about issues of refused deliveries: lines are sent again, or given up for a reason."""
+        codes: dict[int, str | None] = {}
+        fit = []
+        for each in chosen:
+            codes[each.id] = self._bar(each, action, ask, comment)
+            if codes[each.id] is None:
+                fit.append(each)
+        for start in range(0, len(fit), MOST_DECIDED):
+            run = fit[start : start + MOST_DECIDED]
+            by = act(ask, self._store.clock.now_ms())
+            ids = [each.id for each in run]
+            outcomes = await self._store.write(ResolveRefused(ids, action, by, comment))
+            for each, outcome in zip(run, outcomes, strict=True):
+                codes[each.id] = outcome.code if isinstance(outcome, Blocked) else None
+            done = [each for each in run if codes[each.id] is None]
+            for job_id in {each.job_id for each in done}:
+                self._parts.progress.changed(job_id)
+            if action == "retry":
+                for lane in {each.lane for each in done if each.lane is not None}:
+                    self._parts.send_again(lane)
+        return codes
+
+    def _bar(self, issue: Issue, action: Action, ask: Request, comment: str | None) -> str | None:
+        """Why the caller cannot decide so about a refused delivery."""
+        family = self._parts.families.get(issue.family)
+        if family is not None and family.staging is not None and not ask.caller.may(EDITORS):
+            return "forbidden"
+        return "reason_required" if action == "discard" and not (comment or "").strip() else None
 
     async def _decide_rows(
         self, issue: Issue, action: Action, ask: Request, comment: str | None

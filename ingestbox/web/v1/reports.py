@@ -85,6 +85,10 @@ class Status(msgspec.Struct, frozen=True):
     version: str
     box: Annotated[str, Meta(description="The box's id.")]
     epoch: Annotated[str, Meta(description="Which life of the box's store this is.")]
+    epoch_since: Annotated[
+        str | None,
+        Meta(description="When it began: with the box, or when a copy or a restored store was started."),
+    ]
     workspace: Annotated[
         str | None, Meta(description="Whose jobs, records, issues and objects are counted; null: everyone's.")
     ]

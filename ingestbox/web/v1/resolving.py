@@ -13,7 +13,7 @@ from ingestbox.route import Answer, Parameter, Reply, Route
 from ingestbox.store.issues import Issue
 from ingestbox.web.binding import Request
 from ingestbox.web.v1 import fields, lists
-from ingestbox.web.v1.issues import ETAG, ISSUE_ID, IssueBody, Issues, decision, etag_of
+from ingestbox.web.v1.issues import ETAG, ISSUE_ID, IssueBody, Issues, decision, delivery_of, etag_of
 from ingestbox.web.v1.parts import Parts
 from ingestbox.web.v1.repair import Found, Repair, check_match
 from ingestbox.web.v1.rows import Rows
@@ -59,6 +59,7 @@ class Resolving:
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
+        self._store = parts.store
         self._issues = Issues(parts)
         self._repair = Repair(parts)
         self._rows = Rows(parts)
@@ -80,7 +81,11 @@ class Resolving:
                 "one, `retry` reprocesses the job. `edit` corrects the row that waits, or, of several, the "
                 "one that is named; If-Match may be the row's ETag. The issue is resolved once nothing of it "
                 "is left to decide; what is wrong still is open again when the job has gone on. `update` is "
-                "for a row whose key exists already: it will update what exists.",
+                "for a row whose key exists already: it will update what exists.\n\nOf a refused delivery "
+                "(`delivery_refused`) `retry` sends the line again: the issue is resolved when the upstream "
+                "takes it, and has the new words if it is refused again. `discard` needs a `comment`, the "
+                "reason why the upstream does without it. `edit` corrects the record behind it, as PATCH "
+                "/v1/records/{id} does; its new version is delivered by itself.",
                 body=Annotated[Resolution, Meta(extra_json_schema=PATCH_FOR_EDIT)],
                 example={"action": "edit", "patch": {"summary": "The delivery was late"}},
                 parameters=(ISSUE_ID, IF_MATCH, ALL),
@@ -102,6 +107,12 @@ class Resolving:
                     "issue_not_existing",
                     "rows_undecided",
                     "nothing_to_update",
+                    "superseded",
+                    "turn_taken",
+                    "key_taken",
+                    "lane_off",
+                    "reason_required",
+                    "forbidden",
                 ),
             ),
         )
@@ -114,7 +125,8 @@ class Resolving:
         if issue.resolved_ms is not None:
             raise IngestError("issue_resolved")
         found = await self._repair.find(issue.record_id, None)
-        etag = etag_of(issue, found)
+        delivery = await self._store.read_with(lambda tx: delivery_of(tx, issue))
+        etag = etag_of(issue, found, delivery)
         comment = None if wanted.comment is UNSET else wanted.comment
         if wanted.action == "edit":
             patch = bytes(msgspec.json.decode(ask.body, type=_Patch).patch)
@@ -127,7 +139,7 @@ class Resolving:
             said = etag if "if-match" in ask.headers else None
             await self._rows.update(ask, found.job, issue, said, comment)
         elif wanted.action == "discard" or wanted.action == "retry":
-            if wanted.action == "retry" and not issue.grouped:
+            if wanted.action == "retry" and not issue.grouped and issue.lane is None:
                 self._repair.check_fit(found)
             (outcome,) = await self._repair.decide([issue], wanted.action, ask, comment)
             if outcome is not None:

@@ -6,16 +6,20 @@ before somebody says that the job is to go on.
 
 from __future__ import annotations
 
+import asyncio
+import importlib
 from collections.abc import Sequence
 from functools import partial
 
 import msgspec
 
 from ingestbox.errors import Fault, IngestError
-from ingestbox.model import Job
+from ingestbox.family import Family, Process
+from ingestbox.model import Chunk, Item, Job, Outcome, index_of
 from ingestbox.store import ReadTx, issues, records
 from ingestbox.store.issues import Issue
 from ingestbox.store.records import Record
+from ingestbox.store.refusals import CorrectRow
 from ingestbox.store.review import Blocked
 from ingestbox.store.staged import (
     EDITS,
@@ -97,6 +101,56 @@ class Rows:
         if outcome is not None:
             raced = outcome.code == "record_changed" and "if-match" in ask.headers
             raise IngestError("precondition_failed" if raced else outcome.code)
+
+    async def correct(
+        self,
+        ask: Request,
+        job: Job,
+        record: Record,
+        key: str,
+        payload: bytes,
+        sides: _Sides,
+        comment: str | None,
+    ) -> None:
+        """Gives the object that a row became a new version, which goes upstream in the place of the refused
+        one; the job stays at its end.
+
+        Raises IngestError: record_not_waiting, record_changed or, with If-Match, precondition_failed;
+        superseded, turn_taken, key_taken, validation_failed.
+        """
+        staging = staging_of(self._parts, job)
+        family = self._parts.families[job.family]
+        assert staging is not None  # it is a row of a staged job
+        content = kept(record, key, payload)
+        chunk = Chunk(job.family, [Item(index_of(record.id), key, content)], job.id)
+        (outcome,) = await asyncio.to_thread(_made, family, chunk)
+        if outcome.put is None:
+            message = outcome.fault_message or ""
+            fault = Fault(outcome.fault_code or "invalid", message, field=outcome.fault_field)
+            raise fields.refused([fault])
+        by = act(ask, self._store.clock.now_ms()).within(job.workspace)
+        done = await self._store.write(
+            CorrectRow(
+                job=job,
+                record_id=record.id,
+                mark=record.mark,
+                key=key,
+                payload=content,
+                outcome=outcome,
+                staging=staging,
+                identity=self._store.identity,
+                before=sides[0],
+                after=sides[1],
+                act=by,
+                comment=comment,
+            )
+        )
+        if isinstance(done, Blocked):
+            raced = done.code in ("record_changed", "record_not_waiting") and "if-match" in ask.headers
+            later = TURN_SECONDS if done.code == "turn_taken" else None
+            raise IngestError("precondition_failed" if raced else done.code, retry_after=later)
+        self._parts.progress.changed(job.id)
+        self._parts.wake()
 
     async def discard(self, ask: Request, job: Job, issue: Issue, comment: str | None = None) -> None:
         """Gives up all rows that wait on the issue, and closes it; what others change meanwhile stays.
@@ -216,6 +270,7 @@ class Rows:
         while await self._store.write(UndoSlice(job.id, staging.kind, self._store.clock.now_ms())) is None:
             pass
         self._parts.progress.changed(job.id)
+        self._parts.wake()  # what is removed is told upstream
         for (waiting,) in await self._store.read("undoing.waiting", {"job_id": job.id}):
             self._parts.ring(waiting)
 
@@ -232,6 +287,13 @@ _Sides = tuple[dict[str, object], dict[str, object]]
 
 SLICE_BYTES = 1_048_576
 """Of rows that one write rewrites, about the most (one row at least)."""
+
+
+def _made(family: Family, chunk: Chunk) -> list[Outcome]:
+    """What the family makes of a row. Rows of staged families take no step of `enrich`: it is done here."""
+    module, _, name = family.process.partition(":")
+    process: Process = getattr(importlib.import_module(module), name)
+    return process(chunk)
 
 
 def check_editor(ask: Request) -> None:

@@ -43,6 +43,17 @@ class DeliveryLine(msgspec.Struct, frozen=True):
     result: Annotated[
         dict[str, Any] | UnsetType, Meta(description="What that box made of it. A `delete` has none.")
     ] = UNSET
+    lineage: Annotated[
+        dict[str, Any] | UnsetType,
+        Meta(description="Where it came from at that box: file, row, rules, models."),
+    ] = UNSET
+    origin: Annotated[
+        str | UnsetType,
+        Meta(
+            description="The box that made the object, where the one that sends passes it on; with the epoch."
+        ),
+    ] = UNSET
+    origin_epoch: str | UnsetType = UNSET
 
 
 class SyncAnswer(msgspec.Struct, frozen=True):
@@ -56,6 +67,30 @@ class SyncAnswer(msgspec.Struct, frozen=True):
         tuple[tuple[int, int], ...],
         Meta(description="Gaps: the lines after the first number and before the second have not come."),
     ]
+
+
+class GapLine(msgspec.Struct, frozen=True):
+    """Lines that have not come: those after the first number and before the second."""
+
+    after: int
+    first: int
+    since: Annotated[str, Meta(description="When it was noticed, or when some of them came last.")]
+
+
+class ChainLine(msgspec.Struct, frozen=True):
+    """One lane of a box."""
+
+    lane: str
+    last_seq: Annotated[int, Meta(description="The highest line of it that came.")]
+    last_seen: Annotated[str, Meta(description="When its last batch came.")]
+    left_behind: Annotated[
+        bool,
+        Meta(
+            description="It sends nothing for a week while its box goes on: it was renamed or taken out "
+            "there, and what is missing of it is no alarm."
+        ),
+    ]
+    gaps: list[GapLine]
 
 
 class BoxLine(msgspec.Struct, frozen=True):
@@ -74,12 +109,34 @@ class BoxLine(msgspec.Struct, frozen=True):
         Meta(description="The lines after the first number and before the second have not come."),
     ]
     reused: Annotated[int, Meta(ge=0, description="Lines that came again with other content: an alarm.")]
+    reused_at: Annotated[str | None, Meta(description="When the last of these came.")]
+    reusing: Annotated[bool, Meta(description="Whether that is an alarm still: it is, for a day.")]
+    lanes: Annotated[list[ChainLine], Meta(description="The lanes of it that sent last.")]
+
+
+class HeardLine(msgspec.Struct, frozen=True):
+    """A box that does not send here itself: another passes on what it makes."""
+
+    box: str
+    epoch: str
+    through: Annotated[str, Meta(description="The box that passed something of it on last.")]
+    last_seen: str
+
+
+class OwnBox(msgspec.Struct, frozen=True):
+    """This box, as others know it."""
+
+    box: str
+    epoch: str
+    signed: Annotated[bool, Meta(description="Whether batches that come here have to be signed.")]
 
 
 class BoxList(msgspec.Struct, frozen=True):
-    """Every box that sends here."""
+    """The boxes that send here."""
 
     boxes: list[BoxLine]
+    heard_of: Annotated[list[HeardLine], Meta(description="Those that others tell of, the last ones first.")]
+    own: OwnBox
 
 
 def _header(name: str, description: str, pattern: re.Pattern[str], required: bool = True) -> Parameter:
@@ -100,6 +157,11 @@ HEADERS = (
     _header("Ingestbox-After", "The last line that this lane sent before this batch; 0 for none.", NUMBER),
     _header("Ingestbox-Seq", "The first and the last line of this batch: `7-9`.", SPAN),
     _header("Ingestbox-Lane", "The lane, where the box has several for this one.", NAME, required=False),
+    Parameter(
+        "webhook-id", "Standard Webhooks, where batches have to be signed; so the next two.", place="header"
+    ),
+    Parameter("webhook-timestamp", "Unix seconds, at most five minutes from now.", place="header"),
+    Parameter("webhook-signature", "`v1,…`, one or several.", place="header"),
 )
 
 _RECORD = b'{"id":"T-17","summary":"Late again"}'
