@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 import time
@@ -13,6 +14,7 @@ from benchmarks import (
     accept,
     analysis,
     contacts,
+    draining,
     endtoend,
     forwarding,
     growth,
@@ -36,6 +38,7 @@ BENCHMARKS: dict[str, Callable[[Options], list[Row]]] = {
     "latency": latency.measure,
     "growth": growth.measure,
     "forwarding": forwarding.measure,
+    "draining": draining.measure,
     "postgres": postgres.measure,
     "reads": reads.measure,
     "search": search.measure,
@@ -57,6 +60,8 @@ def main(names: tuple[str, ...], full: bool, rounds: int, machine: bool) -> None
     """Measures the box against its floors. Without NAMES, everything."""
     # As an exception, so that boxes, servers and folders go when the run is ended from outside.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    # A box that is forked, as in tests, starts sooner than a program does, and shares its memory.
+    os.environ["TESTS_FORK"] = "0"
     options = Options(full=full, rounds=rounds)
     rows: list[Row] = []
     failures: list[tuple[str, str]] = []

@@ -94,6 +94,13 @@ def megabytes(box: BoxProcess) -> float:
     return kilobytes / 1024
 
 
+def cpu_seconds(box: BoxProcess) -> float:
+    """CPU time that the box's process has taken since it was started."""
+    assert box.process is not None
+    fields = Path(f"/proc/{box.process.pid}/stat").read_text().rpartition(") ")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 class Peak:
     """The most memory that a box was seen to hold."""
 

@@ -53,7 +53,7 @@ def measure(options: Options) -> list[Row]:
         total = batches * 1_000
         bodies = _record(edge, folder, total)
         size = _uncompressed(bodies) / total / 1_000_000
-        sink_floor, to_sink, box_floor, to_box = [], [], [], []
+        sink_floor, to_sink, box_floor, to_box, spent = [], [], [], [], []
         for number in range(options.rounds):
             with sink() as upstream:
                 sink_floor.append(size * _plain_loop(upstream.url, bodies, total))
@@ -61,7 +61,9 @@ def measure(options: Options) -> list[Row]:
             with boxes.fresh() as central:
                 box_floor.append(size * _bare(boxes.target(central, Role.FORWARDER), bodies, total))
             with boxes.fresh() as central:
+                began = boxes.cpu_seconds(central)
                 to_box.append(size * _to_box(edge, f"box{number}", central, total))
+                spent.append((boxes.cpu_seconds(central) - began) / total * 1_000_000)
     on = f"FULL on both, auth, zstd; {total:,} deliveries of {1_000_000 * size:.0f} bytes"
     return [
         _row(
@@ -74,6 +76,12 @@ def measure(options: Options) -> list[Row]:
         _row("forwarding drain to a second box", to_box, "bare POST of the same bodies", box_floor, on),
         Row(name="forwarding drain to a bare sink", unit="MB/s", rounds=to_sink, bound=20.0, on=on),
         Row(name="forwarding drain to a second box", unit="MB/s", rounds=to_box, bound=20.0, on=on),
+        Row(
+            name="what the second box spends on a delivery: its row, full text, charts",
+            unit="µs of CPU",
+            rounds=spent,
+            on=on,
+        ),
     ]
 
 
@@ -128,26 +136,30 @@ def _last_seq(seen: Seen) -> int:
     return int(seen.headers["ingestbox-seq"].partition("-")[2])
 
 
-def _aim(edge: BoxProcess, lane: str, to: Target) -> None:
-    """Starts the edge box anew with one lane."""
-    edge.stop()
-    edge.configure(f'[[lanes]]\nname = "{lane}"\nurl = "{to.url}/v1/sync/batches"\ntoken = "{to.token}"\n')
+def aim(edge: BoxProcess, lane: str, to: Target, more: str = "") -> None:
+    """Starts the edge box anew with one lane; `more` are further settings of it."""
+    if edge.process is not None:
+        edge.stop()
+    edge.configure(
+        f'[[lanes]]\nname = "{lane}"\nurl = "{to.url}/v1/sync/batches"\ntoken = "{to.token}"\n{more}'
+    )
     edge.start()
 
 
 def _record(edge: BoxProcess, keep: Path, total: int) -> Sent:
     """What the box sends of `total` deliveries: its bodies as files, with the headers that they need."""
     with sink(keep) as upstream:
-        _aim(edge, "recording", Target(upstream.url))
-        until(lambda: _arrived(upstream.moments()) == total, "everything is sent", PATIENCE)
+        aim(edge, "recording", Target(upstream.url))
+        until(lambda: arrived(upstream.moments()) == total, "everything is sent", PATIENCE)
         return [(each.file, each.headers) for each in upstream.seen()]
 
 
-def _arrived(moments: Moments) -> int:
+def arrived(moments: Moments) -> int:
+    """The seq up to which everything has arrived."""
     return moments[-1][1] if moments else 0
 
 
-def _pace(moments: Moments) -> float:
+def pace(moments: Moments) -> float:
     """Deliveries a second from the first moment on: the start of the box is not part of it."""
     (began, first), (ended, last) = moments[0], moments[-1]
     return (last - first) / (ended - began)
@@ -155,25 +167,25 @@ def _pace(moments: Moments) -> float:
 
 def _to_sink(edge: BoxProcess, lane: str, total: int) -> float:
     with sink() as upstream:
-        _aim(edge, lane, Target(upstream.url))
-        until(lambda: _arrived(upstream.moments()) == total, "the lane is drained", PATIENCE)
-        return _pace(upstream.moments())
+        aim(edge, lane, Target(upstream.url))
+        until(lambda: arrived(upstream.moments()) == total, "the lane is drained", PATIENCE)
+        return pace(upstream.moments())
 
 
 def _to_box(edge: BoxProcess, lane: str, central: BoxProcess, total: int) -> float:
     """The second box is asked how far it is, every few milliseconds."""
     moments: Moments = []
-    _aim(edge, lane, boxes.target(central, Role.FORWARDER))
+    aim(edge, lane, boxes.target(central, Role.FORWARDER))
     with central.client() as client:
 
         def drained() -> bool:
             known = client.get("/v1/sync/boxes").raise_for_status().json()["boxes"]
             if known and known[0]["last_seq"]:
                 moments.append((time.monotonic(), known[0]["last_seq"]))
-            return _arrived(moments) == total
+            return arrived(moments) == total
 
         until(drained, "the lane is drained", PATIENCE)
-    return _pace(moments)
+    return pace(moments)
 
 
 def _plain_loop(url: str, bodies: Sent, total: int) -> float:

@@ -38,7 +38,10 @@ REASONS: Mapping[str, Words] = {
         "The upstream did not answer in time.",
         f"{_BY_ITSELF} If the line is slow, raise the lane's timeout_seconds.",
     ),
-    "cut": Words("The connection broke off.", _BY_ITSELF),
+    "cut": Words(
+        "The connection broke off.",
+        f"{_BY_ITSELF} If it always does: should the lane's url begin with https://?",
+    ),
     "tls": Words(
         "No encrypted connection came about.", f"Does the upstream speak TLS at this address? {_BY_ITSELF}"
     ),
@@ -52,6 +55,12 @@ REASONS: Mapping[str, Words] = {
         "Renew it, or have its CA accepted there: the files are the lane's tls_cert and tls_key. New ones "
         "are read by themselves, and the lane is probed by itself.",
     ),
+    "hung_up": Words(
+        "The upstream hangs up as soon as an encrypted connection stands, without a word.",
+        "Most likely it does not accept the certificate that this box shows, or wants one: check the lane's "
+        "tls_cert and tls_key, and its log. A balancer that has nobody behind it does the same. The lane is "
+        "probed by itself.",
+    ),
     "tls_wanted": Words(
         "The upstream speaks TLS at this address, and the lane does not ({reason}).",
         "Write https:// in the lane's url.",
@@ -63,7 +72,8 @@ REASONS: Mapping[str, Words] = {
     "http": Words("The upstream has trouble ({reason}).", _BY_ITSELF),
     "unauthorized": Words(
         "The upstream does not know this box ({reason}).",
-        "Check the lane's token in the settings, then start the box again.",
+        "Check the lane's token in the settings; where the upstream wants signatures, its signing_secret and the "
+        "clock, too. A test of the lane shows what it says. Then start the box again.",
     ),
     "forbidden": Words(
         "The upstream knows this box, and does not let it in ({reason}).",

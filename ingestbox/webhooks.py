@@ -58,6 +58,8 @@ def key(secret: str) -> bytes:
     Raises SecretFault for one that is shorter than it may be, or cannot be read.
     """
     if not secret.startswith(PREFIX):
+        if secret.split() != [secret]:
+            raise SecretFault("has a space in it, or is empty: spaces separate secrets")
         if len(secret) < SHORTEST_TEXT:
             raise SecretFault(f"has fewer than {SHORTEST_TEXT} characters")
         return secret.encode()
@@ -74,7 +76,14 @@ def key(secret: str) -> bytes:
 
 def keys(secrets: str | Iterable[str]) -> tuple[bytes, ...]:
     """The bytes of several secrets: of a text with spaces between them, or of a list. Raises SecretFault."""
-    return tuple(key(each) for each in (secrets.split() if isinstance(secrets, str) else secrets))
+    if not isinstance(secrets, str):
+        return tuple(map(key, secrets))
+    several = secrets.split()
+    try:
+        return tuple(map(key, several))
+    except SecretFault as fault:
+        # Somebody may have meant a sentence.
+        raise SecretFault(f"{fault} (spaces separate secrets)" if several[1:] else str(fault)) from None
 
 
 def sign(keys: Sequence[bytes], message_id: str, timestamp: int, body: bytes) -> str:

@@ -13,6 +13,7 @@ import pytest
 from ingestbox import config
 from ingestbox.config import Settings, lines, load
 from ingestbox.config.load import ConfigError
+from ingestbox.config.words import masked
 from ingestbox.errors import StartupError
 
 EVERY = [
@@ -221,6 +222,18 @@ def faults_of(tmp_path: Path, text: str, environ: dict[str, str] | None = None) 
             "line 1: [[lanes]]: is a list of sections: write [[lanes]], and its keys below it.",
         ),
         ("lanes = [5]", "line 1: [[lanes]] number 1: expected a section, not `5`."),
+        (
+            '[[lanes]]\nname = "a"\nurl = "http://x"\nprobe_seconds = inf',
+            "line 4: [[lanes]] number 1, probe_seconds: expected a number over 0, not `inf`.",
+        ),
+        (
+            '[[lanes]]\nname = "a"\nurl = "http://x"\ntable = "abc\\n"',
+            "line 4: [[lanes]] number 1, table: `abc\\n` does not have the form ",
+        ),
+        (
+            '[[lanes]]\nname = "central"\nurl = "pg://ann:s3/cret@db/x"',
+            "line 3: [[lanes]] number 1, url: `pg://********@db/x` does not have the form ",
+        ),
         ("[log]\nport = 1", "line 2: unknown key `port` in [log]. It belongs below [server]."),
         ("[data]", "line 1: data: expected text that is not empty, not a section."),
         (
@@ -249,7 +262,25 @@ def faults_of(tmp_path: Path, text: str, environ: dict[str, str] | None = None) 
 )
 def test_a_fault_says_line_key_value_and_what_was_expected(tmp_path: Path, text: str, fault: str) -> None:
     (found,) = faults_of(tmp_path, text)
-    assert found == fault or (fault.endswith(": ") and found.startswith(fault))
+    assert found == fault or (fault.endswith((": ", " form ")) and found.startswith(fault))
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("https://central.example/v1/sync/batches", None),
+        ("https://central.example:8443/@edge", None),
+        ("http://[::1]:8000/a@b", None),
+        ("https://ann:s3cret@central.example/x?key=s3cret", "https://********@central.example/x?********"),
+        ("postgresql://ann:s3/cret@db/x", "postgresql://********@db/x"),
+        ("postgresql://ann:s3#cret@db/x", "postgresql://********@db/x"),
+        ("postgresql://ann:123?s3cret@db/x", "postgresql://ann:123?********"),
+    ],
+)
+def test_an_address_is_shown_without_its_password_also_one_that_is_not_written_well(
+    url: str, shown: str | None
+) -> None:
+    assert masked("url", url) == (shown or url)
 
 
 def test_every_fault_is_found_wherever_it_comes_from(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from ingestbox import amounts
 from ingestbox.cli.laning import moves
 from ingestbox.cli.laning import refused as of_refused
 from ingestbox.cli.laning.asking import all_lanes, call, name_argument, one, place, run, tell
-from ingestbox.cli.laning.saying import about, ago, counted, holder, refused, state
+from ingestbox.cli.laning.saying import about, ago, counted, due, holder, refused, state
 from ingestbox.cli.options import data_options, json_option, settings_of
 from ingestbox.cli.ordered import Ordered
 from ingestbox.cli.output import cell, print_json, print_marked, print_table
@@ -149,7 +149,7 @@ def _show(lane: dict[str, Any], balance: dict[str, Any]) -> None:
         ("upstream", lane["url"]),
         ("state", state(lane)),
         ("since", f"{lane['since']} ({ago(lane['since'])})"),
-        ("next try", lane["next_try_at"] and f"{lane['next_try_at']} ({ago(lane['next_try_at'])})"),
+        ("next try", lane["next_try_at"] and f"{lane['next_try_at']} ({due(lane['next_try_at'])})"),
         ("on hold", holder(lane)),
         ("schedule", lane["schedule"]),
         ("takes", "; ".join(filters) or "everything"),
@@ -214,10 +214,12 @@ def test(data: str | None, config: Path | None, name: str, as_json: bool) -> int
     if as_json:
         print_json(found)
         return 0 if found["ok"] else 1
-    answer = "no answer" if found["status"] is None else f"answer {found['status']}"
+    # A database says no status.
+    silent = "" if found["ok"] else "no answer, "
+    answer = silent if found["status"] is None else f"answer {found['status']}, "
     sentence = " ".join(filter(None, (f"{name}:", found["meaning"], found["remedy"])))
     mark = click.style("ok", fg="green") if found["ok"] else click.style("FAILED", fg="red")
-    print_marked(mark, f"{cell(sentence)} ({answer}, {found['seconds']:.3f} s)")
+    print_marked(mark, f"{cell(sentence)} ({answer}{found['seconds']:.3f} s)")
     return 0 if found["ok"] else 1
 
 

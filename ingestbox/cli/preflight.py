@@ -252,7 +252,10 @@ def _lanes(loaded: Loaded) -> Iterator[Check]:
     for lane in loaded.settings.lanes:
         about = f"lane {lane.name}"
         start = partial(open_sink, lane, SystemClock(), "")
-        tried = list(_tried(about, start, str(masked("url", lane.url))))
+        tried = [
+            msgspec.structs.replace(each, message=each.message.removeprefix(f"Lane {lane.name}: "))
+            for each in _tried(about, start, str(masked("url", lane.url)))
+        ]
         if tried[0].level == "error" or (weak := _credentials(lane)) is None:
             yield from tried
             continue

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
@@ -99,11 +100,12 @@ class Faults:
             yield from self._leaf(value, hint, path)
 
     def _leaf(self, value: object, hint: Any, path: Path) -> Iterator[str]:
+        kind = inspect.type_info(hint)
         try:
-            msgspec.convert(value, hint, strict=False)
+            if _slips_through(msgspec.convert(value, hint, strict=False), kind):
+                raise msgspec.ValidationError
         except msgspec.ValidationError:
             key = next(str(part) for part in reversed(path) if isinstance(part, str))
-            kind = inspect.type_info(hint)
             if value == "" and isinstance(_bare(kind), inspect.StrType):
                 what = "must not be empty."
             elif (form := pattern(kind)) and isinstance(value, str):
@@ -124,6 +126,14 @@ class Faults:
         homes = [name for name, section in sections().items() if key in section.__struct_fields__]
         hint = f" It belongs below [{'] or ['.join(homes)}]." if homes else suggestion(key, names)
         return f"{begin}unknown key `{key}`{within}.{hint or f' Known keys: {listed(names)}.'}"
+
+
+def _slips_through(value: object, kind: inspect.Type) -> bool:
+    """Whether it is let in though it should not be: a `$` also matches before a last line end, and `inf` is
+    over every least."""
+    if isinstance(value, str):
+        return value.endswith("\n") and pattern(kind) is not None
+    return isinstance(value, float) and not math.isfinite(value)
 
 
 def _is_struct(hint: Any) -> bool:

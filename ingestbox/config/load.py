@@ -281,6 +281,9 @@ def _with_files(entry: msgspec.Struct, path: lines.Path, faults: Faults, wrong: 
         base = key.removesuffix("_file")
         if base != key and base in entry.__struct_fields__ and getattr(entry, key):
             place = faults.sentence((*path, key), "").rstrip(": ")
+            if getattr(entry, base):
+                wrong.append(f"{place}: {base} is set, too. Leave one of them out.")
+                continue
             try:
                 found[base] = _secret_file(place, getattr(entry, key))
             except ConfigError as error:

@@ -14,7 +14,10 @@ MOST_SHOWN = 60
 
 # The path of a webhook's address is a secret at many services.
 _SECRET = re.compile(r"(^|_)(secrets?|tokens?|passwords?|api_keys?|webhook_url)$")
-_CREDENTIALS = re.compile(r"(?<=//)[^/?#]+(?=@)|(?<=[?#]).+", re.DOTALL)
+# A password that should have been written with %2F and the like still is one: after `name:` and no port.
+_CREDENTIALS = re.compile(
+    r"(?<=//)(?:[^/?#]+|[^\[:/?#]+:(?!\d{1,5}(?:[/?#]|$)).*)(?=@)|(?<=[?#]).+", re.DOTALL
+)
 MASK = "********"
 
 
@@ -54,7 +57,7 @@ def shown(key: str, value: object) -> str:
         return "an empty text"
     if is_secret(key):
         return "what it is set to"
-    text = str(masked(key, str(value)))
+    text = str(masked(key, str(value))).replace("\n", "\\n")
     return f"`{text if len(text) <= MOST_SHOWN else text[:MOST_SHOWN] + '…'}`"
 
 

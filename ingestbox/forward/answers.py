@@ -10,7 +10,7 @@ import msgspec
 from ingestbox.forward.backoff import retry_after
 from ingestbox.forward.batch import LaneBatch
 from ingestbox.forward.sink import Decision, Delivered, Gap, Pause, Refused, Retry, TooLarge
-from ingestbox.forward.words import MOST_CODE, MOST_MESSAGE, clean, said
+from ingestbox.forward.words import MOST_MESSAGE, clean, coded, said
 from ingestbox.store.lanes import Parked
 
 ANSWER_BYTES = 65_536
@@ -100,7 +100,8 @@ def refusal(
         case "pause":
             if 300 <= status < 400:
                 return Pause(f"redirect: {status}")
-            return Pause(f"{_PAUSED.get(status, 'refused')}: {status}")
+            _, message = said(body)
+            return Pause(f"{_PAUSED.get(status, 'refused')}: {status}", clean(message, MOST_MESSAGE))
 
 
 def delivered(batch: LaneBatch, body: bytes, *, framed: bool) -> Decision:
@@ -116,7 +117,9 @@ def delivered(batch: LaneBatch, body: bytes, *, framed: bool) -> Decision:
         return Retry("cut") if cut else Delivered()
     rejected = {
         each.seq: Parked(
-            each.seq, clean(each.code, MOST_CODE) or "rejected", clean(each.message, MOST_MESSAGE)
+            each.seq,
+            coded(each.code) or "rejected",
+            clean(each.message or (each.code if "@" in each.code else ""), MOST_MESSAGE),
         )
         for each in answer.rejected
         if each.seq in batch.open

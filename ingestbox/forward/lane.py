@@ -280,6 +280,8 @@ class LaneRunner:
             await self._source.drop()
             self._begin_anew()
             return False
+        if batch.way == "again" and batch.last > self._progress.known.cursor:
+            await self._source.drop()  # the lane was sent back: what was read ahead leaves these out
         self._standing.parked(batch.damaged, refused)
         self._pieces.decided(batch, refused, taken=taken)
         if batch.way == "gap" and not taken and not self._pieces.left:
@@ -294,7 +296,9 @@ class LaneRunner:
             pause = self._backoff.next(decision.after)
             return await self._standing.fails("retrying", decision.reason, pause, self._backoff.failures)
         self._backoff.reset()
-        return await self._standing.fails("paused", decision.reason, self._lane.probe_seconds, 0)
+        return await self._standing.fails(
+            "paused", decision.reason, self._lane.probe_seconds, 0, decision.words
+        )
 
     async def _broken(self, error: Exception) -> float:
         """The store, or this program, failed: start over from what is committed."""

@@ -5,7 +5,7 @@ A retry is a decision that is returned, never a loop inside a sink: the lane alo
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from ingestbox.forward.batch import LaneBatch
@@ -43,9 +43,11 @@ class Retry:
 
 @dataclass(frozen=True, slots=True)
 class Pause:
-    """Not until somebody changed something; the lane only probes. Nothing is dropped."""
+    """Not until somebody changed something; the lane only probes. Nothing is dropped. `words` is what the
+    upstream says of it, for people: it is no part of what the decision is."""
 
     reason: str
+    words: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -95,7 +95,13 @@ class Source:
         if self._others_from == place.cursor:
             return None
         page = await lanes.pending(
-            self._store, self._lane.name, place.cursor, lines=1, size=1, until=_until(place)
+            self._store,
+            self._lane.name,
+            place.cursor,
+            lines=1,
+            size=1,
+            until=_until(place),
+            everything=place.everything,
         )
         if page is None:
             return None
@@ -150,7 +156,11 @@ class Source:
         return await self._progress.place()
 
     async def _fresh(self, place: Position) -> LaneBatch | None:
-        """The next lines of the fresh end."""
+        """The next lines of the fresh end: those of the epoch in which it began.
+
+        Upstreams order epochs by their first appearance: no line of a new one may go before the end of an old
+        one. Where nothing is the lane's it does not go on, for the chain to name what was sent.
+        """
         assert place.fresh_last is not None  # it was asked before
         page = await lanes.pending(
             self._store,
@@ -158,12 +168,13 @@ class Source:
             place.fresh_last,
             lines=self._lane.batch_lines,
             size=self._sizing.size,
+            everything=place.everything,
         )
-        if page is None:
+        if page is None or page.epoch != place.fresh_epoch:
             return None
         after = self._progress.fresh_after(page.epoch)
         batch = batches.make(self._store.identity, self._lane.name, after, page, place)
-        return replace(batch, way="fresh")
+        return replace(batch, way="fresh", through=batch.last)
 
     async def _pending(self, place: Position) -> LaneBatch | None:
         page = await lanes.pending(
@@ -173,6 +184,7 @@ class Source:
             lines=self._lane.batch_lines,
             size=self._sizing.size,
             until=_until(place),
+            everything=place.everything,
         )
         if page is None:
             if place.fresh_first is None or place.cursor >= place.fresh_first - 1:

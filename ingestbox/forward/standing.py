@@ -35,9 +35,17 @@ class Standing:
         return self.state.reason == ON_HOLD
 
     async def fails(
-        self, state: Literal["retrying", "paused"], reason: str, pause: float, failures: int
+        self,
+        state: Literal["retrying", "paused"],
+        reason: str,
+        pause: float,
+        failures: int,
+        words: str = "",
     ) -> float:
-        """It could not deliver. Returns the monotonic time at which the pause ends."""
+        """It could not deliver; `words` are the upstream's, for the log.
+
+        Returns the monotonic time at which the pause ends.
+        """
         now = self._clock.now_ms()
         before = self.state
         since = before.since_ms if before.state == state else now
@@ -51,6 +59,7 @@ class Standing:
             facts = {
                 "lane": before.name,
                 "reason": reason,
+                "upstream_says": words or None,
                 "failures": failures or None,
                 "next_try_seconds": round(pause, 1),
             }

@@ -23,9 +23,20 @@ _TAG = re.compile(r"<[^<>]{0,500}>")
 
 
 def clean(text: str, most: int) -> str:
-    """The text in one line of at most so many characters, all of which can be shown."""
+    """The text in one line of at most so many characters, all of which can be shown. What is too long ends
+    with a whole word, if it has words: half an address would be found by no erasure of that person."""
     shown = "".join(each if each.isprintable() else " " for each in text[: 4 * most])
-    return " ".join(shown.split())[:most]
+    line = " ".join(shown.split())
+    if len(line) <= most and len(text) <= 4 * most:
+        return line
+    kept = line[: most + 1].rpartition(" ")[0]
+    return kept or line[:most]
+
+
+def coded(text: str) -> str:
+    """The text as a code. It stands in logs and in reasons, too: nothing for what may name a person."""
+    found = clean(text, MOST_CODE)
+    return "" if "@" in found else found
 
 
 def said(body: bytes) -> tuple[str, str]:
@@ -45,8 +56,10 @@ def said(body: bytes) -> tuple[str, str]:
         if isinstance(part, str):
             sentence = sentence or clean(part, MOST_MESSAGE)
             continue
-        code = code or clean(_first(part, _CODES), MOST_CODE)
-        sentence = sentence or clean(_first(part, _SENTENCES), MOST_MESSAGE)
+        given = _first(part, _CODES)
+        code = code or coded(given)
+        told = _first(part, _SENTENCES) or (given if "@" in given else "")
+        sentence = sentence or clean(told, MOST_MESSAGE)
     return code, sentence
 
 

@@ -158,7 +158,7 @@ _REMEDIES = {
     "store_large": "Let lanes deliver what is pending, lower store.delivered_days, or raise store.max_mb.",
     "workers_dead": "See the log for why; memory may be short. The box keeps trying.",
     "disk_low": "Free disk space.",
-    "lane_paused": "Look at the upstream and at the lane's address and token; the lane is probed by itself.",
+    "lane_paused": "ingestbox lanes says what is wrong there and what to do; the lane is probed by itself.",
     **boxes.REMEDIES,
     "issuer_down": "Look at the issuer's address and at the network; tokens with known keys are still taken.",
 }

@@ -111,7 +111,8 @@ def _text(box: str, epoch: str, seq: int, origin: str, origin_epoch: str, line: 
 
 def weight_of_lines(lines: Sequence[SyncLine]) -> int:
     """What passing lines on adds to a unit's weight."""
-    return ROWS_A_LINE * len(lines) + weight_of(sum(len(line.record) + len(line.result) for line in lines))
+    size = sum(len(line.record) + len(line.result) + len(line.lineage) for line in lines)
+    return ROWS_A_LINE * len(lines) + weight_of(size)
 
 
 async def is_on(store: Store) -> bool:

@@ -100,6 +100,8 @@ class EditRecord:
         row = tx.one("jobs.tallies", {"id": job_id})
         if row is None or row[0] == JobState.RUNNING:
             return Blocked("job_active")  # its worker counts on from what it knows
+        if row[0] == JobState.CANCELLED:
+            return Blocked("job_cancelled")  # nothing is undone of what is written here
         tallies = msgspec.json.decode(row[1], type=dict[str, int])
         for name, number in self.counted.items():
             tallies[name] = max(tallies.get(name, 0) - number, 0)

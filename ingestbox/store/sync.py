@@ -256,7 +256,7 @@ def slices(lines: Sequence[SyncLine], relays: bool = False) -> list[Sequence[Syn
     found: list[Sequence[SyncLine]] = []
     start = size = 0
     for position, line in enumerate(lines):
-        length = len(line.record) + len(line.result)
+        length = len(line.record) + len(line.result) + (len(line.lineage) if relays else 0)
         if position > start and (position - start >= most or size + length > size_most):
             found.append(lines[start:position])
             start, size = position, 0

@@ -234,7 +234,7 @@ def test_it_brings_what_delivering_to_postgresql_needs(program: Path, tmp_path: 
     lane = 'name = "warehouse"\nurl = "postgresql://box@db.example/box"\ntoken = "x"\n'
     settings.write_text(f"[[lanes]]\n{lane}")
     settings.chmod(0o600)
-    command = [program, "check-config", "--config", settings, "--data", tmp_path / "data"]
+    command: list[str | Path] = [program, "check-config", "--config", settings, "--data", tmp_path / "data"]
     environ = {**os.environ, "TMPDIR": str(tmp_path)}
     done = subprocess.run(command, env=environ, capture_output=True, text=True, timeout=ENDED)
     assert done.returncode == 0, done.stdout

@@ -49,7 +49,7 @@ def test_what_is_right_says_nothing(tmp_path: Path, text: str) -> None:
         ('workspaces = ["defualt"]\n', "warning", ["did you mean default"]),
         ('workspaces = ["acme "]\n', "warning", ["begins or ends with a blank"]),
         ('workspaces = [""]\n', "warning", ["is empty"]),
-        ('schedule = "cron 99 * * * *"\n', "error", ["its schedule is none"]),
+        ('schedule = "cron 99 * * * *"\n', "error", ["schedule: 'cron 99 * * * *' names no minutes"]),
         ('schedule = "cron * * 31 2 *"\n', "error", ["never opens"]),
     ],
 )

@@ -115,7 +115,7 @@ def test_the_numbers_are_those_of_what_was_sent_and_lead_to_their_lists(
     expect(card(page, "Tickets").locator(".figure")).to_have_text("1,200")  # T-1 came twice
     alarm = page.get_by_role("region", name="One thing is wrong")
     expect(alarm).to_contain_text("A lane is paused: crm")
-    expect(alarm).to_contain_text("Look at the upstream, and at the lane's address and token.")
+    expect(alarm).to_contain_text("The page Lanes says what is wrong there and what to do.")
     expect(alarm.locator("time")).to_have_count(1)
     for link in page.locator("a.card").all():
         assert page.request.get(link.get_attribute("href") or "").status == 200, link

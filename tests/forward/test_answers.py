@@ -8,7 +8,7 @@ import pytest
 from ingestbox.forward import answers
 from ingestbox.forward.batch import LaneBatch
 from ingestbox.forward.sink import Decision, Delivered, Gap, Pause, Refused, Retry, TooLarge
-from ingestbox.forward.words import MOST_CODE, MOST_MESSAGE, REFUSAL_BYTES, said
+from ingestbox.forward.words import MOST_CODE, MOST_MESSAGE, REFUSAL_BYTES, clean, said
 from ingestbox.store.lanes import Parked
 
 NOW_MS = 784_111_777_000  # Sun, 06 Nov 1994 08:49:37 GMT, the example of RFC 9110
@@ -157,6 +157,25 @@ def test_long_words_of_an_upstream_are_clipped() -> None:
     assert isinstance(decision, Delivered)
     (parked,) = decision.rejected
     assert (len(parked.code), len(parked.message)) == (MOST_CODE, MOST_MESSAGE)
+
+
+def test_words_that_are_clipped_end_with_a_whole_one() -> None:
+    """Of an address that was cut no erasure would find the rest."""
+    assert clean("who is anna@x.example", 20) == "who is"
+    assert clean("who is anna@x.example", 21) == "who is anna@x.example"
+    assert clean("who is anna@x.example too", 21) == "who is anna@x.example"
+    assert clean(" " * 70 + "who is anna@x.example", 20) == "who is"
+
+
+def test_a_code_that_may_name_a_person_is_words() -> None:
+    """Codes stand in logs and in reasons."""
+    anna = "dup anna@x.example"
+    assert said(msgspec.json.encode({"reason": anna})) == ("", anna)
+    assert said(msgspec.json.encode({"code": anna, "message": "no"})) == ("", "no")
+    for message, kept in (("", anna), ("no", "no")):
+        body = msgspec.json.encode({"rejected": [{"seq": 1, "code": anna, "message": message}]})
+        decision = answers.delivered(batch(1), body, framed=True)
+        assert decision == Delivered((Parked(1, "rejected", kept),))
 
 
 def test_an_unframed_body_that_stops_in_mid_value_was_cut() -> None:

@@ -236,6 +236,7 @@ def test_after_a_row_of_refusals_the_lane_pauses_and_is_probed_with_one_line(
                 state = await until_state(forwarder, "paused", "refuses_all: record_invalid")
                 assert state.refused
                 assert list(await parked(store)) == list(range(1, 21))
+                assert (await status(store)).delivered_ms is None, "nothing was delivered"
                 for _ in range(2):
                     asked = len(central.requests)
                     clock.advance(300)

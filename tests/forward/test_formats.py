@@ -73,8 +73,19 @@ def test_a_member_that_an_envelope_has_already_is_refused(member: str) -> None:
         with pytest.raises(StartupError, match=f"Lane central: envelope_member: .*`{member}`"):
             async with sink("http://127.0.0.1:1/", format="envelope", envelope_member=member):
                 pass
-        async with sink("http://127.0.0.1:1/", format="json", envelope_member=member):
-            pass  # it is not used
+
+    run(test())
+
+
+@pytest.mark.parametrize(
+    ("settings", "why"),
+    [({"format": "json", "envelope_member": "rows"}, "envelope_member: "), ({"table": "rows"}, "table: ")],
+)
+def test_settings_that_would_change_nothing_are_refused(settings: dict[str, str], why: str) -> None:
+    async def test() -> None:
+        with pytest.raises(StartupError, match=f"Lane central: {why}"):
+            async with sink("http://127.0.0.1:1/", **settings):
+                pass
 
     run(test())
 

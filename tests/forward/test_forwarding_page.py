@@ -15,6 +15,7 @@ from ingestbox import config, lanewords, webhooks
 from ingestbox.cli.lanes import command
 from ingestbox.cli.laning.filters import filters
 from ingestbox.clock import SystemClock
+from ingestbox.forward.sinks import open_sink
 from ingestbox.ops import scrape
 from ingestbox.web.v1.syncshapes import DeliveryLine
 from tests.test_readme import blocks
@@ -30,13 +31,16 @@ PYTHON = [body for kind, body in blocks(PAGE) if kind == "python"]
 @pytest.mark.parametrize("example", TOML)
 def test_its_settings_load_and_their_filters_name_what_there_is(tmp_path: Path, example: str) -> None:
     secret = tmp_path / "central.token"
-    secret.write_text("a token")
+    secret.write_text("a-token")
     file = tmp_path / "box.toml"
-    file.write_text(example.replace("/etc/ingestbox/central.token", str(secret)), "utf-8")
+    example = example.replace("/etc/ingestbox/central.token", str(secret)).replace("whsec_…", WHSEC)
+    file.write_text(example, "utf-8")
     loaded = config.load(environ={}, file=file)
     assert loaded.settings.lanes
     assert not loaded.warnings
     assert not list(filters(loaded))
+    for lane in loaded.settings.lanes:
+        open_sink(lane, SystemClock(), "b1")
 
 
 def signed(secret: str, body: bytes, ago: int = 0) -> dict[str, str]:

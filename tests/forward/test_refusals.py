@@ -18,7 +18,7 @@ from ingestbox.store.identity import BoxIdentity
 from ingestbox.store.lanes import Advance, ParkAgain, Parked, remove_lane
 from ingestbox.store.parked import DecideParked, ParkAhead, SentAgain
 from ingestbox.store.refusals import ResolveRefused
-from ingestbox.store.review import Blocked, Decided
+from ingestbox.store.review import Blocked, Decided, EditRecord
 from ingestbox.store.superseded import Superseded
 from ingestbox.store.tallies import differences
 from ingestbox.store.unit import Tx
@@ -156,6 +156,24 @@ def test_two_lanes_that_refuse_a_line_make_two_issues_and_a_relayed_line_none(tm
             assert await rows(store, "SELECT state FROM records") == [("done",), ("done",)]
             assert await rows(store, "SELECT state, issues, refused FROM jobs") == [("completed", 0, 2)]
             assert await differences(store) == []
+
+    run(test())
+
+
+def test_a_correction_that_a_cancelled_job_does_not_take_leaves_what_it_counted(tmp_path: Path) -> None:
+    async def test() -> None:
+        async with opened(tmp_path) as store:
+            await own(store, 1)
+            await store.write(ParkAhead("central", [Parked(1, "record_invalid", "no good")], START_MS))
+            rid = JOB << 24
+            edit = EditRecord(rid, "00000000-done-0", "T-0", b"{}", {}, {}, ACT, counted={"records": 1})
+            for state, code in (("cancelled", "job_cancelled"), ("running", "job_active")):
+                await store.write(Sql(f"UPDATE jobs SET state = '{state}', tallies = '{{\"records\":4}}'"))
+                assert await store.write(edit) == Blocked(code)
+                assert await rows(store, "SELECT tallies FROM jobs") == [('{"records":4}',)]
+            await store.write(Sql("UPDATE jobs SET state = 'completed'"))
+            assert await store.write(edit) == Decided(JOB)
+            assert await rows(store, "SELECT tallies FROM jobs") == [('{"records":3}',)]
 
     run(test())
 

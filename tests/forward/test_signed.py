@@ -131,7 +131,9 @@ def test_a_lane_signs_and_is_let_in_once_its_secret_is_right(tmp_path: Path) -> 
             await until(told, "one is paused")
             assert (forwarder.states()[0].reason or "").startswith("unauthorized: 401")
             assert (await forwarder.test("right")).ok
-            assert not (await forwarder.test("wrong")).ok
+            found = await forwarder.test("wrong")
+            assert not found.ok
+            assert "signature" in found.meaning, "the upstream's words"
 
             async def all_there() -> bool:
                 return len(await top.tickets()) == len(seqs)

@@ -147,6 +147,7 @@ def test_a_large_body_is_signed_as_a_small_one() -> None:
     [
         ("short", "fewer than 24 characters"),
         (f"{SECRET} short", "fewer than 24 characters"),
+        ("three words or so", "spaces separate secrets"),
         ("whsec_not/base64!", "something else than base64"),
         ("whsec_" + base64.b64encode(bytes(23)).decode(), "not 24 to 64 bytes"),
         ("whsec_" + base64.b64encode(bytes(65)).decode(), "not 24 to 64 bytes"),

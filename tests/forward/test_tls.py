@@ -193,13 +193,41 @@ def test_an_upstream_that_refuses_our_certificate_pauses_the_lane(
     run(test())
 
 
-def test_a_connection_that_breaks_before_anything_is_asked_is_one_without_tls(place: Place) -> None:
-    """An upstream that hangs up on our certificate without a word: asyncio's servers do."""
+@pytest.mark.parametrize("shown", [False, True])
+def test_an_upstream_that_hangs_up_on_our_certificate_without_a_word_pauses_the_lane(
+    place: Place, shown: bool
+) -> None:
+    """asyncio's servers do: a box that is the upstream is one."""
 
     async def test() -> None:
-        place.show(Paper("box 7", place.stranger))
+        if shown:
+            place.show(Paper("box 7", place.stranger))
         async with raw(place.answer, place.server(asks=True)) as url, sink(url, **place.settings) as out:
-            assert await sent(out) == Retry("tls")
+            assert await sent(out) == Pause("hung_up")
+            found = await out.test()
+            assert (found.ok, found.reason) == (False, "hung_up")
+            assert "tls_cert" in found.remedy
+
+    run(test())
+
+
+def test_an_upstream_that_hangs_up_once_is_tried_again(place: Place) -> None:
+    """One that is stopping: after that nobody accepts."""
+
+    async def test() -> None:
+        taken: list[None] = []
+
+        async def stops(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            taken.append(None)
+            if len(taken) == 2:  # the first is the batch's, the second listens
+                server.close()
+            writer.close()
+
+        server = await asyncio.start_server(stops, "127.0.0.1", 0, ssl=place.server())
+        url = f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}/in"
+        async with sink(url, **place.settings) as out:
+            assert await sent(out) == Retry("cut")
+        assert len(taken) == 2
 
     run(test())
 

@@ -271,6 +271,8 @@ def test_an_origin_or_lineage_that_cannot_be_is_rejected(tmp_path: Path) -> None
         {"origin": "", "origin_epoch": "e1"},
         {"origin": "a b", "origin_epoch": "e1"},
         {"origin": "b" * 65, "origin_epoch": "e1"},
+        {"origin": "b1\n", "origin_epoch": "e1"},
+        {"origin": "b1", "origin_epoch": "e1\n"},
         {"origin": 7, "origin_epoch": "e1"},
         {"lineage": msgspec.Raw(b"[" * 70 + b"]" * 70)},
     ]

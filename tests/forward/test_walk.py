@@ -51,7 +51,6 @@ FILTERS: tuple[dict[str, Any], ...] = (
     {"ops": ["put"]},
     {"relay": False},
 )
-KEYS = ("families", "kinds", "workspaces", "ops", "relay")
 
 Made = tuple[str, str, str, str, bool]
 """Workspace, family, kind, op, and whether another box made it."""
@@ -81,7 +80,7 @@ class Make:
         assert first is not None
         rows = []
         for seq, (workspace, family, kind, op, relayed) in enumerate(self.sorts, start=int(first[0])):
-            said = {"workspace": workspace, "family": family, "kind": kind, "op": op}
+            said: dict[str, Any] = {"workspace": workspace, "family": family, "kind": kind, "op": op}
             line = msgspec.json.encode(ticket_line(identity[0], identity[1], seq, **said))
             record = 0 if relayed else (JOB << 24) + seq
             if record:
@@ -89,9 +88,7 @@ class Make:
             place = (workspace, family, kind, f"T-{seq}", 1, record, self.now_ms)
             rows.append((seq, identity[1], op, *place, line, zlib.crc32(line)))
         tx.many("deliveries.insert", rows)
-        count_enqueued(
-            tx, [(*sort, len(row[10])) for sort, row in zip(self.sorts, rows, strict=True)]
-        )
+        count_enqueued(tx, [(*sort, len(row[10])) for sort, row in zip(self.sorts, rows, strict=True)])
         return [(row[0], row[10]) for row in rows]
 
 
@@ -182,6 +179,7 @@ class Walk:
         self.damaged: set[int] = set()
         self.epochs: list[str] = []
         self.filters: dict[str, list[dict[str, Any]]] = {name: [] for name in NAMES}
+        self.before: dict[str, set[int]] = {name: set() for name in NAMES}  # gone when the lane was made
         self.receivers = {name: Receiver(self, name) for name in NAMES}
         self.urls: dict[str, str] = {}
         self.faults: list[str] = []
@@ -279,6 +277,13 @@ class Walk:
         )
 
     async def begin(self, settings: Sequence[config.Lane]) -> None:
+        known = {each.name for each in await lanes.overview(self.store)}
+        rows = await self.store.read_with(
+            lambda tx: tx._connection.execute("SELECT seq FROM deliveries").fetchall()
+        )
+        for each in settings:
+            if each.name not in known:
+                self.before[each.name] = self.lines.keys() - {row[0] for row in rows}
         self.running = [each.name for each in settings]
         self.forwarder = Forwarder(self.store, settings, clock=self.clock)
         await self.forwarder.start()
@@ -401,8 +406,8 @@ class Walk:
         if self.lines:
             seq = self.rng.choice(sorted(self.lines)[-200:])
             self.damaged.add(seq)
-            text = "UPDATE deliveries SET line = CAST(replace(CAST(line AS TEXT), 'ticket', 'tickot') AS BLOB)"
-            await self.store.write(Sql(f"{text} WHERE seq = {seq}"))
+            other = "CAST(replace(CAST(line AS TEXT), 'ticket', 'tickot') AS BLOB)"
+            await self.store.write(Sql(f"UPDATE deliveries SET line = {other} WHERE seq = {seq}"))
 
     # The end.
 
@@ -460,15 +465,20 @@ class Walk:
         for seq, state, issues in rows:
             wanted = int(state != "discarded" and not self.sorts[seq][-1])
             self.claim(issues == wanted, f"{name}: line {seq} is {state} and has {issues} issues")
+        seen = await self.count(
+            "SELECT count(*) FROM parked AS p JOIN deliveries AS d ON d.seq = p.seq WHERE p.lane = ?", name
+        )
+        self.claim(seen == len(rows), f"{name}: of {len(rows)} refused lines {seen} are stored")
         open_issues = await self.count(
             "SELECT count(*) FROM issues WHERE lane = ? AND resolved_ms IS NULL", name
         )
         self.claim(open_issues == sum(row[2] for row in rows), f"{name}: issues of no refused line")
-        filters = [Takes(**{key: value for key, value in each.items()}) for each in history]
+        filters = [Takes(**each) for each in history]
         own = {
             seq
             for seq, sort in self.sorts.items()
-            if all(each.admits(*sort[:4], relayed=sort[4]) for each in filters)
+            if seq not in self.before[name]
+            and all(each.admits(*sort[:4], relayed=sort[4]) for each in filters)
         }
         lost = own - receiver.taken - parked
         self.claim(not lost, f"{name}: lost {sorted(lost)}")
@@ -485,8 +495,8 @@ class Walk:
         }
         self.claim(not holes, f"{name}: gaps are left {holes}")
         known = list(dict.fromkeys(self.epochs))
-        seen = [known.index(epoch) for epoch in receiver.chains]
-        self.claim(seen == sorted(seen), f"{name}: epochs appeared as {seen}")
+        came = [known.index(epoch) for epoch in receiver.chains]
+        self.claim(came == sorted(came), f"{name}: epochs appeared as {came}")
         if receiver.in_order:
             self.claim(receiver.order == sorted(receiver.order), f"{name}: out of order {receiver.order}")
 
@@ -496,13 +506,13 @@ async def walk(seed: int, folder: Path, boots: int, moves: int) -> None:
     try:
         await made.run(boots, moves)
     except BaseException:
-        print(f"seed {seed}:", " ".join(made.told), made.faults)
+        print(f"seed {seed}:", " ".join(made.told), made.faults)  # noqa: T201 - to walk it again
         raise
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", range(3))
 def test_whatever_happens_nothing_is_lost(tmp_path: Path, seed: int) -> None:
-    run(walk(seed, tmp_path, 3, 30))
+    run(walk(seed, tmp_path, 2, 40))
 
 
 @pytest.mark.soak

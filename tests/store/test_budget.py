@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import msgspec
 import pytest
 
@@ -54,6 +56,15 @@ def test_neither_do_lines_of_another_box(size: int, relays: bool) -> None:
     assert all(len(unit.lines) * size <= (RELAYED_BYTES if relays else UNIT_BYTES) for unit in units)
     assert max(unit.weight for unit in units) <= 1.1 * GROUP_WEIGHT
     assert all(unit.weight > ROWS_A_KIB * len(unit.lines) * size // 1_024 for unit in units)
+
+
+def test_where_a_line_came_from_counts_if_it_is_passed_on() -> None:
+    lines = [replace(line(seq, 10), lineage=b"x" * (RELAYED_BYTES // 2)) for seq in range(6)]
+    assert len(slices(lines)) == 1
+    runs = slices(lines, True)
+    assert [len(run) for run in runs] == [1] * 6
+    bare = ApplyLines("b", "e", [line(0, 10)], 0, relays=True).weight
+    assert ApplyLines("b", "e", runs[0], 0, relays=True).weight > bare
 
 
 @pytest.mark.parametrize("size", SIZES)

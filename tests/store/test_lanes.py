@@ -116,6 +116,32 @@ def test_a_page_tells_how_far_it_looked_and_whether_there_is_more(tmp_path: Path
     check(tmp_path, body)
 
 
+@pytest.mark.parametrize("everything", [False, True])
+def test_a_page_of_a_lane_that_leaves_nothing_out_keeps_to_its_caps(tmp_path: Path, everything: bool) -> None:
+    async def body(store: Store) -> None:
+        await start(store, "central")
+        await make(store, TICKET, CONTACT, TICKET)
+        assert (await lanes.position(store, "central")).everything
+
+        async def read(after: int, **caps: Any) -> tuple[tuple[int, ...], int, bool] | None:
+            caps = {"lines": 9, "size": 999, "everything": everything, **caps}
+            page = await lanes.pending(store, "central", after, **caps)
+            return None if page is None else (page.seqs, page.through, page.more)
+
+        assert await read(0) == ((1, 2, 3), 3, False)
+        assert await read(0, lines=2) == ((1, 2), 2, True)
+        assert await read(0, size=1) == ((1,), 1, True)
+        assert await read(0, size=25) == ((1,), 1, True)
+        assert await read(0, size=26) == ((1, 2), 2, True)
+        assert await read(1, until=2) == ((2,), 2, False)
+        assert await read(3) is None
+        filled = await lanes.again(store, "central", store.identity.epoch, 0, 4, lines=9, size=26)
+        assert filled is not None
+        assert (filled.seqs, filled.more) == ((1, 2), True)
+
+    check(tmp_path, body)
+
+
 def test_a_read_looks_at_so_much_and_no_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cursor, "SCAN", 10)
     monkeypatch.setattr(cursor, "SCANS", 3)
@@ -409,11 +435,13 @@ def test_lanes_of_an_older_store_take_everything_and_know_about_how_much_waits(
 @pytest.mark.parametrize(
     ("query", "wanted"),
     [
-        ("lanes.pending", "SEARCH deliveries USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)"),
+        ("lanes.pending", "SEARCH d USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)"),
+        ("lanes.again", "SEARCH d USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)"),
         ("lanes.taken", "SEARCH deliveries USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)"),
         ("lanes.lines", "SEARCH d USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)"),
         ("lanes.count_taken", "SEARCH deliveries USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)"),
         ("lanes.count_delivered", "SEARCH d USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)"),
+        ("lanes.count_all_delivered", "SEARCH deliveries USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)"),
         ("lanes.count_parked", "SEARCH p USING PRIMARY KEY (lane=? AND seq>? AND seq<?)"),
         ("lanes.oldest", "SEARCH d USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)"),
         ("lanes.made_since", "SEARCH deliveries USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)"),

@@ -243,7 +243,7 @@ def test_a_lane_that_moves_while_a_replay_counts_is_counted_right(
             move = moves.pop(0)
             if move == "back":
                 before = await counting.count(store, Takes(), replays.start(6), 12)
-                await writing(store, lanes.Replay("central", 6, before, None, ACT))
+                await writing(store, lanes.Replay("central", 6, before, None, ACT, 0))
             else:
                 await step(store, lines=8 if move == "on" else 1)
         return await writing(store, unit, **rest)  # type: ignore[arg-type]

@@ -27,7 +27,7 @@ def filters(loaded: Loaded) -> Iterator[Check]:
         try:
             Schedule(lane, SystemClock())
         except StartupError as error:
-            yield Check("error", f"lane {lane.name}", str(error))
+            yield Check("error", f"lane {lane.name}", str(error).removeprefix(f"Lane {lane.name}: "))
         for sentence in _wrong(lane, known):
             yield Check("warning", f"lane {lane.name}", sentence)
 

@@ -78,7 +78,8 @@ def parked(
     if found and more > 0 and state in (None, "discarded"):
         click.echo(f"and {cell(more)} more")
     if any(each["state"] == "parked" for each in found):
-        click.echo(f"\nSend them again with: ingestbox lanes retry {name} SEQ…, or --all")
+        click.echo("\nCorrect a record that is wrong at its issue: in the console's inbox, or /v1/issues.")
+        click.echo(f"Send them again with: ingestbox lanes retry {name} SEQ…, or --all")
         click.echo(f'Give some up with: ingestbox lanes discard {name} SEQ… --reason "why"')
 
 

@@ -32,7 +32,7 @@ def about(lane: dict[str, Any]) -> list[str]:
         sentence = " ".join(filter(None, (lane["meaning"], lane["remedy"])))
         if lane["next_try_at"]:
             word = "It opens" if lane["reason"] == "outside_window" else "Next try:"
-            sentence += f" {word} {ago(lane['next_try_at'])}."
+            sentence += f" {word} {due(lane['next_try_at'])}."
         told.append(sentence)
     if lane["parked"] and lane["state"] != "off":
         what = f"{counted(lane['parked'])} {are(lane['parked'])} refused"
@@ -72,3 +72,9 @@ def ago(moment: str | None) -> str:
         return ""
     gone = (datetime.now(UTC) - datetime.fromisoformat(moment)).total_seconds()
     return f"{amounts.age(gone)} ago" if gone >= 0 else f"in {amounts.age(-gone)}"
+
+
+def due(moment: str) -> str:
+    """When a moment to come is; one that is just over is about to be used."""
+    gone = (datetime.now(UTC) - datetime.fromisoformat(moment)).total_seconds()
+    return "now" if gone > -1 else ago(moment)

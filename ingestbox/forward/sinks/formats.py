@@ -17,13 +17,21 @@ MEMBERS = ("box", "epoch", "lane", "after", "first_seq", "last_seq")
 """What an envelope says beside its lines: what the headers of the request say, too."""
 
 
+_PLAIN_MEMBER = config.Lane(name="", url="").envelope_member
+
+
 class Format:
     """The format of one lane."""
 
     def __init__(self, lane: config.Lane) -> None:
-        """Raises StartupError for an `envelope_member` that the envelope has already."""
+        """Raises StartupError for an `envelope_member` that the envelope has already, or without an envelope."""
         self._name = lane.format
         self._member = lane.envelope_member
+        if lane.format != "envelope" and lane.envelope_member != _PLAIN_MEMBER:
+            raise StartupError(
+                f'Lane {lane.name}: envelope_member: it means nothing without format = "envelope". '
+                "Set that, or take it out."
+            )
         if lane.format == "envelope" and lane.envelope_member in MEMBERS:
             raise StartupError(
                 f"Lane {lane.name}: envelope_member: an envelope has a `{lane.envelope_member}` already. "

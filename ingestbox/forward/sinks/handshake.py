@@ -21,7 +21,19 @@ SILENCE_SECONDS = 1.0
 
 
 async def objection(url: httpx2.URL, context: ssl.SSLContext) -> Retry | Pause | None:
-    """Why connections break before anything is asked; None when they do not, or none comes about."""
+    """Why connections break before anything is asked; None when they do not, or none comes about.
+
+    Many servers, and ingestbox is one, hang up on a certificate without a word. One that is stopping does so,
+    too, but only once: after that nobody accepts. So it is a pause when two connections in a row end so.
+    """
+    found = await _listen(url, context)
+    return await _listen(url, context) if found == _HUNG_UP else found
+
+
+_HUNG_UP = Pause("hung_up")
+
+
+async def _listen(url: httpx2.URL, context: ssl.SSLContext) -> Retry | Pause | None:
     backend = httpcore2.AnyIOBackend()
     try:
         stream = await backend.connect_tcp(url.host, url.port or 443, timeout=CONNECT_SECONDS)
@@ -35,4 +47,4 @@ async def objection(url: httpx2.URL, context: ssl.SSLContext) -> Retry | Pause |
         return Retry("tls") if reason is None else Pause(reason)
     except (httpcore2.NetworkError, httpcore2.TimeoutException):
         return None
-    return Retry("tls") if ended else None
+    return _HUNG_UP if ended else None

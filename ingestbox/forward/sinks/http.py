@@ -39,6 +39,8 @@ KEEPALIVE_SECONDS = 3.0
 SLOWEST_BYTES_A_SECOND = 8_192
 """A body is given this much time to leave, besides the lane's time-out: edge lines are slow."""
 
+_PLAIN = config.Lane(name="", url="")
+
 
 @dataclass(frozen=True, slots=True)
 class HttpParcel(Parcel):
@@ -55,8 +57,9 @@ class HttpSink:
     def __init__(self, lane: config.Lane, clock: Clock, box: str = "") -> None:
         """`box` is this box's id. Raises StartupError for a URL, token, secret or file that cannot be used,
         naming the lane and never the secret."""
+        if lane.table != _PLAIN.table:
+            raise StartupError(f"Lane {lane.name}: table: only PostgreSQL has tables. Take it out.")
         self._lane = lane
-        self._own = answers.overrides(lane.answers)
         self._clock = clock
         self._box = box
         self._url = checked_url(lane)

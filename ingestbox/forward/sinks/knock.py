@@ -29,4 +29,7 @@ def knocked(decision: Decision, status: int | None, seconds: float, *, said: str
         decision = Pause(f"refused: {status}")
     assert isinstance(decision, (Retry, Pause))
     words = lanewords.said(decision.reason)
-    return LaneTest(False, decision.reason, status, seconds, said or words.meaning, words.remedy)
+    meaning = said or words.meaning
+    if isinstance(decision, Pause) and decision.words:
+        meaning += f" It says: “{decision.words}”"
+    return LaneTest(False, decision.reason, status, seconds, meaning, words.remedy)

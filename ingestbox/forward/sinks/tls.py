@@ -66,9 +66,10 @@ class LaneTls:
 
     def renew(self) -> bool:
         """Reads everything again. False when it is no good: the old stays in use, and the log says why."""
-        self._marks = self._look()  # before reading: what is written meanwhile is seen by the next look
+        marks = self._look()  # before reading: what is written meanwhile is seen by the next look
+        known, self._marks = marks == self._marks, marks
         try:
-            self.context = read(self._lane)
+            self.context = read(self._lane, warn=not known)
         except StartupError as error:
             log.error("New TLS files of a lane are not used, the old ones stay: %s", error)
             return False
@@ -86,11 +87,11 @@ class LaneTls:
         return marks
 
 
-def read(lane: config.Lane) -> ssl.SSLContext | None:
+def read(lane: config.Lane, *, warn: bool = True) -> ssl.SSLContext | None:
     """A context as the lane's settings and files are now; None for one that speaks without TLS.
 
-    With `tls_ca`, the certificates of that file are the ones that are trusted, and no others. Raises
-    StartupError.
+    With `tls_ca`, the certificates of that file are the ones that are trusted, and no others. With `warn` the
+    log says when the certificate that is shown is about to expire. Raises StartupError.
     """
     given = [key for key in KEYS if getattr(lane, key)]
     if not lane.url.startswith(("https:", "postgres")):  # PostgreSQL's asks for it only with TLS
@@ -105,7 +106,8 @@ def read(lane: config.Lane) -> ssl.SSLContext | None:
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     if lane.tls_cert:
         _show(lane, context)
-        _warn_of_age(lane, texts["tls_cert"])
+        if warn:
+            _warn_of_age(lane, texts["tls_cert"])
     return context
 
 

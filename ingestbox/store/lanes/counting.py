@@ -25,7 +25,8 @@ BEYOND = (1 << 63) - 1
 @dataclass(frozen=True, slots=True)
 class Counted:
     """The lane's lines up to `until` and their bytes, parked ones included; those from `fresh_first` to
-    `fresh_last` are left out. `stored` is how many there are of any lane's."""
+    `fresh_last` are left out. `stored` is how many there are of any lane's. `after`: where a start began to
+    count what is pending."""
 
     lines: int
     size: int
@@ -33,6 +34,7 @@ class Counted:
     fresh_first: int | None = None
     fresh_last: int | None = None
     stored: int = 0
+    after: int = 0
 
 
 async def count(store: Store, takes: Takes, before: Counted, until: int = BEYOND) -> Counted:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import zlib
 from collections.abc import Sequence
@@ -32,7 +33,8 @@ class Position:
     `chain_seq`.
 
     What begins at or before `replay_until` was sent before, and goes for the `replays`th time again. Lines
-    from `fresh_first` to `fresh_last`, which is of `fresh_epoch`, went ahead of their turn.
+    from `fresh_first` to `fresh_last`, which is of `fresh_epoch`, went ahead of their turn. `everything`:
+    the lane leaves nothing out.
     """
 
     cursor: int
@@ -43,10 +45,17 @@ class Position:
     fresh_first: int | None = None
     fresh_last: int | None = None
     fresh_epoch: str | None = None
+    everything: bool = False
 
     def chain(self, epoch: str) -> int:
         """Ingestbox-After of a batch of this epoch; a new epoch's chain starts at 0."""
         return self.chain_seq if epoch == self.chain_epoch else 0
+
+    def is_past(self, seq: int) -> bool:
+        """Whether the lane has come to a seq, in its turn or ahead of it."""
+        if self.fresh_first is None or self.fresh_last is None:
+            return seq <= self.cursor
+        return seq <= self.cursor or self.fresh_first <= seq <= self.fresh_last
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +111,10 @@ def count_delivered(tx: Tx, lane: str, after: int, last: int, lines: int, now_ms
     if lines <= 0:
         return
     wanted = {"lane": lane, "after": after, "last": last, "lines": lines, "at": now_ms // 60_000 * 60}
-    tx.run("lanes.count_delivered", {**wanted, **takes(tx, lane).columns})
+    if lines == last - after:
+        tx.run("lanes.count_all_delivered", wanted)
+    else:
+        tx.run("lanes.count_delivered", {**wanted, **takes(tx, lane).columns})
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +134,11 @@ class PassOver:
 
 @dataclass(frozen=True, slots=True)
 class ParkAgain:
-    """Lines sent again to fill a gap: all were counted before, so those parked now leave `delivered`."""
+    """Lines sent again to fill a gap: all were counted before, so those parked now leave `delivered`.
+
+    Those that are pending again, as the lane was sent back meanwhile, it comes to once more: they are not
+    parked here.
+    """
 
     lane: str
     parked: Sequence[Parked]
@@ -135,7 +151,9 @@ class ParkAgain:
 
     def apply(self, tx: Tx) -> int:
         """How many were parked that were not before."""
-        added = park(tx, self.lane, self.parked, self.now_ms)
+        place = Position(*tx.all("lanes.position", {"name": self.lane})[0])
+        behind = [each for each in self.parked if place.is_past(each.seq)]
+        added = park(tx, self.lane, behind, self.now_ms)
         tx.run("lanes.undeliver", {"name": self.lane, "n": added})
         return added
 
@@ -147,10 +165,17 @@ async def position(store: Store, lane: str) -> Position:
 
 
 async def pending(
-    store: Store, lane: str, after: int, *, lines: int, size: int, until: int | None = None
+    store: Store,
+    lane: str,
+    after: int,
+    *,
+    lines: int,
+    size: int,
+    until: int | None = None,
+    everything: bool = False,
 ) -> Page | None:
     """The lane's next deliveries after a seq (up to `until`): at most `lines`, and `size` bytes (one line at
-    least).
+    least). `everything`: the lane is known to leave nothing out.
 
     None: there is nothing more to look at. A page without seqs: nothing up to its `through` is the lane's,
     which `PassOver` keeps; there may be more after it.
@@ -158,7 +183,8 @@ async def pending(
     last = BEYOND if until is None else until
     passed: Page | None = None
     for _ in range(SCANS):
-        wanted = _Wanted(lane, None, after if passed is None else passed.through, last, lines, size)
+        start = after if passed is None else passed.through
+        wanted = _Wanted(lane, None, start, last, lines, size, everything)
         page = await store.read_with(wanted.read)
         if page is None:
             break
@@ -192,6 +218,7 @@ class _Wanted:
     until: int
     lines: int
     size: int
+    everything: bool = False
 
     def read(self, tx: ReadTx) -> Page | None:
         """The page; without seqs when nothing that was looked at is the lane's; None at the end."""
@@ -201,13 +228,23 @@ class _Wanted:
             "after": self.after,
             "until": self.until,
             "lines": self.lines,
-            "size": self.size,
         }
-        taken = takes(tx, self.lane)
-        if taken.everything:
-            rows = tx.all("lanes.pending" if self.epoch is None else "lanes.again", span)
+        if self.everything or (taken := takes(tx, self.lane)).everything:
+            rows = self._next(tx, span)
             return _page(rows) if rows else None
         return self._filtered(tx, {**span, **taken.columns, "scan": SCAN})
+
+    def _next(self, tx: ReadTx, span: dict[str, Any]) -> list[tuple[Any, ...]]:
+        rows: list[tuple[Any, ...]] = []
+        left = self.size
+        found = tx.each("lanes.pending" if self.epoch is None else "lanes.again", span)
+        with contextlib.closing(found):
+            for row in found:
+                left -= len(row[2]) + 1
+                if left < 0 and rows:
+                    break
+                rows.append(row)
+        return rows
 
     def _filtered(self, tx: ReadTx, span: dict[str, Any]) -> Page | None:
         first, newest = tx.all("lanes.ends", span)[0]

@@ -39,7 +39,8 @@ class Replay:
     """A lane goes back to the seq `wanted`. What it has parked stays so, and goes as a skip.
 
     `counted` is what it takes from there on up to its cursor, and `ahead` of what went ahead of its turn, as
-    far as these were counted in reads before; what it sent since is counted here.
+    far as these were counted in reads before; what it sent since is counted here. `purged` is how many lines
+    had left the store before the count: when more have, it counts no more.
     """
 
     lane: str
@@ -47,12 +48,15 @@ class Replay:
     counted: Counted
     ahead: Counted | None
     act: Act
+    purged: int
     dry_run: bool = False
     weight: int = UNIT_PAGE >> 2
 
     def apply(self, tx: Tx) -> Replayed | None:
-        """None if the lane has moved by more than a unit may count; then nothing is changed. Raises
-        IngestError `validation_failed` for a seq that it has not come to."""
+        """None if the lane has moved by more than a unit may count, or lines have left the store; nothing is
+        changed then. Raises IngestError `validation_failed` for a seq that it has not come to."""
+        if tx.all("lanes.purged")[0][0] != self.purged:
+            return None
         place = Position(*tx.all("lanes.position", {"name": self.lane})[0])
         if self.wanted > place.cursor + 1:
             raise _beyond(place)
@@ -136,7 +140,11 @@ async def replay(
     """
     counted = ahead = None
     wanted = from_seq
+    purged = 0
     while True:
+        ((gone,),) = await store.read("lanes.purged")
+        if gone != purged:
+            counted, purged = None, gone
         place = await _place(store, lane)
         if wanted is None:
             assert from_ms is not None  # one of the two is given
@@ -151,7 +159,7 @@ async def replay(
             ahead = None
         else:
             ahead = await count(store, taken, start(place.fresh_first), place.fresh_last)
-        done = await store.write(Replay(lane, wanted, counted, ahead, act, dry_run))
+        done = await store.write(Replay(lane, wanted, counted, ahead, act, purged, dry_run))
         if done is not None:
             return done
 

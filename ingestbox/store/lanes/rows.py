@@ -47,7 +47,12 @@ class _Row:
     @property
     def nothing(self) -> Counted:
         """Where a count of what is pending begins."""
-        return Counted(0, 0, self.cursor, self.fresh_first, self.fresh_last)
+        return Counted(0, 0, self.cursor, self.fresh_first, self.fresh_last, after=self.cursor)
+
+    def begins(self, counted: Counted) -> bool:
+        """Whether a count began there: a lane that was moved since is counted anew."""
+        place = (counted.after, counted.fresh_first, counted.fresh_last)
+        return place == (self.cursor, self.fresh_first, self.fresh_last)
 
 
 _NEW = _Row("", "", None, 0, None, None, Takes())
@@ -76,8 +81,11 @@ class OpenLanes:
         known = {each.name: each for each in map(_Row.of, tx.all("lanes.rows"))}
         found: dict[str, Counted] = {}
         for lane in self.lanes:
+            row = known.get(lane.name, _NEW)
             if needs_count(lane, known.get(lane.name)):
-                before = self.counted.get(lane.name) or known.get(lane.name, _NEW).nothing
+                before = self.counted.get(lane.name)
+                if before is None or not row.begins(before):
+                    before = row.nothing
                 total = count_now(tx, lane.takes, before)
                 if total is None:
                     return None
@@ -115,7 +123,10 @@ async def open_lanes(store: Store, lanes: Sequence[OpenLane], now_ms: int) -> fr
         for lane in lanes:
             row = known.get(lane.name)
             if needs_count(lane, row):
-                before = counted.get(lane.name) or (row or _NEW).nothing
+                found = row or _NEW
+                before = counted.get(lane.name)
+                if before is None or not found.begins(before):
+                    before = found.nothing
                 counted[lane.name] = await count(store, lane.takes, before)
         held = await store.write(OpenLanes(lanes, now_ms, counted))
         if held is not None:

@@ -52,30 +52,22 @@ UPDATE lanes SET state = 'off', reason = NULL, next_try_ms = NULL, since_ms = :n
 
 -- name: position
 SELECT cursor, chain_epoch, chain_seq, replays, replay_until, fresh_first, fresh_last,
-       (SELECT epoch FROM deliveries WHERE seq = fresh_last)
+       (SELECT epoch FROM deliveries WHERE seq = fresh_last),
+       coalesce(families, kinds, workspaces, ops) IS NULL AND relay = 1
 FROM lanes
 WHERE name = :name;
 
 -- name: pending
--- The lines after a seq, up to a number and to a sum of bytes (but one at least): each with whether this lane
--- has parked it, and with the last seq there is, which tells whether more is pending.
+-- The lines after a seq, each with whether this lane has parked it, and with the last seq there is, which tells
+-- whether more is pending. Whoever reads them stops where a batch is full.
 -- The cast costs nothing, and a flipped bit can make a text of a blob.
 SELECT
     d.seq, d.epoch, CAST(d.line AS BLOB), d.crc, p.seq IS NOT NULL,
     (SELECT max(seq) FROM deliveries WHERE seq <= :until)
 FROM deliveries AS d LEFT JOIN parked AS p ON p.lane = :lane AND p.seq = d.seq
-WHERE d.seq > :after AND d.seq <= (
-    SELECT coalesce(max(seq) FILTER (WHERE total <= :size), min(seq))
-    FROM (
-        SELECT seq, sum(bytes) OVER (ORDER BY seq ROWS UNBOUNDED PRECEDING) AS total
-        FROM (
-            SELECT seq, length(line) + 1 AS bytes FROM deliveries
-            WHERE seq > :after AND seq <= :until
-            ORDER BY seq LIMIT :lines
-        )
-    )
-)
-ORDER BY d.seq;
+WHERE d.seq > :after AND d.seq <= :until
+ORDER BY d.seq
+LIMIT :lines;
 
 -- name: again
 -- The same inside a gap that the upstream reported, for the epoch that the gap is in.
@@ -83,18 +75,9 @@ SELECT
     d.seq, d.epoch, CAST(d.line AS BLOB), d.crc, p.seq IS NOT NULL,
     (SELECT max(seq) FROM deliveries WHERE seq <= :until AND epoch = :epoch)
 FROM deliveries AS d LEFT JOIN parked AS p ON p.lane = :lane AND p.seq = d.seq
-WHERE d.epoch = :epoch AND d.seq > :after AND d.seq <= (
-    SELECT coalesce(max(seq) FILTER (WHERE total <= :size), min(seq))
-    FROM (
-        SELECT seq, sum(bytes) OVER (ORDER BY seq ROWS UNBOUNDED PRECEDING) AS total
-        FROM (
-            SELECT seq, length(line) + 1 AS bytes FROM deliveries
-            WHERE seq > :after AND seq <= :until AND epoch = :epoch
-            ORDER BY seq LIMIT :lines
-        )
-    )
-)
-ORDER BY d.seq;
+WHERE d.epoch = :epoch AND d.seq > :after AND d.seq <= :until
+ORDER BY d.seq
+LIMIT :lines;
 
 -- name: ends
 -- The first and the last there is of a range, whatever lane's.
@@ -140,7 +123,7 @@ SET cursor = iif(:through >= fresh_first - 1, max(:through, fresh_last), :throug
         :epoch
     ),
     chain_seq = iif(:through >= fresh_first - 1 AND fresh_last >= fresh_first, fresh_last, :last),
-    delivered = delivered + :delivered, delivered_ms = :now,
+    delivered = delivered + :delivered, delivered_ms = iif(:delivered, :now, delivered_ms),
     decided_bytes = iif(:through >= (SELECT max(seq) FROM deliveries), enqueued_bytes, decided_bytes + :size)
 WHERE name = :name AND cursor = :after;
 
@@ -178,6 +161,13 @@ WHERE true
 GROUP BY workspace, family
 ON CONFLICT (workspace, at, family, owner) DO UPDATE SET delivered = delivered + excluded.delivered;
 
+-- name: count_all_delivered
+-- The same where all of a range were: nothing is asked of a line but whose it is.
+INSERT INTO series_minutes (workspace, at, family, owner, delivered)
+SELECT workspace, :at, family, '', count(*) FROM deliveries WHERE seq > :after AND seq <= :last
+GROUP BY workspace, family
+ON CONFLICT (workspace, at, family, owner) DO UPDATE SET delivered = delivered + excluded.delivered;
+
 -- name: undeliver
 -- A line counted as delivered was refused, or found damaged, when it was sent again.
 UPDATE lanes SET delivered = delivered - :n WHERE name = :name;
@@ -200,16 +190,20 @@ ORDER BY name;
 -- name: count_taken
 -- How many of a range a lane takes, their bytes, and how many there are: part of true counts, in pages so that no read
 -- lasts.
-SELECT
-    count(*), coalesce(sum(length(line)), 0),
-    (SELECT count(*) FROM deliveries WHERE seq > :after AND seq <= :until)
-FROM deliveries
-WHERE seq > :after AND seq <= :until AND NOT coalesce(seq BETWEEN :fresh_first AND :fresh_last, false)
-  AND (:families IS NULL OR family IN (SELECT value FROM json_each(:families)))
-  AND (:kinds IS NULL OR kind IN (SELECT value FROM json_each(:kinds)))
-  AND (:workspaces IS NULL OR workspace IN (SELECT value FROM json_each(:workspaces)))
-  AND (:ops IS NULL OR op IN (SELECT value FROM json_each(:ops)))
-  AND (:relay OR record_id <> 0);
+SELECT count(size), coalesce(sum(size), 0), count(*)
+FROM (
+    SELECT iif(
+        NOT coalesce(seq BETWEEN :fresh_first AND :fresh_last, false)
+        AND (:families IS NULL OR family IN (SELECT value FROM json_each(:families)))
+        AND (:kinds IS NULL OR kind IN (SELECT value FROM json_each(:kinds)))
+        AND (:workspaces IS NULL OR workspace IN (SELECT value FROM json_each(:workspaces)))
+        AND (:ops IS NULL OR op IN (SELECT value FROM json_each(:ops)))
+        AND (:relay OR record_id <> 0),
+        length(line), NULL
+    ) AS size
+    FROM deliveries
+    WHERE seq > :after AND seq <= :until
+);
 
 -- name: count_parked
 -- How many of these are parked: as many as there are parked ones are looked at.
@@ -260,17 +254,24 @@ SET cursor = :cursor, chain_epoch = :epoch, chain_seq = :chain,
 WHERE name = :name
 RETURNING replays, replay_until;
 
+-- name: purged
+-- How many lines have left the store since it was made.
+SELECT purged_lines FROM box WHERE one = 1;
+
 -- name: mark_fresh
+-- Only within an epoch: upstreams order epochs by their first appearance.
 UPDATE lanes
 SET fresh_first = (SELECT max(seq) + 1 FROM deliveries), fresh_last = (SELECT max(seq) FROM deliveries)
 WHERE name = :name AND fresh_first IS NULL AND cursor + :behind < (SELECT max(seq) FROM deliveries)
+  AND (SELECT epoch FROM deliveries WHERE seq > cursor ORDER BY seq LIMIT 1)
+      = (SELECT epoch FROM deliveries ORDER BY seq DESC LIMIT 1)
 RETURNING fresh_first;
 
 -- name: advance_fresh
 -- The chain is that of what is behind: an upstream misses that until it comes, and is told so.
 UPDATE lanes
 SET fresh_last = :through,
-    delivered = delivered + :delivered, delivered_ms = :now, decided_bytes = decided_bytes + :size
+    delivered = delivered + :delivered, delivered_ms = iif(:delivered, :now, delivered_ms), decided_bytes = decided_bytes + :size
 WHERE name = :name AND fresh_last = :after;
 
 -- name: forget

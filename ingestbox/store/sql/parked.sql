@@ -1,6 +1,7 @@
 -- name: park
+-- A line that is not stored any more stays as it was counted: nobody could see it, or decide about it.
 INSERT INTO parked (lane, seq, code, message, at_ms)
-VALUES (:lane, :seq, :code, :message, :now)
+SELECT :lane, :seq, :code, :message, :now WHERE EXISTS (SELECT 1 FROM deliveries WHERE seq = :seq)
 ON CONFLICT (lane, seq) DO NOTHING;
 
 -- name: open_issue

@@ -70,7 +70,7 @@ VALUES (:source, :lane, :after, :until, :first, :since);
 -- Those that sent last, by box and then by first appearance. A lane's chain has no gap up to its first one, or else
 -- up to its tip; of several lanes the furthest counts (one that was renamed or taken out stays behind for ever).
 SELECT
-    b.id, b.box, b.epoch, b.last_seen_ms, b.lag_ms, b.reused, b.reused_ms,
+    latest.id, latest.box, latest.epoch, latest.last_seen_ms, latest.lag_ms, latest.reused, latest.reused_ms,
     coalesce(
         (
             SELECT max(coalesce(
@@ -78,14 +78,14 @@ SELECT
                 c.tip
             ))
             FROM sync_chains AS c
-            WHERE c.source = b.id
+            WHERE c.source = latest.id
         ),
         0
     ) AS last_seq
 FROM (
     SELECT * FROM sync_boxes WHERE through IS NULL ORDER BY last_seen_ms DESC, id DESC LIMIT :limit
-) AS b
-ORDER BY b.box, b.id;
+) AS latest
+ORDER BY latest.box, latest.id;
 
 -- name: chains
 -- How far each lane of a box's epoch is, and when it sent last.

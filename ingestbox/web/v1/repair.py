@@ -228,7 +228,8 @@ class Repair:
         family = self._parts.families.get(issue.family)
         if family is not None and family.staging is not None and not ask.caller.may(EDITORS):
             return "forbidden"
-        return "reason_required" if action == "discard" and not (comment or "").strip() else None
+        told = any(each.isprintable() and not each.isspace() for each in comment or "")
+        return "reason_required" if action == "discard" and not told else None
 
     async def _decide_rows(
         self, issue: Issue, action: Action, ask: Request, comment: str | None

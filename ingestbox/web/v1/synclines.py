@@ -114,6 +114,8 @@ def checked(families: Mapping[str, Family], head: Head, text: bytes, caller: Cal
         raise RejectError("line_invalid", f"The line is not a delivery: {_brief(error)}.") from None
     if (line.origin is None) is not (line.origin_epoch is None):
         raise RejectError("line_invalid", "The members origin and origin_epoch go together.")
+    if line.origin is not None and not all(map(NAME.fullmatch, (line.origin, line.origin_epoch or ""))):
+        raise RejectError("line_invalid", "A name in it ends with a line end.")  # a `$` lets that pass
     record, result = bytes(line.record), bytes(line.result)
     if delivery_digest(record, result) != line.hash:
         raise RejectError("hash_mismatch", "The hash is not that of record and result.")

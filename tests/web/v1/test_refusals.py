@@ -192,7 +192,7 @@ def test_given_up_for_a_reason_here_or_in_the_lane_both_say_so(
     with refuses(central):
         job = sent(client, ticket(4), ticket(5))
         second, first = of_job(client, job)
-        for comment in ({}, {"comment": "  "}):
+        for comment in ({}, {"comment": "  "}, {"comment": "\0 \u200b\u202e"}):
             refused(resolve(client, first, action="discard", **comment), 422, "reason_required")
         done = resolve(client, first, action="discard", comment="Not a customer any more").json()
         assert (done["state"], done["resolution"]) == ("resolved", "discard")
