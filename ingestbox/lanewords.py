@@ -72,8 +72,8 @@ REASONS: Mapping[str, Words] = {
     "http": Words("The upstream has trouble ({reason}).", _BY_ITSELF),
     "unauthorized": Words(
         "The upstream does not know this box ({reason}).",
-        "Check the lane's token in the settings; where the upstream wants signatures, its signing_secret and the "
-        "clock, too. A test of the lane shows what it says. Then start the box again.",
+        "Check the lane's token in the settings; where the upstream wants signatures, its signing_secret and "
+        "the clock, too. A test of the lane shows what it says. Then start the box again.",
     ),
     "forbidden": Words(
         "The upstream knows this box, and does not let it in ({reason}).",

@@ -85,7 +85,9 @@ class Schedule:
             try:
                 self._window = Window(rest)
             except ValueError as error:
-                raise StartupError(f"Lane {lane.name}: schedule: {lane.schedule!r} names no minutes: {error}.") from None
+                raise StartupError(
+                    f"Lane {lane.name}: schedule: {lane.schedule!r} names no minutes: {error}."
+                ) from None
             if self._window.next_open_ms(clock.now_ms()) is None:
                 raise StartupError(f"Lane {lane.name}: the window of its schedule never opens.")
 

@@ -27,6 +27,11 @@ BUSY_MS = 5_000
 
 WRITER_CACHE_KIB = 16_384
 READER_CACHE_KIB = 4_096
+CACHED_STATEMENTS = 2_048
+"""Statements that a connection keeps prepared: all that there are, and those of the migrations. pysqlite3
+lets go of the one used least, so that in a full cache new ones drive each other out, and two that take turns
+are compiled at each call: a put, with its triggers, takes four times as long then."""
+
 CHECKPOINT_PAGES = 4_000
 """WAL size that starts a checkpoint: 16 MB, so that bulk intake does not sync the database every 4 MB."""
 
@@ -56,7 +61,9 @@ def has_wal_reset_bug(text: str) -> bool:
 
 def connect_writer(path: Path) -> sqlite3.Connection:
     """The one connection that writes: WAL, FULL, no mmap. A new file gets incremental auto-vacuum."""
-    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, cached_statements=256)
+    connection = sqlite3.connect(
+        path, isolation_level=None, check_same_thread=False, cached_statements=CACHED_STATEMENTS
+    )
     try:
         _pragmas(connection, WRITER_CACHE_KIB)
         connection.execute("PRAGMA auto_vacuum = INCREMENTAL")  # takes effect on an empty file alone
@@ -79,7 +86,7 @@ def connect_reader(path: Path) -> sqlite3.Connection:
         uri=True,
         isolation_level=None,
         check_same_thread=False,
-        cached_statements=256,
+        cached_statements=CACHED_STATEMENTS,
     )
     try:
         _pragmas(connection, READER_CACHE_KIB)

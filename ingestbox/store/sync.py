@@ -12,10 +12,10 @@ from ingestbox.store.engine import sqlite3
 from ingestbox.store.unit import Tx
 from ingestbox.store.work import PROJECTION_ROWS, searched_weight
 
-UNIT_LINES = 120
-UNIT_BYTES = 98_304
+UNIT_LINES = 100
+UNIT_BYTES = 81_920
 """What one unit applies at most (one line at least): with full text and all that is counted it holds the
-writer for about 20 ms."""
+writer for some 15 ms."""
 
 RELAYED_LINES = 80
 RELAYED_BYTES = 65_536

@@ -52,9 +52,7 @@ async def until(condition: Callable[[], Any], what: str) -> Any:
     return value
 
 
-async def until_async(
-    condition: Callable[[], Awaitable[Any]], what: str, patience: float = PATIENCE
-) -> Any:
+async def until_async(condition: Callable[[], Awaitable[Any]], what: str, patience: float = PATIENCE) -> Any:
     """The same for a condition that has to ask."""
     deadline = time.monotonic() + patience
     while not (value := await condition()):

@@ -81,7 +81,7 @@ def test_a_member_that_an_envelope_has_already_is_refused(member: str) -> None:
     ("settings", "why"),
     [({"format": "json", "envelope_member": "rows"}, "envelope_member: "), ({"table": "rows"}, "table: ")],
 )
-def test_settings_that_would_change_nothing_are_refused(settings: dict[str, str], why: str) -> None:
+def test_settings_that_would_change_nothing_are_refused(settings: dict[str, Any], why: str) -> None:
     async def test() -> None:
         with pytest.raises(StartupError, match=f"Lane central: {why}"):
             async with sink("http://127.0.0.1:1/", **settings):

@@ -31,6 +31,28 @@ def test_every_query_is_valid_against_the_schema(tmp_path: Path) -> None:
         connection.close()
 
 
+def test_statements_stay_prepared_also_where_the_store_was_just_made(tmp_path: Path) -> None:
+    """A put that is compiled at each call costs four times as much."""
+    queries = load_queries({name: family.queries for name, family in families.load().items()})
+    compiled: list[int] = []
+
+    def authorize(action: int, *_: object) -> int:
+        compiled.append(action)
+        return 0
+
+    connection = connect_writer(tmp_path / DATABASE)
+    try:
+        migrations.migrate(connection, 1)
+        connection.set_authorizer(authorize)
+        for _ in range(2):
+            compiled.clear()
+            for query in queries.all():
+                connection.execute(f"EXPLAIN {query.sql}", [None] * len(query.names))
+        assert not compiled
+    finally:
+        connection.close()
+
+
 def test_lists_and_look_ups_use_an_index(tmp_path: Path) -> None:
     """No query that runs per request or per chunk reads a whole growing table."""
     with_store(tmp_path, nothing)

@@ -24,7 +24,7 @@ class Format:
     """The format of one lane."""
 
     def __init__(self, lane: config.Lane) -> None:
-        """Raises StartupError for an `envelope_member` that the envelope has already, or without an envelope."""
+        """Raises StartupError for an `envelope_member` that an envelope has already, or without one."""
         self._name = lane.format
         self._member = lane.envelope_member
         if lane.format != "envelope" and lane.envelope_member != _PLAIN_MEMBER:

@@ -12,7 +12,7 @@ import ssl
 import httpcore2
 import httpx2
 
-from ingestbox.forward.sink import Pause, Retry
+from ingestbox.forward.sink import Pause
 from ingestbox.forward.sinks import tls
 
 CONNECT_SECONDS = 5.0
@@ -20,7 +20,7 @@ SILENCE_SECONDS = 1.0
 """An upstream that says nothing for so long waits for a request, as it should."""
 
 
-async def objection(url: httpx2.URL, context: ssl.SSLContext) -> Retry | Pause | None:
+async def objection(url: httpx2.URL, context: ssl.SSLContext) -> Pause | None:
     """Why connections break before anything is asked; None when they do not, or none comes about.
 
     Many servers, and ingestbox is one, hang up on a certificate without a word. One that is stopping does so,
@@ -33,7 +33,7 @@ async def objection(url: httpx2.URL, context: ssl.SSLContext) -> Retry | Pause |
 _HUNG_UP = Pause("hung_up")
 
 
-async def _listen(url: httpx2.URL, context: ssl.SSLContext) -> Retry | Pause | None:
+async def _listen(url: httpx2.URL, context: ssl.SSLContext) -> Pause | None:
     backend = httpcore2.AnyIOBackend()
     try:
         stream = await backend.connect_tcp(url.host, url.port or 443, timeout=CONNECT_SECONDS)
@@ -44,7 +44,7 @@ async def _listen(url: httpx2.URL, context: ssl.SSLContext) -> Retry | Pause | N
             await stream.aclose()
     except (httpcore2.ReadError, ssl.SSLError) as error:
         reason = tls.refused(error)
-        return Retry("tls") if reason is None else Pause(reason)
+        return _HUNG_UP if reason is None else Pause(reason)
     except (httpcore2.NetworkError, httpcore2.TimeoutException):
         return None
     return _HUNG_UP if ended else None
