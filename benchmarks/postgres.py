@@ -48,7 +48,7 @@ def measure(options: Options) -> list[Row]:
             rounds=rounds,
             floor_name="bare COPY of the same rows, no index",
             floor_rounds=floor,
-            bound=0.1,
+            bound=0.2,
             on=on,
         ),
         Row(name=name, unit="rows/s", rounds=rounds, bound=10_000.0, on=on),

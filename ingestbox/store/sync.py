@@ -13,12 +13,12 @@ from ingestbox.store.unit import Tx
 from ingestbox.store.work import PROJECTION_ROWS, searched_weight
 
 UNIT_LINES = 100
-UNIT_BYTES = 81_920
+UNIT_BYTES = 57_344
 """What one unit applies at most (one line at least): with full text and all that is counted it holds the
 writer for some 15 ms."""
 
 RELAYED_LINES = 80
-RELAYED_BYTES = 65_536
+RELAYED_BYTES = 57_344
 """The same where what was applied is passed on: a delivery more for each line."""
 
 ROWS_A_LINE = PROJECTION_ROWS + 2

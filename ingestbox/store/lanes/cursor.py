@@ -239,7 +239,7 @@ class _Wanted:
         left = self.size
         found = tx.each("lanes.pending" if self.epoch is None else "lanes.again", span)
         with contextlib.closing(found):
-            for row in found:
+            for row in itertools.islice(found, self.lines):
                 left -= len(row[2]) + 1
                 if left < 0 and rows:
                     break

@@ -59,15 +59,15 @@ WHERE name = :name;
 
 -- name: pending
 -- The lines after a seq, each with whether this lane has parked it, and with the last seq there is, which tells
--- whether more is pending. Whoever reads them stops where a batch is full.
+-- whether more is pending. Whoever reads them stops where a batch is full: a LIMIT that is a parameter has SQLite
+-- compile the statement at each call.
 -- The cast costs nothing, and a flipped bit can make a text of a blob.
 SELECT
     d.seq, d.epoch, CAST(d.line AS BLOB), d.crc, p.seq IS NOT NULL,
     (SELECT max(seq) FROM deliveries WHERE seq <= :until)
 FROM deliveries AS d LEFT JOIN parked AS p ON p.lane = :lane AND p.seq = d.seq
 WHERE d.seq > :after AND d.seq <= :until
-ORDER BY d.seq
-LIMIT :lines;
+ORDER BY d.seq;
 
 -- name: again
 -- The same inside a gap that the upstream reported, for the epoch that the gap is in.
@@ -76,8 +76,7 @@ SELECT
     (SELECT max(seq) FROM deliveries WHERE seq <= :until AND epoch = :epoch)
 FROM deliveries AS d LEFT JOIN parked AS p ON p.lane = :lane AND p.seq = d.seq
 WHERE d.epoch = :epoch AND d.seq > :after AND d.seq <= :until
-ORDER BY d.seq
-LIMIT :lines;
+ORDER BY d.seq;
 
 -- name: ends
 -- The first and the last there is of a range, whatever lane's.
@@ -264,7 +263,7 @@ UPDATE lanes
 SET fresh_first = (SELECT max(seq) + 1 FROM deliveries), fresh_last = (SELECT max(seq) FROM deliveries)
 WHERE name = :name AND fresh_first IS NULL AND cursor + :behind < (SELECT max(seq) FROM deliveries)
   AND (SELECT epoch FROM deliveries WHERE seq > cursor ORDER BY seq LIMIT 1)
-      = (SELECT epoch FROM deliveries ORDER BY seq DESC LIMIT 1)
+      = (SELECT epoch FROM deliveries WHERE seq = (SELECT max(seq) FROM deliveries))
 RETURNING fresh_first;
 
 -- name: advance_fresh

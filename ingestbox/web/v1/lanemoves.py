@@ -52,6 +52,19 @@ class NewReplay(msgspec.Struct, forbid_unknown_fields=True):
     dry_run: bool | None = False
 
 
+EITHER = {
+    "oneOf": [
+        {
+            "required": ["from_seq"],
+            "properties": {"from_seq": {"type": "integer"}, "from_date": {"type": "null"}},
+        },
+        {
+            "required": ["from_date"],
+            "properties": {"from_date": {"type": "string"}, "from_seq": {"type": "null"}},
+        },
+    ]
+}
+
 RULES = {
     "from_seq": fields.Rule(
         "must be the number of a delivery, from 1 on", lambda value: 1 <= value <= MOST_SEQ
@@ -122,7 +135,7 @@ class LaneMoves:
                 ADMIN,
                 "control_kb",
                 description=ABOUT_REPLAY,
-                body=NewReplay,
+                body=Annotated[NewReplay, Meta(extra_json_schema=EITHER)],
                 example={"from_seq": 1, "dry_run": True},
                 parameters=(NAME,),
                 answers=(Answer(ReplayBody),),

@@ -21,6 +21,7 @@ api_keys = ["not-for-anybody-to-see-0123456789abc"]
 name = "central"
 url = "http://someone:hi@hidden@127.0.0.1:9/v1/sync/batches?key=hidden"
 token = "hidden-as-well"
+token_header = "X-Key"
 
 [[lanes]]
 name = "other"
