@@ -10,7 +10,7 @@ import io
 import time
 from pathlib import Path
 
-import asyncpg  # type: ignore[import-untyped]
+import asyncpg
 
 from benchmarks import boxes
 from benchmarks.report import Options, Row

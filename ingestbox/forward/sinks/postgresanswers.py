@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 import ssl
 
-import asyncpg  # type: ignore[import-untyped]
+import asyncpg
 
 from ingestbox.forward.sink import Pause, Refused, Retry
 from ingestbox.forward.sinks import tls

@@ -6,7 +6,7 @@ import zlib
 from pathlib import Path
 from typing import Any
 
-import asyncpg  # type: ignore[import-untyped]
+import asyncpg
 
 from ingestbox.forward.sink import Pause
 from ingestbox.forward.sinks.postgresanswers import MOST_REASON
