@@ -23,11 +23,15 @@ READ_SECONDS = 2.0
 
 _NAMES = {
     "store": "store_unwritable",
+    "space": "store_full",
     "integrity": "store_damaged",
     "workers": "workers_dead",
     "disk": "disk_low",
 }
 """Checks of the box's health that alarm, and what their alarms are called."""
+
+_URGENT = frozenset({"store", "space", "integrity"})
+"""Those that alarm at once: records are refused, or what is stored is not what it was."""
 
 
 class Condition(msgspec.Struct, frozen=True):
@@ -70,7 +74,7 @@ class BoxConditions:
     async def look(self) -> list[Condition]:
         """All conditions, good and bad; takes a few seconds at most."""
         found = [
-            Condition(_NAMES[check.name], check.ok, check.detail, urgent=check.name in ("store", "integrity"))
+            Condition(_NAMES[check.name], check.ok, check.detail, urgent=check.name in _URGENT)
             for check in await self._health.checks()
             if check.name in _NAMES
         ]

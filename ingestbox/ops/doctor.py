@@ -155,6 +155,7 @@ async def _clock(store: Store, running: Running | None) -> Finding:
 _REMEDIES = {
     "store_unwritable": "See the log; free disk space, and look at the disk.",
     "store_damaged": "Stop the box, keep a copy of the data folder, and restore a backup.",
+    "store_full": "Raise store.max_mb, or make room: let lanes deliver, lower store.delivered_days.",
     "store_large": "Let lanes deliver what is pending, lower store.delivered_days, or raise store.max_mb.",
     "workers_dead": "See the log for why; memory may be short. The box keeps trying.",
     "disk_low": "Free disk space.",

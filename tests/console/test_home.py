@@ -235,7 +235,7 @@ def test_health_says_what_is_wrong_and_the_doctor_examines_for_operators(admin: 
         expect(page.get_by_role("region", name=name, exact=True)).to_be_visible()
     page.get_by_role("button", name="Examine the box").click()
     finding = page.get_by_role("row", name="Alarms Wrong")
-    expect(finding).to_contain_text("What to do: Look at the upstream")
+    expect(finding).to_contain_text("What to do: ingestbox lanes says what is wrong there")
     assert page.locator(".findings tbody tr").first.inner_text().startswith("Alarms")
     expect(page.get_by_role("row", name="Counts Well")).to_be_visible()
     inspect(admin, "health")

@@ -205,13 +205,16 @@ def test_a_store_near_its_cap_warns_before_it_refuses(own_box: BoxProcess, hook:
 
 
 def test_a_store_that_cannot_be_written_alarms_at_once(own_box: BoxProcess, hook: Receiver) -> None:
-    """Nothing can be stored meanwhile, the alarm itself neither."""
-    own_box.configure("[store]\nmax_mb = 2\n" + alarms(hook))
+    """First it takes no records; then nothing can be stored, the alarm itself neither."""
+    own_box.configure("[store]\nmax_mb = 2\nreserve_percent = 1\n" + alarms(hook))
     own_box.start()
     words = "The answer came late, and it was not the one that I had hoped for. " * 400
     large = {"records": [ticket(1, description=words)]}
     with own_box.client() as client:
         until(lambda: client.post("/api/data-ingest", json=large).status_code == 507, "the store is full")
+        until(lambda: ("alarm.raised", "store_full") in hook.news, "the alarm goes out")
+        key = {"name": "k" * 100, "roles": ["analyst"]}
+        until(lambda: client.post("/v1/keys", json=key).status_code == 507, "the reserve is used up")
         until(lambda: ("alarm.raised", "store_unwritable") in hook.news, "the alarm goes out from memory")
         code, reasons = ready(own_box)
         assert (code, "store" in reasons) == (503, True)

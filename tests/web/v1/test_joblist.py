@@ -46,6 +46,8 @@ def sent(client: httpx2.Client, name: str) -> str:
 
 def test_oldest_first_is_newest_first_turned_round(box: BoxProcess, client: httpx2.Client) -> None:
     made = [post_tickets(client, [ticket(n, id=f"turn-{n}")])["job_id"] for n in range(7)]
+    for job in made:
+        wait_job(client, job)
     with person(box, "ann", *PEOPLE) as ann:
         upload(ann, "turned", [row("turned@example.com")])
     for query in (
