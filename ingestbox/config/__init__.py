@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ingestbox.config.issuer import Issuer
+from ingestbox.config.lane import Lane, Sync
 from ingestbox.config.load import Loaded, load
 from ingestbox.config.reference import describe, reference
 from ingestbox.config.settings import (
@@ -14,14 +15,12 @@ from ingestbox.config.settings import (
     Console,
     Endpoint,
     Enrich,
-    Lane,
     Limits,
     Log,
     Rates,
     Server,
     Settings,
     Store,
-    Sync,
     Work,
     sections,
 )

@@ -10,7 +10,7 @@ from ingestbox.clock import Clock
 from ingestbox.forward.batch import LaneBatch
 from ingestbox.forward.state import Observe
 from ingestbox.store import Store, lanes
-from ingestbox.store.lanes import Advance, AdvanceFresh, ParkAgain, Parked, PassOver, Position
+from ingestbox.store.lanes import Advance, ParkAgain, Parked, PassOver, Position
 from ingestbox.store.parked import MOST_PARKED, park_ahead, sent_again
 from ingestbox.store.unit import Unit
 
@@ -103,15 +103,18 @@ class Progress:
             if sent:
                 self._fresh_chain = (batch.epoch, batch.last)
             self._place = replace(place, fresh_last=batch.through)
-            return AdvanceFresh(
+            last = batch.last if batch.seqs else batch.through
+            return Advance(
                 self._lane,
+                batch.epoch,
                 place.fresh_last,
-                batch.last if batch.seqs else batch.through,
+                last,
                 batch.through,
                 lines,
                 size,
                 parked,
                 now_ms,
+                fresh=True,
             )
         epoch, last = (batch.epoch, batch.last) if sent else (place.chain_epoch, place.chain_seq)
         moved = replace(place, cursor=batch.through, chain_epoch=epoch, chain_seq=last)

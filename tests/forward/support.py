@@ -22,9 +22,10 @@ from ingestbox import config, families
 from ingestbox.clock import Clock, SystemClock, iso
 from ingestbox.forward import Forwarder, LaneState
 from ingestbox.model import delivery_digest
-from ingestbox.store import Store
+from ingestbox.store import Store, lanes
 from ingestbox.store.enqueued import count_enqueued
 from ingestbox.store.identity import BoxIdentity
+from ingestbox.store.lanes import LaneStatus
 from ingestbox.store.unit import Tx
 
 if sys.version_info >= (3, 14):
@@ -333,3 +334,40 @@ def rejecting(*seqs: int, code: str = "record_invalid") -> Answer:
 
 def missing(*gaps: Sequence[int]) -> Answer:
     return Answer(body=msgspec.json.encode({"missing": gaps}))
+
+
+async def status(store: Store, name: str = "central") -> LaneStatus:
+    (found,) = [each for each in await lanes.overview(store) if each.name == name]
+    return found
+
+
+async def drained(store: Store, name: str = "central") -> LaneStatus:
+    """Waits until the lane has nothing pending, and checks that its sums are right."""
+
+    async def done() -> LaneStatus | None:
+        now = await status(store, name)
+        return now if now.pending == 0 else None
+
+    found: LaneStatus = await until_async(done, f"lane {name} has nothing pending")
+    await balanced(store)
+    return found
+
+
+def more_than(central: Upstream, count: int) -> bool:
+    return len(central.requests) > count
+
+
+async def balanced(store: Store) -> None:
+    for balance in await lanes.balances(store):
+        assert balance.holds, balance
+
+
+@dataclass(frozen=True, slots=True)
+class Sql:
+    """A statement of the test's own: damage, mostly."""
+
+    text: str
+    weight: int = 1
+
+    def apply(self, tx: Tx) -> None:
+        tx._connection.execute(self.text)

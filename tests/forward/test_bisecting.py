@@ -20,19 +20,23 @@ from tests.forward.support import (
     HeldClock,
     Received,
     Respond,
+    Sql,
     Upstream,
+    balanced,
+    drained,
     enqueue,
     forwarding,
     lane,
     missing,
+    more_than,
     opened,
     rejecting,
     run,
+    status,
     until,
     until_state,
     upstream,
 )
-from tests.forward.test_lanes import Sql, balanced, drained, more_than, status
 from tests.forward.test_parked import decide, until_states
 
 PROBLEM = b'{"type":"about:blank","code":"record_invalid","detail":"Phone is none."}'

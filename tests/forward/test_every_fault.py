@@ -12,18 +12,19 @@ from typing import Any
 
 import pytest
 
-from ingestbox.store import Store, lanes
 from tests.forward.support import (
     START_MS,
     Answer,
     HeldClock,
     Received,
     Upstream,
+    balanced,
     enqueue,
     forwarding,
     lane,
     opened,
     run,
+    status,
     until_async,
     upstream,
 )
@@ -135,7 +136,7 @@ def test_nothing_is_lost_or_doubled_or_out_of_order(tmp_path: Path, fault: Fault
                     async def decided() -> bool:
                         clock.advance(1.0)  # pauses pass; no fault may be met by waiting for ever
                         forwarder.wake()
-                        return (await _status(store)).pending == 0
+                        return (await status(store)).pending == 0
 
                     await until_async(decided, f"all is decided: {fault.name}")
                 _, height = tracemalloc.get_traced_memory()
@@ -143,13 +144,12 @@ def test_nothing_is_lost_or_doubled_or_out_of_order(tmp_path: Path, fault: Fault
                 tracemalloc.stop()
             wanted = [seq for seq in range(1, LINES + 1) if seq not in fault.parked]
             assert ledger.taken == wanted, "lost, doubled or out of order"
-            found = await _status(store)
+            found = await status(store)
             assert (found.delivered, found.parked) == (len(wanted), len(fault.parked))
             assert [row[0] for row in await store.read("deliveries.parked_among", _ALL)] == (
                 ["central"] * len(fault.parked)
             )
-            (balance,) = await lanes.balances(store)
-            assert balance.holds
+            await balanced(store)
             assert height < MEMORY
 
     run(check())
@@ -174,7 +174,7 @@ def test_an_upstream_that_refuses_everything_costs_twenty_lines_and_a_pause(tmp_
                     return forwarder.states()[0].state == "paused"
 
                 await until_async(paused, "the lane pauses")
-                found = await _status(store)
+                found = await status(store)
                 assert found.parked <= 20
                 assert found.pending == LINES - found.parked, "nothing else is given up"
                 refusing = False
@@ -182,13 +182,12 @@ def test_an_upstream_that_refuses_everything_costs_twenty_lines_and_a_pause(tmp_
                 async def decided() -> bool:
                     clock.advance(60.0)
                     forwarder.wake()
-                    return (await _status(store)).pending == 0
+                    return (await status(store)).pending == 0
 
                 await until_async(decided, "the lane goes on")
-                parked = (await _status(store)).parked
+                parked = (await status(store)).parked
             assert ledger.taken == list(range(parked + 1, LINES + 1))
-            (balance,) = await lanes.balances(store)
-            assert balance.holds
+            await balanced(store)
 
     run(check())
 
@@ -213,7 +212,7 @@ def test_a_clock_that_jumps_loses_nothing_and_keeps_the_order(tmp_path: Path, da
                 async def decided() -> bool:
                     clock.advance(1.0)
                     forwarder.wake()
-                    return (await _status(store)).pending == 0
+                    return (await status(store)).pending == 0
 
                 await until_async(decided, "all is delivered")
             assert ledger.taken == list(range(1, LINES + 1))
@@ -222,8 +221,3 @@ def test_a_clock_that_jumps_loses_nothing_and_keeps_the_order(tmp_path: Path, da
 
 
 _ALL = {"lane": "central", "first": 0, "last": 1 << 60}
-
-
-async def _status(store: Store) -> lanes.LaneStatus:
-    (found,) = await lanes.overview(store)
-    return found

@@ -13,7 +13,10 @@ from tests.forward.support import (
     Answer,
     HeldClock,
     Received,
+    Sql,
     Upstream,
+    balanced,
+    drained,
     enqueue,
     forwarding,
     lane,
@@ -26,7 +29,6 @@ from tests.forward.support import (
     upstream,
 )
 from tests.forward.test_bisecting import parked
-from tests.forward.test_lanes import Sql, balanced, drained
 
 
 def spans(central: Upstream) -> list[tuple[int, int, int]]:

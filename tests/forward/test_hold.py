@@ -14,15 +14,16 @@ from tests.forward.support import (
     Answer,
     HeldClock,
     Received,
+    drained,
     enqueue,
     forwarding,
     lane,
     opened,
     run,
+    status,
     until_state,
     upstream,
 )
-from tests.forward.test_lanes import drained, status
 
 
 async def hold(store: Store, *, release: bool = False) -> bool:

@@ -9,7 +9,6 @@ import hashlib
 import logging
 import socket
 import ssl
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -23,61 +22,27 @@ from ingestbox.errors import IngestError, StartupError
 from ingestbox.forward import Forwarder
 from ingestbox.store import Store, lanes
 from ingestbox.store.lanes import LaneStatus
-from ingestbox.store.unit import Tx, Unit
+from ingestbox.store.unit import Unit
 from tests.forward.support import (
     Answer,
     HeldClock,
     Received,
-    Upstream,
+    Sql,
+    drained,
     enqueue,
     forwarding,
     lane,
     missing,
+    more_than,
     opened,
     rejecting,
     run,
+    status,
     until,
     until_async,
     until_state,
     upstream,
 )
-
-
-async def status(store: Store, name: str = "central") -> LaneStatus:
-    (found,) = [each for each in await lanes.overview(store) if each.name == name]
-    return found
-
-
-async def drained(store: Store, name: str = "central") -> LaneStatus:
-    """Waits until the lane has nothing pending, and checks that its sums are right."""
-
-    async def done() -> LaneStatus | None:
-        now = await status(store, name)
-        return now if now.pending == 0 else None
-
-    found: LaneStatus = await until_async(done, f"lane {name} has nothing pending")
-    await balanced(store)
-    return found
-
-
-def more_than(central: Upstream, count: int) -> bool:
-    return len(central.requests) > count
-
-
-async def balanced(store: Store) -> None:
-    for balance in await lanes.balances(store):
-        assert balance.holds, balance
-
-
-@dataclass(frozen=True, slots=True)
-class Sql:
-    """A statement of the test's own: damage, mostly."""
-
-    text: str
-    weight: int = 1
-
-    def apply(self, tx: Tx) -> None:
-        tx._connection.execute(self.text)
 
 
 def test_deliveries_arrive_in_order_in_full_batches_with_every_header(tmp_path: Path) -> None:

@@ -14,17 +14,19 @@ from pathlib import Path
 import pytest
 
 from ingestbox.forward import Forwarder
-from ingestbox.store import lanes
+from ingestbox.store import Store
 from tests.forward.support import (
     Answer,
     HeldClock,
     Received,
     Upstream,
+    balanced,
     enqueue,
     forwarding,
     lane,
     opened,
     run,
+    status,
     until,
     until_async,
 )
@@ -103,7 +105,7 @@ async def outage(folder: Path, pending: int) -> None:
                     tries += await nothing_there(forwarder, clock, 6)
                 await enqueue(store, (pending - 10) % (HOURS // 6))
                 assert HOURS * 12 <= tries <= HOURS * 60, "at most five minutes apart, and no storm"
-                (found,) = await lanes.overview(store)
+                found = await status(store)
                 assert (found.pending, found.delivered, found.parked) == (pending, 0, 0)
             server = Upstream()
             counting = Counting(server)
@@ -119,18 +121,16 @@ async def outage(folder: Path, pending: int) -> None:
             assert memory_mb() - before < MEMORY_MB
             assert counting.next == pending + 1
             assert counting.repeated == 0
-            (found,) = await lanes.overview(store)
+            found = await status(store)
             assert (found.pending, found.delivered, found.parked) == (0, pending, 0)
-            (balance,) = await lanes.balances(store)
-            assert balance.holds
+            await balanced(store)
 
 
-async def drained(store: object, counting: Counting, pending: int) -> bool:
+async def drained(store: Store, counting: Counting, pending: int) -> bool:
     """Asked often: the store only once the upstream has everything."""
     if counting.next <= pending:
         return False
-    (found,) = await lanes.overview(store)  # type: ignore[arg-type]
-    return found.pending == 0
+    return (await status(store)).pending == 0
 
 
 def test_three_days_without_an_upstream_and_then_everything_in_order(tmp_path: Path) -> None:

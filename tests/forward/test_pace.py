@@ -20,18 +20,20 @@ from tests.forward.support import (
     Enqueue,
     HeldClock,
     Received,
+    Sql,
+    drained,
     enqueue,
     forwarding,
     lane,
     opened,
     run,
+    status,
     until,
     until_async,
     until_state,
     upstream,
 )
 from tests.forward.test_hold import hold
-from tests.forward.test_lanes import Sql, drained, status
 
 DAY = 86_400
 

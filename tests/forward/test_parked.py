@@ -17,6 +17,9 @@ from tests.forward.support import (
     Enqueue,
     HeldClock,
     Received,
+    Sql,
+    balanced,
+    drained,
     enqueue,
     forwarding,
     lane,
@@ -24,13 +27,13 @@ from tests.forward.support import (
     opened,
     rejecting,
     run,
+    status,
     until,
     until_async,
     until_state,
     upstream,
 )
 from tests.forward.test_hold import hold
-from tests.forward.test_lanes import Sql, balanced, drained, status
 from tests.harness import post_tickets, running, ticket, wait_job
 from tests.harness import until as until_now
 

@@ -26,18 +26,21 @@ from tests.forward.support import (
     START_MS,
     Answer,
     Received,
+    Sql,
+    balanced,
+    drained,
     enqueue,
     forwarding,
     lane,
     opened,
     rejecting,
     run,
+    status,
     ticket_line,
     until_async,
     upstream,
 )
 from tests.forward.test_hold import hold
-from tests.forward.test_lanes import Sql, balanced, drained, status
 
 JOB = 7
 

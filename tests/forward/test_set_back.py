@@ -19,6 +19,9 @@ from tests.forward.support import (
     Answer,
     HeldClock,
     Received,
+    Sql,
+    balanced,
+    drained,
     enqueue,
     forwarding,
     lane,
@@ -26,11 +29,11 @@ from tests.forward.support import (
     opened,
     rejecting,
     run,
+    status,
     until,
     until_async,
     upstream,
 )
-from tests.forward.test_lanes import Sql, balanced, drained, status
 from tests.forward.test_parked import decide
 
 ACT = Act("local:ann", "default", None, 1_000)

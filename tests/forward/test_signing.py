@@ -21,6 +21,7 @@ from tests.forward.support import (
     Answer,
     HeldClock,
     Received,
+    drained,
     enqueue,
     forwarding,
     lane,
@@ -28,7 +29,6 @@ from tests.forward.support import (
     run,
     upstream,
 )
-from tests.forward.test_lanes import drained
 
 SECRET = "whsec_" + base64.b64encode(bytes(range(32))).decode()
 OTHER = "whsec_" + base64.b64encode(bytes(range(1, 33))).decode()

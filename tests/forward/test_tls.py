@@ -19,8 +19,15 @@ import pytest
 from ingestbox.errors import StartupError
 from ingestbox.forward.sink import Delivered, Pause, Retry, TooLarge
 from tests.forward.sinking import HEAD, batch, raw, request, sent, sink
-from tests.forward.support import enqueue, forwarding, lane, opened, run, until_state
-from tests.forward.test_lanes import drained
+from tests.forward.support import (
+    drained,
+    enqueue,
+    forwarding,
+    lane,
+    opened,
+    run,
+    until_state,
+)
 from tests.web.test_tls import Paper
 
 REFUSED, OURS_REFUSED = Pause("certificate_refused"), Pause("client_certificate_refused")

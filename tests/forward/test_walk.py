@@ -31,14 +31,16 @@ from tests.forward.support import (
     Answer,
     HeldClock,
     Received,
+    Sql,
+    balanced,
     lane,
     opened,
     run,
+    status,
     ticket_line,
     until_async,
     upstream,
 )
-from tests.forward.test_lanes import Sql, balanced, status
 
 JOB = 7
 NAMES = ("central", "other")

@@ -12,7 +12,8 @@ from ingestbox import families
 from ingestbox.clock import Clock, SystemClock
 from ingestbox.config import Limits
 from ingestbox.config import Store as StoreSettings
-from ingestbox.store import Store
+from ingestbox.store import DATABASE, Store, load_queries
+from ingestbox.store.engine import connect_writer
 
 T = TypeVar("T")
 
@@ -40,3 +41,18 @@ def with_store(
             return await body(store)
 
     return asyncio.run(main())
+
+
+def plan_of(folder: Path, query: str) -> list[str]:
+    """How SQLite goes about one of the store's own queries, in a new store: a step a line."""
+
+    async def nothing(_: Store) -> None: ...
+
+    with_store(folder, nothing)
+    connection = connect_writer(folder / DATABASE)
+    try:
+        statement = load_queries({})[query]
+        rows = connection.execute(f"EXPLAIN QUERY PLAN {statement.sql}", [1] * len(statement.names))
+        return [row[3] for row in rows]
+    finally:
+        connection.close()

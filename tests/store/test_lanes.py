@@ -10,11 +10,10 @@ from typing import Any
 import pytest
 
 from ingestbox.errors import IngestError
-from ingestbox.store import DATABASE, Store, deliveries, lanes, load_queries, migrations, series
+from ingestbox.store import DATABASE, Store, deliveries, lanes, migrations, series
 from ingestbox.store.engine import connect_writer
 from ingestbox.store.lanes import (
     Advance,
-    AdvanceFresh,
     MarkFresh,
     OpenLane,
     ParkAgain,
@@ -50,7 +49,7 @@ from tests.store.laning import (
     status,
     step,
 )
-from tests.store.support import with_store
+from tests.store.support import plan_of, with_store
 from tests.store.test_series import take_in
 
 ALL = (TICKET, GONE, NORTH, CONTACT, RELAYED)
@@ -448,18 +447,9 @@ def test_lanes_of_an_older_store_take_everything_and_know_about_how_much_waits(
     ],
 )
 def test_reads_go_by_the_key(tmp_path: Path, query: str, wanted: str) -> None:
-    async def nothing(_: Store) -> None: ...
-
-    with_store(tmp_path, nothing)
-    connection = connect_writer(tmp_path / DATABASE)
-    try:
-        statement = load_queries({})[query]
-        found = connection.execute(f"EXPLAIN QUERY PLAN {statement.sql}", [1] * len(statement.names))
-        plan = [row[3] for row in found]
-        assert any(wanted in line for line in plan), plan
-        assert not any("ORDER BY" in line for line in plan), plan
-    finally:
-        connection.close()
+    plan = plan_of(tmp_path, query)
+    assert any(wanted in line for line in plan), plan
+    assert not any("ORDER BY" in line for line in plan), plan
 
 
 def test_a_delivery_tells_its_state_in_the_lanes_that_take_it(tmp_path: Path) -> None:
@@ -493,7 +483,7 @@ def test_a_delivery_tells_its_state_in_the_lanes_that_take_it(tmp_path: Path) ->
         await replay(store, "all", ACT, from_seq=1)
         await store.write(MarkFresh("all"))
         await make(store, CONTACT)
-        assert await store.write(AdvanceFresh("all", 5, 6, 6, 1, 12, [], 1))
+        assert await store.write(Advance("all", "e", 5, 6, 6, 1, 12, [], 1, fresh=True))
         assert await seqs("all", "pending") == [5, 4, 2]
         assert await seqs("all", "delivered") == [6]
         assert await seqs("all", "parked") == [3, 1]

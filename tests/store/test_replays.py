@@ -10,7 +10,7 @@ import pytest
 from ingestbox.errors import IngestError
 from ingestbox.store import Store, lanes
 from ingestbox.store.lanes import (
-    AdvanceFresh,
+    Advance,
     HoldLane,
     MarkFresh,
     Replayed,
@@ -281,8 +281,9 @@ async def ahead(store: Store, *, lines: int, park: list[int] | None = None) -> t
     page = await lanes.pending(store, "central", place.fresh_last, lines=lines, size=10**9)
     assert page is not None
     told = first_time(page)
-    unit = AdvanceFresh(
-        "central", place.fresh_last, page.seqs[-1], page.through, *told, parked(page, park or []), 1
+    refused = parked(page, park or [])
+    unit = Advance(
+        "central", page.epoch, place.fresh_last, page.seqs[-1], page.through, *told, refused, 1, fresh=True
     )
     assert await store.write(unit)
     assert not await store.write(unit)

@@ -12,8 +12,7 @@ import pytest
 
 from ingestbox.errors import Fault
 from ingestbox.family import Batch, Intake
-from ingestbox.store import DATABASE, Store, load_queries, series
-from ingestbox.store.engine import connect_writer
+from ingestbox.store import Store, series
 from ingestbox.store.intake import AcceptBatch, Accepted, AddRecords, Draft, OpenJob, PublishJob
 from ingestbox.store.series import DAY, HOUR, HOURS_SECONDS, MINUTE, Flow
 from ingestbox.store.sight import Sight
@@ -30,7 +29,7 @@ from tests.forward.support import (
     until_async,
     upstream,
 )
-from tests.store.support import with_store
+from tests.store.support import plan_of, with_store
 
 NOW = START_MS // 1000
 EVERYTHING = Sight(None)
@@ -291,14 +290,5 @@ async def delivered(store: Store, wanted: int) -> bool:
     ],
 )
 def test_reads_go_by_the_key(tmp_path: Path, query: str, wanted: str) -> None:
-    async def nothing(_: Store) -> None: ...
-
-    with_store(tmp_path, nothing)
-    connection = connect_writer(tmp_path / DATABASE)
-    try:
-        statement = load_queries({})[query]
-        rows = connection.execute(f"EXPLAIN QUERY PLAN {statement.sql}", [1] * len(statement.names))
-        plan = [row[3] for row in rows]
-        assert any(wanted in line for line in plan), plan
-    finally:
-        connection.close()
+    plan = plan_of(tmp_path, query)
+    assert any(wanted in line for line in plan), plan

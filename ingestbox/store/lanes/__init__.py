@@ -7,7 +7,7 @@ Per lane, always: enqueued = delivered + pending + parked + discarded (contract:
 from ingestbox.store.lanepage import Page, Parked
 from ingestbox.store.lanes.balances import Balance, balances
 from ingestbox.store.lanes.cursor import Advance, ParkAgain, PassOver, Position, again, pending, position
-from ingestbox.store.lanes.fresh import AdvanceFresh, MarkFresh
+from ingestbox.store.lanes.fresh import MarkFresh
 from ingestbox.store.lanes.removals import RemoveLane, remove_lane
 from ingestbox.store.lanes.replays import Replay, Replayed, replay
 from ingestbox.store.lanes.rows import ON_HOLD, HoldLane, MarkLane, OpenLane, OpenLanes, open_lanes
@@ -17,7 +17,6 @@ from ingestbox.store.takes import Takes
 __all__ = [
     "ON_HOLD",
     "Advance",
-    "AdvanceFresh",
     "Balance",
     "HoldLane",
     "LaneStatus",

@@ -61,7 +61,7 @@ class Position:
 @dataclass(frozen=True, slots=True)
 class Advance:
     """A batch was taken by the upstream: the lane's lines after `after` up to `last` are decided, and it has
-    looked at all up to `through`.
+    looked at all up to `through`. With `fresh` they are of the fresh end: what moves is `fresh_last`.
 
     `lines` counts those sent for the first time, and `size` their bytes; of these, `parked` were refused or
     are damaged.
@@ -76,6 +76,7 @@ class Advance:
     size: int
     parked: Sequence[Parked]
     now_ms: int
+    fresh: bool = False
 
     @property
     def weight(self) -> int:
@@ -83,10 +84,10 @@ class Advance:
         return 1 + 4 * len(self.parked) + (self.lines >> 2)
 
     def apply(self, tx: Tx) -> bool:
-        """Whether the lane was still at `after`; otherwise nothing is changed."""
+        """Whether the lane, or its fresh end, was still at `after`; otherwise nothing is changed."""
         delivered = self.lines - len(self.parked)
         moved = tx.run(
-            "lanes.advance",
+            "lanes.advance_fresh" if self.fresh else "lanes.advance",
             {
                 "name": self.lane,
                 "epoch": self.epoch,
