@@ -13,6 +13,7 @@ from typing import Any, Protocol, TypeVar
 
 import msgspec
 
+from ingestbox import ids
 from ingestbox.config import Limits
 from ingestbox.errors import Fault, IngestError
 from ingestbox.model import Caller, Job, JobState, Notice, Outcome, Role
@@ -47,13 +48,18 @@ class Checked(msgspec.Struct, frozen=True):
 
 
 class Batch(msgspec.Struct, frozen=True):
-    """What a body was decoded into, ready to be stored under one job."""
+    """What a body was decoded into, ready to be stored under one job.
+
+    `about` is what the family keeps of the job as a whole: the query `<family>.put_job` is run with it where
+    the job is made, and with `job_id`, `public_id`, `workspace`, `owner`, `name` and `now`.
+    """
 
     family: str
     source: str
     name: str
     records: Sequence[Intake]
     warnings: Sequence[Notice] = ()
+    about: Mapping[str, str | int | None] | None = None
 
 
 class Work(Protocol[T_co]):
@@ -92,11 +98,13 @@ class Box(Protocol):
         status: int = 200,
         *,
         baseline: bool = False,
+        about: Callable[[Sheet], Mapping[str, str | int | None]] | None = None,
     ) -> Reply:
         """Looks through the file of the request, and stores it with its job durably; the rest is as in
         `accept`.
 
-        `answer(public_id, internal_id, sheet)` builds the body of the answer, whose `status` is given. Raises
+        `answer(public_id, internal_id, sheet)` builds the body of the answer, whose `status` is given;
+        `about(sheet)` is `Batch.about`. Raises
         IngestError also for a file that is no table of this family: file_empty, file_unreadable,
         too_many_rows, what its plan refuses; request_in_progress while another request with the same key is
         at its file; and for a staged family already_imported, when a live job of the caller has the same
@@ -220,6 +228,21 @@ class Staging(msgspec.Struct, frozen=True):
     fields: tuple[str, ...] = ()
 
 
+class Distinct(msgspec.Struct, frozen=True):
+    """Of objects of a `kind` that one owner has with the same `Put.match`, one is the first, and the others
+    are its duplicates: `member` of their result names it, and is null in the first one's.
+
+    The family's queries.sql has `firsts_<kind>` (workspace, owner, matches as JSON: match and object_id of
+    the first of each), and `followers_<kind>` (workspace, owner, object_id, after, limit: record_id of its
+    duplicates above a record, in order). Triggers of its table add to `departed` what was first, has
+    duplicates, and is so no more; these are processed again (`store.distinct`). `project` gives the columns
+    `match` and `duplicate_of`.
+    """
+
+    kind: str
+    member: str
+
+
 class Address(Protocol):
     """An e-mail address that is to be erased, in all its spellings (`enrich.addresses.Spellings`)."""
 
@@ -261,6 +284,9 @@ class Family(msgspec.Struct, frozen=True):
     gives a job's rows that wait, or every one, as a file of the family's own, to be corrected and sent again;
     None for a job that has none. It is asked for jobs in sight alone.
 
+    `distinct` is how objects that are the same thing are told apart, if they are. `new_id(now_ms)` makes the
+    public id of a job.
+
     What is erased when a person asks for it is found by the queries `erasable_<kind>`, `number_<kind>` and
     `remove_<kind>`, and with a full text gone from there by `merge_<kind>` (see `store.erasing`).
     """
@@ -285,6 +311,8 @@ class Family(msgspec.Struct, frozen=True):
     forms: Mapping[str, Form] = {}
     views: tuple[View, ...] = ()
     export: Callable[[Any, Job, bool], Awaitable[Reply | None]] | None = None
+    distinct: Distinct | None = None
+    new_id: Callable[[int], str] = ids.time_uuid
 
     @property
     def full_text(self) -> bool:

@@ -30,3 +30,12 @@ def epoch_ms(name: str) -> int | None:
         return int(name[1:13], 16) if len(name) == 21 else None
     except ValueError:
         return None
+
+
+_BASE36 = "0123456789abcdefghijklmnopqrstuvwxyz"
+
+
+def prefixed(prefix: str, now_ms: int) -> str:
+    """`<prefix>_<ms since epoch>_<9 base36>` with 46 random bits, such as `upl_1732245600000_4f0k2m9qz`
+    (contract: audience, Ids)."""
+    return f"{prefix}_{now_ms}_{''.join(secrets.choice(_BASE36) for _ in range(9))}"

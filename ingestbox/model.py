@@ -162,7 +162,8 @@ class Put(msgspec.Struct, frozen=True, array_like=True):
     """A new version of an object: what upstream and the family's own table are to hold.
 
     `result` is JSON; `columns` are the named values of the family's projection query, which is
-    `<family>.put_<kind>`; `digest` is the hash of a delivery line (see `delivery_digest`).
+    `<family>.put_<kind>`; `digest` is the hash of a delivery line (see `delivery_digest`). Objects of one
+    owner with the same `match` are the same thing, for a family that says so (`family.Distinct`).
     """
 
     kind: str
@@ -170,6 +171,7 @@ class Put(msgspec.Struct, frozen=True, array_like=True):
     result: bytes
     columns: dict[str, str | int | float | None]
     digest: str
+    match: str = ""
 
 
 class Outcome(msgspec.Struct, frozen=True, array_like=True):
@@ -184,11 +186,13 @@ class Outcome(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Chunk(msgspec.Struct, frozen=True, array_like=True):
-    """Consecutive pending records of one job, processed and settled together; `job` is its id."""
+    """Consecutive pending records of one job, processed and settled together; `job` is its id, and
+    `public_id` the one that its client knows."""
 
     family: str
     items: list[Item]
     job: int = 0
+    public_id: str = ""
 
 
 def delivery_digest(record: bytes, result: bytes) -> str:

@@ -167,7 +167,8 @@ async def build(
 
     private = frozenset(name for name, family in known.items() if family.private)
     await series.name_private(store, private)
-    box = StoreBox(store, bell.ring, backlog, metrics.received, files, changed, private)
+    new_ids = {name: family.new_id for name, family in known.items()}
+    box = StoreBox(store, bell.ring, backlog, metrics.received, files, changed, private, new_ids)
     keys, users = StoredKeys(store), StoredUsers(store)
     gate = Gate(store, clock, settings.console)
     hasher = Hasher()

@@ -24,7 +24,11 @@ from ingestbox.errors import StartupError
 
 # Names of the documented originals that no longer mean anything here (contract: common).
 RETIRED = ("DATABASE_URL", "CSV_BUCKET_NAME", "AWS_REGION", "SQS_QUEUE_URL")
-_ALIASES = {"LOG_LEVEL": ("log", "level"), "LOG_FORMAT": ("log", "format")}
+_ALIASES = {
+    "LOG_LEVEL": ("log", "level"),
+    "LOG_FORMAT": ("log", "format"),
+    "MAX_BATCH_SIZE": ("limits", "audience_records"),
+}
 _OF_COMMANDS = frozenset({"INGESTBOX_CONFIG", "INGESTBOX_URL", "INGESTBOX_TOKEN"})
 """The first is read by `load`, the others by the commands that talk to a box."""
 

@@ -132,6 +132,9 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     contacts_mb: Annotated[
         int, Meta(ge=1, le=16_384, description="File of contacts (CSV, workbook), in MB; it is kept on disk.")
     ] = 5
+    audience_mb: Annotated[
+        int, Meta(ge=1, le=1024, description="Batch of audience records, or a file of them, in MB.")
+    ] = 5
     sync_mb: Annotated[int, Meta(ge=1, le=1024, description="Body of /v1/sync/batches, in MB.")] = 16
     control_kb: Annotated[
         int, Meta(ge=1, le=65536, description="Body of any other call (keys, administration), in KB.")
@@ -139,6 +142,14 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     feedback_records: Annotated[int, Meta(ge=1, le=100_000, description="Records in one feedback batch.")] = (
         1_000
     )
+    audience_records: Annotated[
+        int,
+        Meta(
+            ge=1,
+            le=1_000_000,
+            description="Records in one audience batch, or rows of a file of them; or MAX_BATCH_SIZE.",
+        ),
+    ] = 50_000
     waiting_writes: Annotated[
         int,
         Meta(ge=1, description="Intake writes that may wait for the store; past it 503 with Retry-After."),

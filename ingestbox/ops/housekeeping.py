@@ -11,7 +11,7 @@ from ingestbox.errors import IngestError
 from ingestbox.family import Family
 from ingestbox.ops.erasing import Erasing
 from ingestbox.ops.reindexing import Reindexing
-from ingestbox.store import Store, bulkundo, changes, series, tidy, undoing
+from ingestbox.store import Store, bulkundo, changes, distinct, series, tidy, undoing
 from ingestbox.store.noted import Noted
 from ingestbox.store.retention import Retention
 from ingestbox.store.shelf import Shelf
@@ -98,6 +98,7 @@ class Housekeeping:
             log.info("Unfinished intake was removed.", extra={"jobs": discarded})
         await changes.go_on(self._store, self._families, self._ring)
         await undoing.go_on(self._store, self._families, self._ring)
+        await distinct.go_on(self._store, self._families, self._ring)
         if self._watch.steady:
             await tidy.purge_idempotency(self._store, self._hours)
             await tidy.retire_files(self._store, self._file_days)

@@ -28,6 +28,7 @@ class Piece:
     read_at: float  # monotonic seconds
     file: FileState | None = None
     job_id: int = 0
+    public_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +107,7 @@ def read_piece(tx: ReadTx, job: Job, cursor: int, most: int, now: float) -> Piec
         file = files.state_of(tx, job.id)
         next_index = job.total
     last = taken == 0 or next_index >= job.total
-    return Piece(items, damaged, next_index, last=last, read_at=now, file=file, job_id=job.id)
+    return Piece(items, damaged, next_index, last, now, file, job.id, job.public_id)
 
 
 def _damaged(index: int) -> Outcome:

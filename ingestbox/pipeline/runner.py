@@ -199,7 +199,7 @@ class Runner:
     async def _process(self, family: Family, piece: Piece) -> list[Outcome]:
         if not piece.items:
             return []
-        chunk = Chunk(family.name, piece.items, piece.job_id)
+        chunk = Chunk(family.name, piece.items, piece.job_id, piece.public_id)
         return await self._pool.run(family.process, chunk, self._settings.chunk_seconds)
 
     async def _finish(
@@ -260,6 +260,7 @@ class Runner:
             now_ms=self._store.clock.now_ms(),
             finish=after.finish(claim.job, piece.file) if piece.last else None,
             staging=self._family(claim.job).staging,
+            distinct=self._family(claim.job).distinct,
             keys={item.index: item.key for item in piece.items},
         )
         settled = await self._store.write(unit)

@@ -129,7 +129,12 @@ def insert_job(
         },
     )
     assert row is not None  # INSERT … RETURNING gives the row it made
-    return int(row[0])
+    job_id = int(row[0])
+    if batch.about is not None:
+        own = {"job_id": job_id, "public_id": draft.public_id, "name": batch.name, "now": draft.now_ms}
+        whose = {"workspace": draft.workspace, "owner": draft.created_by}
+        tx.run(f"{batch.family}.put_job", {**batch.about, **own, **whose})
+    return job_id
 
 
 def insert_records(tx: Tx, job_id: int, first: int, records: Sequence[Intake], now_ms: int) -> None:

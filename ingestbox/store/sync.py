@@ -246,6 +246,7 @@ def _params(box: str, line: SyncLine) -> dict[str, object]:
         "result": line.result,
         "record": line.record,
         "crc": zlib.crc32(line.result + line.record),
+        "lineage": line.lineage or None,
     }
 
 

@@ -9,10 +9,11 @@ from dataclasses import dataclass, field
 import msgspec
 
 from ingestbox.clock import iso
-from ingestbox.family import Staging
+from ingestbox.family import Distinct, Staging
 from ingestbox.model import Job, JobState, Outcome, Put, RecordState, record_id
 from ingestbox.store import staging
 from ingestbox.store.claim import LostClaimError
+from ingestbox.store.distinct import Whose, tell_apart
 from ingestbox.store.enqueued import count_enqueued
 from ingestbox.store.identity import BoxIdentity
 from ingestbox.store.unit import Tx, weight_of
@@ -61,7 +62,8 @@ class SettleChunk:
 
     `payloads` are the records' bytes by index. `cursor` is the index after the chunk's last record;
     `old_cursor` guards against settling a chunk twice. With `staging` a row whose key (`keys`, by index) an
-    object of the owner has got meanwhile fails.
+    object of the owner has got meanwhile fails. With `distinct` each result names the first object that is
+    the same thing.
     """
 
     job: Job
@@ -78,6 +80,7 @@ class SettleChunk:
     finish: Finish | None = None
     staging: Staging | None = None
     keys: Mapping[int, str] = field(default_factory=dict)
+    distinct: Distinct | None = None
 
     @property
     def weight(self) -> int:
@@ -154,6 +157,9 @@ class SettleChunk:
     def settle(self, tx: Tx, outcomes: Sequence[Outcome]) -> int:
         """What the records come to, as a part of another unit: their states, objects, issues and deliveries;
         how many of these."""
+        if self.distinct is not None:
+            whose = Whose(self.job.family, self.job.workspace, self.job.created_by)
+            outcomes = tell_apart(tx, self.distinct, whose, outcomes, self.payloads)
         states: list[tuple[str, int]] = []
         faulty: list[Outcome] = []
         winners: list[tuple[int, int, Put]] = []
@@ -222,6 +228,7 @@ class SettleChunk:
                     "result": put.result,
                     "record": None,
                     "crc": zlib.crc32(put.result),
+                    "lineage": None,
                 }
             )
         for kind, params in rows.items():

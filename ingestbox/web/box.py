@@ -64,6 +64,7 @@ class _Taking:
     answer: Callable[[str, int, Sheet], object]
     status: int
     baseline: bool
+    about: Callable[[Sheet], Mapping[str, str | int | None]] | None
 
 
 class StoreBox:
@@ -78,15 +79,18 @@ class StoreBox:
         files: Files | None = None,
         moved: Callable[[int], None] = lambda _: None,
         private: frozenset[str] = frozenset(),
+        new_ids: Mapping[str, Callable[[int], str]] | None = None,
     ) -> None:
         """`received(family, records)` hears of each batch that is on disk and was not before, `moved(job_id)`
-        of each job that a family has changed. `private` are the names of private families."""
+        of each job that a family has changed. `private` are the names of private families; `new_ids` make
+        the public ids of jobs, by family."""
         self._store = store
         self._received = received
         self._files = files
         self._ring = ring
         self._moved = moved
         self._private = private
+        self._new_ids = new_ids or {}
         self._backlog = backlog or Backlog(store, 0)
         self.being_filled: set[str] = set()
         """Public ids of the jobs that requests fill in chunks; the sweep leaves them alone."""
@@ -94,8 +98,7 @@ class StoreBox:
 
     async def accept(self, ask: Ask, batch: Batch, answer: Callable[[str, int], object]) -> Reply:
         """Stores a batch durably, honouring Idempotency-Key; see `family.Box.accept`."""
-        now = self._store.clock.now_ms()
-        draft = Draft(ids.time_uuid(now), ask.caller.workspace, ask.caller.subject, now)
+        draft = self._draft(ask.caller, batch.family)
         key = key_of(ask)
 
         def encoded(public_id: str, job_id: int) -> bytes:
@@ -113,6 +116,11 @@ class StoreBox:
                 filling.add_done_callback(lambda done: done.cancelled() or done.exception())  # heard or not
                 outcome = await asyncio.shield(filling)
         return self._reply(outcome, batch.family, len(batch.records))
+
+    def _draft(self, caller: Caller, family: str) -> Draft:
+        now = self._store.clock.now_ms()
+        public_id = self._new_ids.get(family, ids.time_uuid)(now)
+        return Draft(public_id, caller.workspace, caller.subject, now)
 
     async def _stored(self, unit: AcceptBatch | OpenJob, key: Key | None) -> Accepted | Refused:
         """The batch, or its beginning. A store without room still says what it answered before."""
@@ -150,6 +158,7 @@ class StoreBox:
         status: int = 200,
         *,
         baseline: bool = False,
+        about: Callable[[Sheet], Mapping[str, str | int | None]] | None = None,
     ) -> Reply:
         """Stores the file of a request with its job, honouring Idempotency-Key; see
         `family.Box.accept_file`."""
@@ -157,7 +166,7 @@ class StoreBox:
         assert ask.file is not None  # the route takes files, or there would be none to ask about
         file = ask.file
         key = key_of(ask, file.content)
-        taking = _Taking(self._files, ask.caller, file, family, source, key, answer, status, baseline)
+        taking = _Taking(self._files, ask.caller, file, family, source, key, answer, status, baseline, about)
         if key is None:
             return await self._take_file(taking)
         if known := await self._store.read_with(lambda tx: reserved(tx, key)):
@@ -175,8 +184,7 @@ class StoreBox:
     async def _take_file(self, taking: _Taking) -> Reply:
         file, key = taking.file, taking.key
         sheet = await taking.files.look(taking.family, file)
-        now = self._store.clock.now_ms()
-        draft = Draft(ids.time_uuid(now), taking.caller.workspace, taking.caller.subject, now)
+        draft = self._draft(taking.caller, taking.family)
 
         def encoded(public_id: str, job_id: int) -> bytes:
             return msgspec.json.encode(taking.answer(public_id, job_id, sheet))
@@ -193,7 +201,8 @@ class StoreBox:
             about=msgspec.json.encode(sheet.info),
             total=sheet.info.rows,
         )
-        batch = Batch(taking.family, taking.source, file.name, (), sheet.notices)
+        about = None if taking.about is None else taking.about(sheet)
+        batch = Batch(taking.family, taking.source, file.name, (), sheet.notices, about)
         await self._backlog.admit((key.scope, key.key) if key else None)
         # Shielded: a request that goes away must not take a file from under its job.
         staged = taking.family in taking.files.staged

@@ -185,6 +185,7 @@ def again(
         "result": result,
         "record": kept,
         "crc": zlib.crc32(result + (kept or b"")),
+        "lineage": None,
     }
     line = (job, after) if told and job is not None else None
     return PutAgain(family.name, kind, params, _version(head), line, wanted.identity, wanted.now_ms)
