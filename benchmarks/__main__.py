@@ -13,6 +13,7 @@ import click
 from benchmarks import (
     accept,
     analysis,
+    audience,
     contacts,
     draining,
     endtoend,
@@ -48,6 +49,7 @@ BENCHMARKS: dict[str, Callable[[Options], list[Row]]] = {
     "tabular": tabular.measure,
     "upload": upload.measure,
     "contacts": contacts.measure,
+    "audience": audience.measure,
 }
 
 

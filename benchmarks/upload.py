@@ -113,7 +113,7 @@ def _upload(box: BoxProcess, path: Path) -> Taken:
     assert box.process is not None
     host, _, port = box.url.removeprefix("http://").rpartition(":")
     connection = http.client.HTTPConnection(host, int(port), timeout=3_600)
-    with _watched(box) as peak:
+    with watched(box) as peak:
         began = time.perf_counter()
         sent = _send(connection, box.token(), path)
         sent_at = time.perf_counter()
@@ -148,7 +148,7 @@ def _send(connection: http.client.HTTPConnection, token: str, path: Path) -> int
 
 
 @contextlib.contextmanager
-def _watched(box: BoxProcess) -> Iterator[list[float]]:
+def watched(box: BoxProcess) -> Iterator[list[float]]:
     """The most MB that the box's process and its children together were seen to hold (PSS), looked at ten
     times a second; of the process itself the kernel's own peak."""
     peak = [0.0, 0.0]

@@ -297,5 +297,13 @@ class TooLargeError(IngestError):
         self.size = size
 
 
+class BodyTooLargeError(IngestError):
+    """`payload_too_large` for a body that is no file: its cap, in bytes."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__("payload_too_large", f"The body is over the limit of {limit} bytes.")
+        self.limit = limit
+
+
 class StartupError(Exception):
     """The box cannot start; the message is a sentence for the operator, with the remedy in it."""

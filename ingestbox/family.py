@@ -19,13 +19,14 @@ from ingestbox.errors import Fault, IngestError
 from ingestbox.model import Caller, Job, JobState, Notice, Outcome, Role
 from ingestbox.route import Reply, Route
 from ingestbox.sheet import JobFile, Sheet, Table, Upload
-from ingestbox.view import Form, View
+from ingestbox.view import Form, Grid, View
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 
 
-class Intake(msgspec.Struct, frozen=True):
+# No cycle can be made of them, and looking for some in 50,000 holds up every other request for 50 ms.
+class Intake(msgspec.Struct, frozen=True, gc=False):
     """One record of a batch: its key (the object's id), its bytes as received, and what is wrong with it.
 
     A record with a fault is stored as an issue (only in a batch taken with `mode=partial`); one that a later
@@ -51,7 +52,8 @@ class Batch(msgspec.Struct, frozen=True):
     """What a body was decoded into, ready to be stored under one job.
 
     `about` is what the family keeps of the job as a whole: the query `<family>.put_job` is run with it where
-    the job is made, and with `job_id`, `public_id`, `workspace`, `owner`, `name` and `now`.
+    the job is made, and with `job_id`, `public_id`, `workspace`, `owner`, `now`, and the `name` that is the
+    job's, unless `about` has one.
     """
 
     family: str
@@ -115,6 +117,14 @@ class Box(Protocol):
     async def look(self, ask: Ask, family: str) -> Sheet:
         """Looks through the file of the request and stores nothing. Raises as `accept_file` does."""
 
+    async def compute(self, function: str, data: bytes) -> bytes:
+        """Asks a function (`module:function`, from bytes to bytes) in a child process about `data`: for what
+        takes longer than other requests can wait. What it is given and gives back are a few MB at most.
+
+        Raises IngestError: overloaded when no child is free in time; validation_failed (400) when what was
+        sent takes too long, or ended the child twice; shutting_down; internal when the function raised.
+        """
+
     async def file(self, job: Job) -> JobFile | None:
         """The file that a job came as, or None."""
 
@@ -132,6 +142,14 @@ class Box(Protocol):
 
     async def read_with(self, function: Callable[[Any], T]) -> T:
         """Runs a function over a `store.ReadTx`, all that it reads being of one moment; within a second."""
+
+    async def read_apart(self, function: Callable[[Any], T]) -> T:
+        """The same over a connection for reads that are narrowed by a condition (`store.conditions`), of
+        which one runs at a time; what it reads is not of one moment."""
+
+    def creation(self, ask: Ask) -> Any:
+        """What an Idempotency-Key makes of a request that creates something other than a job (None without
+        one): the key of `store.once.Once`. Raises IngestError `idempotency_key_invalid`."""
 
     async def write(self, unit: Work[T]) -> T:
         """Runs a unit of work (`store.unit.Unit`); durable when it returns.
@@ -230,17 +248,30 @@ class Staging(msgspec.Struct, frozen=True):
 
 class Distinct(msgspec.Struct, frozen=True):
     """Of objects of a `kind` that one owner has with the same `Put.match`, one is the first, and the others
-    are its duplicates: `member` of their result names it, and is null in the first one's.
+    are its duplicates: `member`, the last one of their result, names it, and is null in the first one's.
 
     The family's queries.sql has `firsts_<kind>` (workspace, owner, matches as JSON: match and object_id of
-    the first of each), and `followers_<kind>` (workspace, owner, object_id, after, limit: record_id of its
-    duplicates above a record, in order). Triggers of its table add to `departed` what was first, has
-    duplicates, and is so no more; these are processed again (`store.distinct`). `project` gives the columns
-    `match` and `duplicate_of`.
+    the first of each), `followers_<kind>` (workspace, owner, object_id, after, limit: record_id, object_id,
+    match, result and its CRC-32 of its duplicates above a record, in order) and `retell_<kind>` (workspace,
+    object_id, version, duplicate_of, result, crc, at_ms; a null version leaves the one that is). Triggers of
+    its table add to `departed` what was first, has duplicates, and is so no more; what these are duplicates
+    of is told anew (`store.departed`). `project` gives the columns `match` and `duplicate_of`.
     """
 
     kind: str
     member: str
+
+
+class Subjects(msgspec.Struct, frozen=True):
+    """Whose records are, and what they become, for a family whose objects are not called by their records'
+    keys. Unless it is given a record is of the person whose address its key has.
+
+    `addresses` gives the addresses of the person that a record (JSON) is all about; `object_id` what the
+    object of a record is called, from the job's public id and the record's index.
+    """
+
+    addresses: Callable[[bytes], Sequence[str]]
+    object_id: Callable[[str, int], str]
 
 
 class Address(Protocol):
@@ -269,9 +300,11 @@ class Family(msgspec.Struct, frozen=True):
     `enrich.steps`, given when a server does some of them. `project` gives the named values of the query
     `<name>.put_<kind>` from kind, record and result (both JSON); it serves a central box, where results
     arrive finished, and objects that are put again after an update (`store.reindex`). `kinds` are the kinds
-    of objects the family puts; `queries` is its file of named SQL. `check` looks at one record, as JSON, that
-    a person has corrected, and finds what decoding would find. `error_type` is the type of what `error_body`
-    gives. `table` is how it takes files, if it does; `search` how its objects are found by their text.
+    of objects the family puts; `queries` is its file of named SQL. One named `put_own_<kind>`, with `job`
+    (the job's id) besides, puts objects of this box's own jobs, where that can be done quicker. `check` looks
+    at one record, as JSON, that a person has corrected, and finds what decoding would find. `error_type` is
+    the type of what `error_body` gives. `table` is how it takes files, if it does; `search` how its objects
+    are found by their text.
     Those of one that is `indexed` are found by it in the family's own lists alone.
     `staging` is how its rows wait for each other, if they do. What is `private` is seen by who made it, and
     by administrators who ask for all; otherwise by the whole workspace. `reworded` puts an error into the
@@ -280,15 +313,22 @@ class Family(msgspec.Struct, frozen=True):
     gives from a result (JSON) what its record added to the job's tallies.
 
     `forms` is how records with an issue are repaired at the console, by its code; `view.OTHERS` stands for
-    those that are not in it. `views` are the pages there that show its objects. `export(ask, job, every)`
+    those that are not in it. `views` are the pages there that show its objects, `grids`
+    those of lists of rows whose columns nobody knows before. `export(ask, job, every)`
     gives a job's rows that wait, or every one, as a file of the family's own, to be corrected and sent again;
     None for a job that has none. It is asked for jobs in sight alone.
 
     `distinct` is how objects that are the same thing are told apart, if they are. `new_id(now_ms)` makes the
     public id of a job.
 
-    What is erased when a person asks for it is found by the queries `erasable_<kind>`, `number_<kind>` and
-    `remove_<kind>`, and with a full text gone from there by `merge_<kind>` (see `store.erasing`).
+    `deletes` are the kinds of objects that go with a job that is deleted (`store.deleting`), if jobs of the
+    family can be. Its queries.sql then has `forget_job` (job_id), which removes what `put_job` made, and for
+    each of these kinds `of_job_<kind>` (job_id; first and beyond, the ids of its records; limit): object_id
+    and bytes of those that are there, which `remove_<kind>` removes.
+
+    What is erased when a person asks for it is found by `subjects` and by the queries `erasable_<kind>`,
+    `number_<kind>` and `remove_<kind>`, and with a full text gone from there by `merge_<kind>` (see
+    `store.erasing`).
     """
 
     name: str
@@ -310,9 +350,17 @@ class Family(msgspec.Struct, frozen=True):
     counted: Callable[[bytes], dict[str, int]] = _uncounted
     forms: Mapping[str, Form] = {}
     views: tuple[View, ...] = ()
+    grids: tuple[Grid, ...] = ()
     export: Callable[[Any, Job, bool], Awaitable[Reply | None]] | None = None
     distinct: Distinct | None = None
+    subjects: Subjects | None = None
     new_id: Callable[[int], str] = ids.time_uuid
+    deletes: tuple[str, ...] = ()
+
+    @property
+    def shown(self) -> tuple[View | Grid, ...]:
+        """All of its pages at the console."""
+        return (*self.views, *self.grids)
 
     @property
     def full_text(self) -> bool:

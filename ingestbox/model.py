@@ -18,6 +18,9 @@ INDEX_BITS = 24
 orders records by intake. It bounds a job to 16,777,216 records."""
 MAX_RECORDS_PER_JOB = 1 << INDEX_BITS
 
+BESIDE = MAX_RECORDS_PER_JOB - 1
+"""The index that objects have which belong to a job, but to none of its records: no job has so many."""
+
 
 def record_id(job_id: int, index: int) -> int:
     """The id of the record at `index` (from 0) of a job; ids grow with intake."""

@@ -56,6 +56,15 @@ class Answer(msgspec.Struct, frozen=True):
     some: Mapping[str, str] = {}
 
 
+class Body(msgspec.Struct, frozen=True):
+    """What a body of one media type is: its `type` (of a line, for lines of JSON; None for plain text), a
+    sentence, and an example as it is written."""
+
+    type: Any
+    description: str
+    example: Any
+
+
 class Route(msgspec.Struct, frozen=True):
     """One endpoint, as data: web binds it, and documents it in /openapi.json.
 
@@ -70,7 +79,8 @@ class Route(msgspec.Struct, frozen=True):
     they came (`Request.wire`).
 
     The rest is documentation, which tests hold against what the route does: `summary` is a phrase without a
-    full stop; `body` is the type of the body, `example` one that the route takes; `answers` its successes;
+    full stop; `body` is the type of the body, `example` one that the route takes, and `bodies` are those of
+    media types that have others; `answers` its successes;
     `errors` are the codes of the catalogue (`errors.CATALOGUE`) that the handler raises of its own accord:
     what binding raises for every route (401, 403, 413, 415 …) is added by itself. `idempotent` says that the
     handler honours Idempotency-Key.
@@ -94,6 +104,7 @@ class Route(msgspec.Struct, frozen=True):
     takes_records: bool = False
     upload: bool = False
     wire: bool = False
+    bodies: Mapping[str, Body] = {}
 
 
 DEFAULT_LIMIT = 50

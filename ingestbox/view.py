@@ -42,9 +42,12 @@ OTHERS = "*"
 """Stands for the codes that have no form of their own, in `Family.forms`."""
 
 
-ColumnKind = Literal["text", "email", "time", "number", "share", "rate", "badge", "language", "list"]
+ColumnKind = Literal[
+    "text", "email", "time", "number", "share", "rate", "badge", "language", "list", "row", "count"
+]
 """How a value looks: `badge` is one of a few words, a `share` is from 0 to 1, a `rate` from -1 to 1, a `list`
-has several."""
+has several, and of a `count` it is told how many. A `row` is `<job>/<place>` of a
+record of a job."""
 
 FilterKind = Literal["choice", "date", "text", "number"]
 
@@ -238,5 +241,117 @@ class View(msgspec.Struct, frozen=True, kw_only=True):
     everybody: str = ""
     whole: Mapping[str, str] = {}
     total: str = "total"
+    sample: str = ""
+    send: tuple[str, Any] = ("", None)
+
+
+class Quick(msgspec.Struct, frozen=True):
+    """A filter that people often want, as the rows of a list take it."""
+
+    label: str
+    filter: Any
+
+
+class Rows(msgspec.Struct, frozen=True, kw_only=True):
+    """The rows of one list of a `Grid`: what GET `path` answers, where the list's key stands in for the
+    placeholder.
+
+    The answer has them under `records`, as they were sent, and the names of their columns under `fields`;
+    beside each, under `results`, is what was found out about it (null: not yet), of which `columns` are
+    members; and under `places` its place in the list's job ('': not told). It takes `limit` and `cursor`, and
+    has `next_cursor`. If it can be `narrowed`, it takes `filter`, and then has `total`, which is a lower
+    bound if there is a `total_is`. `files` are paths by the ending of a file: they answer with all rows, and
+    take `columns` as a JSON list of names, and `filter` as the rows do.
+
+    A column is called as the member is, of the results first; a row's own member that is called so too, or as
+    one of those `reserved`, is named with `own` before it.
+    """
+
+    path: str
+    type: Any
+    columns: tuple[Column, ...] = ()
+    records: str = "records"
+    results: str = "results"
+    fields: str = "fields"
+    places: str = ""
+    narrowed: bool = True
+    own: str = ""
+    reserved: tuple[str, ...] = ()
+    files: Mapping[str, str] = {}
+    quick: tuple[Quick, ...] = ()
+
+
+class Part(msgspec.Struct, frozen=True):
+    """A list that is a part of one of the grid `of`: `member` has that one's key. `asks` is the parameter by
+    which the parts of one alone are listed, if there is one."""
+
+    of: str
+    member: str
+    asks: str = ""
+
+
+class Switch(msgspec.Struct, frozen=True):
+    """A member of a list that is on or off: `on` and `off` say which, `turn_on` and `turn_off` are for who
+    changes it, `help` says what it does."""
+
+    member: str
+    label: str
+    help: str
+    on: str = ""
+    off: str = ""
+    turn_on: str = ""
+    turn_off: str = ""
+
+
+class Save(msgspec.Struct, frozen=True):
+    """How what a filter finds is kept as a list of its own, of the grid `into`: POST `path` takes `name`, the
+    `filter`, and which of the `switches` are on, and answers with the new list's key under `key`."""
+
+    into: str
+    path: str
+    key: str
+    switches: tuple[Switch, ...] = ()
+
+
+class Grid(msgspec.Struct, frozen=True, kw_only=True):
+    """Lists of rows whose columns are their own: each on a card, and as a table.
+
+    GET `path` answers with a `type` that has the lists under `items`, and `next_cursor`; it takes `limit` and
+    `cursor`. `key` is the member that names a list, `label` the one that people call it by, `facts` what a
+    card says of it, and the page of its rows, where the answer has it under `head` ('': itself). Of a `share`
+    the first member counts what is worked on of the second. `job` has the public id of the job that its
+    rows came as. `filter` has the filter that its rows are found by. `kind` are the objects that it shows.
+    `everybody` is the parameter with which administrators see what others made too.
+
+    DELETE `remove` takes a list away, with its rows if it `holds` them; PATCH `change` gives it another
+    `label`, and turns its `switches`. `sample` and `send` are as in a `View`.
+    """
+
+    name: str
+    title: str
+    lead: str
+    one: str
+    many: str
+    path: str
+    type: Any
+    items: str
+    key: str
+    label: str
+    rows: Rows
+    facts: tuple[Column, ...] = ()
+    head: str = ""
+    share: tuple[str, str] | None = None
+    job: str = ""
+    filter: str = ""
+    kind: str = ""
+    part: Part | None = None
+    save: Save | None = None
+    remove: str = ""
+    holds: bool = False
+    change: str = ""
+    switches: tuple[Switch, ...] = ()
+    roles: frozenset[Role] = frozenset()
+    everybody: str = ""
+    with_: Mapping[str, str] = {}
     sample: str = ""
     send: tuple[str, Any] = ("", None)

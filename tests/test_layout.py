@@ -300,8 +300,72 @@ def test_a_view_shows_and_asks_what_its_routes_document(family: Family) -> None:
                 members(point, name)
 
 
+def takes(family: Family, method: str, path: str) -> tuple[Any, Any, set[str]]:
+    """The body and the answer of a call of a family as they are documented, and its parameters' names."""
+    routes = {(str(each.method), each.path.replace(":path", "")): each for each in family.routes}
+    route = routes[method, path]
+    return route.body, route.answers[0].type, {each.name for each in route.parameters}
+
+
+def test_a_grid_shows_asks_and_does_what_its_routes_document(family: Family) -> None:
+    """As for a view; and what a page changes is a member of what the call takes."""
+    grids = {grid.name: grid for grid in family.grids}
+    for grid in grids.values():
+        answer, parameters = answer_of(family, grid.path)
+        assert answer is grid.type
+        line = element(members(grid.type, grid.items))
+        members(grid.type, "next_cursor")
+        rows = grid.rows
+        whole, asked = answer_of(family, rows.path)
+        assert whole is rows.type
+        head = members(whole, grid.head) if grid.head else whole
+        told = [grid.label, *(each.member for each in grid.switches), *filter(None, (grid.job, grid.filter))]
+        told += grid.share or ()
+        for name in (grid.key, *told):
+            members(line, name), members(head, name)
+        for column in grid.facts:
+            members(line, column.member)
+            assert bool(column.words) == (column.kind in ("badge", "language")), column
+        for name in (rows.records, rows.results, rows.fields, "next_cursor", *filter(None, (rows.places,))):
+            members(whole, name)
+        result = element(members(whole, rows.results))
+        for column in rows.columns:
+            members(result, column.member)
+            assert bool(column.words) == (column.kind in ("badge", "language")), column
+        also = {grid.everybody} - {""}
+        assert {"limit", "cursor"} | also <= parameters
+        assert {"limit", "cursor"} | also | set(grid.with_) <= asked
+        for name in grid.with_.values():
+            members(line, name)
+        filters = {"filter"} if rows.narrowed else set()
+        assert filters <= asked
+        if rows.narrowed:
+            members(whole, "total"), members(whole, "total_is")
+        for path in rows.files.values():
+            assert {"columns"} | filters | also | set(grid.with_) <= takes(family, "GET", path)[2], path
+        if grid.part is not None:
+            assert grid.part.of in grids
+            members(line, grid.part.member), members(head, grid.part.member)
+            assert {grid.part.asks} - {""} <= parameters
+        if grid.remove:
+            assert also <= takes(family, "DELETE", grid.remove)[2]
+        if grid.change:
+            body, _, given = takes(family, "PATCH", grid.change)
+            for name in (grid.label, *(each.member for each in grid.switches)):
+                members(body, name)
+            assert also <= given
+        if grid.save is not None:
+            body, made, given = takes(family, "POST", grid.save.path)
+            for name in ("name", "filter", *(each.member for each in grid.save.switches)):
+                members(body, name)
+            members(made, grid.save.key)
+            assert grid.save.into in grids
+            assert also <= given
+        assert not grid.kind or grid.kind in family.kinds
+
+
 def test_views_of_all_families_have_names_of_their_own() -> None:
-    names = [view.name for each in families.load().values() for view in each.views]
+    names = [view.name for each in families.load().values() for view in each.shown]
     assert len(names) == len(set(names))
 
 

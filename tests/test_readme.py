@@ -1,5 +1,6 @@
-"""What README says works: its shell commands run, in order, in a fresh copy of the source, and what it shows
-comes back. Only the port is another one, so that a box on this machine is in nobody's way."""
+"""What README and the page on audience say works: their shell commands run, in order, in a fresh copy of the
+source, and what they show comes back. Only the port is another one, so that a box on this machine is in
+nobody's way."""
 
 from __future__ import annotations
 
@@ -23,6 +24,7 @@ from tests.harness import until
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text("utf-8")
+AUDIENCE = (ROOT / "docs" / "audience.md").read_text("utf-8")
 PORT = str(config.Server().port)
 
 INSTALLED = 600.0
@@ -142,11 +144,10 @@ def reader(tmp_path: Path) -> Iterator[Reader]:
     somebody.close()
 
 
-def test_every_command_runs_and_gives_what_is_shown(reader: Reader) -> None:
-    shell = [(kind, body) for kind, body in blocks() if kind in ("sh", "json")]
-    assert [kind for kind, _ in shell[:4]] == ["sh", "sh", "sh", "json"], "the first screen"
-    assert shell[0][1] == "make run\n"
+def followed(reader: Reader, page: str) -> int:
+    """Types a page's commands, and compares what they print with what is shown; how often that was."""
     shown = 0
+    shell = [(kind, body) for kind, body in blocks(page) if kind in ("sh", "json")]
     for (kind, body), (following, answer) in itertools.pairwise([*shell, ("", "")]):
         if kind != "sh":
             continue
@@ -158,7 +159,15 @@ def test_every_command_runs_and_gives_what_is_shown(reader: Reader) -> None:
             real = json.loads(printed)
             assert alike(json.loads(answer), real), f"{body}\ngave {json.dumps(real, indent=1)}"
             shown += 1
-    assert shown == 2
+    return shown
+
+
+def test_every_command_runs_and_gives_what_is_shown(reader: Reader) -> None:
+    shell = [(kind, body) for kind, body in blocks() if kind in ("sh", "json")]
+    assert [kind for kind, _ in shell[:4]] == ["sh", "sh", "sh", "json"], "the first screen"
+    assert shell[0][1] == "make run\n"
+    assert followed(reader, README) == 2
+    assert followed(reader, AUDIENCE) == 1
     assert (reader.folder / "ingestbox-data" / "ingestbox.db").exists()
 
 
@@ -181,7 +190,7 @@ def test_every_configuration_shown_can_be_loaded(tmp_path: Path) -> None:
 
 
 def test_every_block_is_of_a_kind_that_is_tested() -> None:
-    assert {kind for kind, _ in blocks()} <= {"sh", "json", "toml"}
+    assert {kind for kind, _ in [*blocks(), *blocks(AUDIENCE)]} <= {"sh", "json", "toml"}
 
 
 def test_every_target_named_exists() -> None:

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import itertools
+import json
 import re
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import msgspec
 import pytest
 
 from ingestbox import families, samples
 from ingestbox.model import Role
-from ingestbox.samples import FILES, SAMPLES, Sample, SampleFile
+from ingestbox.samples import FILES, SAMPLES, UPLOADS, Sample, SampleFile, SampleUploads
 from tests.families.contacts.person import Person
-from tests.harness import BoxProcess, wait_job
+from tests.harness import BoxProcess, until, wait_job
 
 VIETNAMESE = re.compile(r"[ăâđêôơưĂÂĐÊÔƠƯạảấầẩẫậắằẳẵặẹẻẽếềểễệỉịọỏốồổỗộớờởỡợụủứừửữựỳỵỷỹ]")
 COMMENT = re.compile(r"\d\d/[A-Z][a-z]{2}/\d\d \d\d:\d\d [AP]M;[^;]+;.+")
@@ -30,8 +32,13 @@ def sample(request: pytest.FixtureRequest) -> Sample:
 def test_every_file_has_its_entry_and_every_entry_its_family() -> None:
     files = {path.name for path in samples.FOLDER.iterdir() if path.suffix not in (".py", "")}
     named = {name for each in SAMPLES for name in (each.file, each.imperfect) if name}
-    assert files == named | {each.file for each in FILES}
-    assert {each.family for each in SAMPLES} | {each.family for each in FILES} == set(families.FAMILIES)
+    assert files == named | {each.file for each in FILES} | {each.file for each in UPLOADS}
+    owners = {
+        *(each.family for each in SAMPLES),
+        *(each.family for each in FILES),
+        *(each.family for each in UPLOADS),
+    }
+    assert owners == set(families.FAMILIES)
 
 
 def test_samples_are_not_one_record_over_and_over(sample: Sample) -> None:
@@ -112,6 +119,64 @@ def test_contacts_are_people_of_many_tongues_as_a_spreadsheet_writes_them() -> N
         assert mark in text
     names = [line.split(";")[1:3] for line in text.splitlines()[1:]]
     assert len({tuple(name) for name in names}) > 55
+
+
+@pytest.mark.parametrize("sample", UPLOADS, ids=[each.file for each in UPLOADS])
+def test_of_uploads_exactly_what_is_named_is_found_out(box: BoxProcess, sample: SampleUploads) -> None:
+    bodies = list(samples.uploads(sample))
+    assert sum(count for count, _ in bodies) == len(samples.records(sample.file))
+    with box.client(workspace=f"samples-{sample.family}") as client:
+        ids = []
+        for count, body in bodies:
+            answer = client.post(sample.path, content=body, headers={"Content-Type": "application/json"})
+            assert answer.status_code == 200, answer.text
+            assert answer.json()["rows_received"] == count
+            ids.append(answer.json()["upload_id"])
+            processed(client, f"{sample.path}/{ids[-1]}")
+        results = [result for each in ids for result in client.get(f"{sample.path}/{each}").json()["results"]]
+        assert sum(each["_duplicate_of"] is not None for each in results) == sample.duplicates
+        assert sum(each["_email_valid"] is False for each in results) == sample.invalid
+        for fact in ("_free_mail", "_disposable"):
+            assert 0 < sum(each[fact] for each in results) < 10
+        name, condition = sample.segment
+        asked = {"name": name, "filter": condition}
+        answer = client.post(f"{sample.path}/{ids[0]}/segments", json=asked)
+        assert answer.status_code == 200, answer.text
+        found = client.get(f"{sample.path}/{ids[0]}", params={"filter": json.dumps(condition)})
+        assert len(found.raise_for_status().json()["records"]) == sample.selected
+
+
+def processed(client: httpx2.Client, path: str) -> dict[str, Any]:
+    """An upload once all that is known of it is."""
+
+    def there() -> dict[str, Any] | None:
+        upload: dict[str, Any] = client.get(path).raise_for_status().json()
+        return upload if upload["rows_processed"] == upload["rows_stored"] else None
+
+    return until(there, f"{path} is processed")
+
+
+def test_an_audience_is_half_english_half_vietnamese_and_nobody_real() -> None:
+    records = samples.records("audience.ndjson")
+    vietnamese = [
+        each
+        for each in records
+        if each.get("language") == "vi" or VIETNAMESE.search("".join(map(str, each.values())))
+    ]
+    assert 0.4 < len(vietnamese) / len(records) < 0.6
+    elsewhere = Counter[str]()
+    for record in records:
+        for field in ("business_email", "personal_email", "email", "domain", "company_domain"):
+            local, _, domain = record.get(field, "").strip().lower().rpartition("@")
+            if domain and not domain.endswith(".example") and domain != "not an address":
+                elsewhere[domain] += 1
+                # No mailbox there can be called so: one has no hyphens, the other begins with a letter.
+                assert (domain != "gmail.com" or "-" in local) and (
+                    domain != "outlook.com" or local[0].isdigit()
+                )
+    assert set(elsewhere) == {"gmail.com", "outlook.com", "mailinator.com"}
+    assert any(not any("email" in name for name in record) for record in records), "one of a domain alone"
+    assert len({name for record in records for name in record}) > 14
 
 
 def test_bodies_hold_every_record_once_and_those_that_come_again_have_new_keys(sample: Sample) -> None:

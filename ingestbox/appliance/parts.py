@@ -31,7 +31,9 @@ from ingestbox.ops.erasing import Erasing
 from ingestbox.ops.health import BoxHealth
 from ingestbox.ops.housekeeping import Housekeeping
 from ingestbox.ops.integrity import Integrity
+from ingestbox.ops.telling import Telling
 from ingestbox.ops.webhook import webhook_of
+from ingestbox.pipeline.computing import Computing
 from ingestbox.pipeline.endpoints import endpoints
 from ingestbox.pipeline.loader import Loader
 from ingestbox.pipeline.pool import Pool
@@ -168,7 +170,8 @@ async def build(
     private = frozenset(name for name, family in known.items() if family.private)
     await series.name_private(store, private)
     new_ids = {name: family.new_id for name, family in known.items()}
-    box = StoreBox(store, bell.ring, backlog, metrics.received, files, changed, private, new_ids)
+    compute = Computing(pool, settings.work).compute
+    box = StoreBox(store, bell.ring, backlog, metrics.received, files, changed, private, new_ids, compute)
     keys, users = StoredKeys(store), StoredUsers(store)
     gate = Gate(store, clock, settings.console)
     hasher = Hasher()
@@ -207,6 +210,7 @@ async def build(
         file_days=settings.store.file_days,
         idle_minutes=settings.console.idle_minutes,
         erasing=erasing,
+        telling=Telling(store, known, forwarder.wake),
     )
     stack.push_async_callback(housekeeping.close)
 
@@ -299,7 +303,7 @@ async def build(
             clock=clock,
             login=login,
             inside=Inside(api),
-            pages=Pages(view for family in known.values() for view in family.views),
+            pages=Pages(each for family in known.values() for each in family.shown),
             gate=gate,
             guard=guard,
             hasher=hasher,

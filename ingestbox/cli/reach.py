@@ -179,7 +179,7 @@ def complaint(response: httpx2.Response) -> str:
         told = msgspec.json.decode(response.content, type=dict[str, object])
     except msgspec.DecodeError:
         told = {}
-    words = [str(told[name]) for name in ("detail", "remedy") if told.get(name)]
+    words = [str(told[name]) for name in ("detail", "message", "remedy") if told.get(name)]
     sentence = " ".join(word if word.endswith((".", "!", "?")) else f"{word}." for word in words)
     return sentence or f"The answer was {response.status_code} {response.reason_phrase}."
 

@@ -2,27 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
-import io
 import os
 import secrets
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
 
 import click
 
 from ingestbox.cli.options import data_options, json_option, settings_of
-from ingestbox.cli.output import print_json
+from ingestbox.cli.sending import columns
 from ingestbox.cli.sending.target import Target
 
-if TYPE_CHECKING:
-    from ingestbox.cli.sending.batches import Batch, Batches
-    from ingestbox.cli.sending.source import Piece
-    from ingestbox.cli.sending.tally import Tally
-
 STDIN = "-"
-FAMILIES = ("feedback", "contacts")
+FAMILIES = ("feedback", "contacts", "audience")
 
 
 @click.command(
@@ -37,6 +29,7 @@ Examples:
   INGESTBOX_TOKEN=ibk_… ingestbox send tickets.json --url https://box.example:8000 --gzip
   INGESTBOX_TOKEN=$TOKEN ingestbox send --family contacts people.csv
   ingestbox send --family contacts list.xlsx --mapping email=Kontakt --mapping company=Haus
+  INGESTBOX_TOKEN=$TOKEN ingestbox send --family audience fair.csv --name "Trade fair" --wait
 """,
 )
 @click.argument("files", nargs=-1, required=True, metavar="FILE...", type=click.Path(allow_dash=True))
@@ -69,7 +62,7 @@ Examples:
     "--batch",
     "most",
     type=click.IntRange(1, 100_000),
-    help="Records in a batch.  [default: 1000, the box's limit]",
+    help="Records in a batch.  [default: 1000, of audience 50000: the box's limit]",
 )
 @click.option(
     "--encoding", help="Of files of rows, if it is known: utf-8, windows-1258, …  [default: found out]"
@@ -82,7 +75,7 @@ Examples:
     "--mapping",
     multiple=True,
     metavar="FIELD=COLUMN",
-    help="Of contacts: which column is email, first_name, last_name, company.  [default: found out]",
+    help="Of contacts and audience: which column is email, first_name …  [default: found out]",
 )
 @click.option(
     "--baseline",
@@ -90,7 +83,14 @@ Examples:
     help="Of contacts: pass over people who are contacts already, instead of asking about each.",
 )
 @click.option(
-    "--parallel", type=click.IntRange(1, 16), default=4, show_default=True, help="Batches sent at once."
+    "--name",
+    help="Of audience: what the upload is called; a part of a large file has its number after it.  "
+    "[default: the file's name]",
+)
+@click.option(
+    "--parallel",
+    type=click.IntRange(1, 16),
+    help="Batches sent at once.  [default: 4; 1 for audience, whose parts then are in the file's order]",
 )
 @click.option(
     "--patience",
@@ -115,7 +115,8 @@ def command(
     delimiter: str | None,
     mapping: tuple[str, ...],
     baseline: bool,
-    parallel: int,
+    name: str | None,
+    parallel: int | None,
     patience: float,
     data: str | None,
     config: Path | None,
@@ -132,83 +133,43 @@ def command(
     all rows became contacts, or what stands in the way is shown, with what to do about it. A file of them is
     taken once, by content and by name, until its import is cancelled or undone.
 
+    Audience records (--family audience) are uploads with a name, and belong to whom the token speaks for.
+    Files of rows are read here and sent as records. A file beyond the box's limits becomes several uploads,
+    called NAME (1), NAME (2) … With --wait each says how many duplicates and invalid addresses it has.
+
     Exit code 0 when every record was taken and, with --wait, processed; otherwise 1.
     """
-    said = {name: value for name, value in (("encoding", encoding), ("delimiter", delimiter)) if value}
+    said = {key: value for key, value in (("encoding", encoding), ("delimiter", delimiter)) if value}
+    _check(files)
     if family == "contacts":
         from ingestbox.cli.sending import contacts
 
-        _check(files)
         contacts.check(files, again=again, of_records=partial or compress or most is not None)
-        said |= contacts.said(mapping, baseline=baseline)
+        said |= columns.said(mapping)
+        said |= {"baseline": "true"} if baseline else {}
         at = Target(url, token, settings_of(data, config))
         return contacts.send(files, at, said, patience, wait=wait is not False, as_json=as_json)
-    if mapping or baseline:
-        raise click.UsageError("--mapping and --baseline are for --family contacts.")
-    from ingestbox.cli.sending.batches import Batches
-    from ingestbox.cli.sending.sender import Sender
-    from ingestbox.cli.sending.tally import Tally
-    from ingestbox.model import Role
+    if baseline:
+        raise click.UsageError("--baseline is for --family contacts.")
+    if family == "feedback" and (mapping or name is not None):
+        raise click.UsageError("--mapping is for contacts and audience, --name for audience.")
+    said |= columns.said(mapping)
+    from ingestbox.cli.sending import records
 
-    wait, settings = bool(wait), settings_of(data, config)
-    _check(files)
-    tally = Tally()
-    salt = secrets.token_hex(8) if again else ""
-    batches = Batches(
-        most_records=most or settings.limits.feedback_records,
-        most_bytes=settings.limits.feedback_json_mb * 1_048_576,
-        salt=salt,
+    order = records.Order(
+        files=files,
+        at=Target(url, token, settings_of(data, config)),
+        said=said,
+        salt=secrets.token_hex(8) if again else "",
+        most=most,
+        in_flight=parallel,
+        patience=patience,
+        partial=partial,
+        compress=compress,
+        wait=bool(wait),
     )
-
-    async def send() -> tuple[float, str]:
-        from ingestbox.cli.sending.feed import feed
-        from ingestbox.cli.sending.files import form_of, is_table
-        from ingestbox.cli.sending.progress import progress_of
-
-        loop = asyncio.get_running_loop()
-        async with await Target(url, token, settings).client(Role.INGEST) as client:
-            with progress_of(files) as progress:
-                started = loop.time()
-                sender = Sender(
-                    client,
-                    tally,
-                    progress,
-                    in_flight=parallel,
-                    patience=patience,
-                    partial=partial,
-                    compress=compress,
-                )
-                await sender.send(feed(_cut([name for name in files if not is_table(name)], batches, tally)))
-                for name in filter(is_table, files):
-                    await sender.send_file(await asyncio.to_thread(form_of, name, salt, said))
-                seconds = loop.time() - started
-                if wait:
-                    await sender.wait()
-            return seconds, str(client.base_url)
-
-    try:
-        seconds, address = asyncio.run(send())
-    except KeyboardInterrupt:
-        click.echo(
-            f"Interrupted: {tally.taken:,} records in {len(tally.jobs):,} jobs were taken. Run the same "
-            "command again to go on.",
-            err=True,
-        )
-        raise click.Abort from None
-    except click.ClickException:
-        if tally.jobs:
-            click.echo(
-                f"{tally.taken:,} records in {len(tally.jobs):,} jobs were taken before this.", err=True
-            )
-        raise
-    if as_json:
-        print_json(tally.report(seconds, address, wait))
-    else:
-        *trouble, summary = tally.lines(seconds, wait)
-        for line in trouble:
-            click.echo(line, err=True)
-        click.echo(summary)
-    return 0 if tally.ok else 1
+    kind = records.Audience(order, name) if family == "audience" else records.Feedback(order)
+    return records.send(order, kind, as_json=as_json)
 
 
 def _check(files: Sequence[str]) -> None:
@@ -220,36 +181,3 @@ def _check(files: Sequence[str]) -> None:
             raise click.UsageError(f"There is no file {name}.")
         if Path(name).is_dir() or not os.access(name, os.R_OK):
             raise click.UsageError(f"The file {name} cannot be read.")
-
-
-def _cut(files: Sequence[str], batches: Batches, tally: Tally) -> Iterator[Batch]:
-    """Batches of every file in turn. Raises ClickException for a file without records."""
-    from ingestbox.cli.sending.source import BadFileError, pieces
-
-    for name in files:
-        called = "stdin" if name == STDIN else name
-        with _open(name) as stream:
-            try:
-                yield from batches.cut(_good(pieces(stream), called, tally), f"{called}, ")
-            except BadFileError as error:
-                raise click.ClickException(f"{called} cannot be sent: {error}.") from None
-            except OSError as error:
-                raise click.ClickException(f"{called} cannot be read: {error.strerror}.") from None
-
-
-def _open(name: str) -> BinaryIO:
-    if name == STDIN:
-        # Not sys.stdin, whose lock a thread that still reads would hold when the program ends.
-        return io.BufferedReader(io.FileIO(0, closefd=False))
-    return Path(name).open("rb")
-
-
-def _good(found: Iterable[Piece], name: str, tally: Tally) -> Iterator[Piece]:
-    """The pieces that are records; the others are noted as refused."""
-    from ingestbox.cli.sending.tally import Refused
-
-    for piece in found:
-        if piece.fault is None:
-            yield piece
-        else:
-            tally.refused.append(Refused(f"{name}, {piece.place}", piece.fault))

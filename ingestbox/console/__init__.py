@@ -16,6 +16,7 @@ from ingestbox.console.boxes import Boxes
 from ingestbox.console.browse import Browse
 from ingestbox.console.bulk import BulkPlace
 from ingestbox.console.erasures import ErasuresPlace
+from ingestbox.console.grid import Grids
 from ingestbox.console.health import Health
 from ingestbox.console.home import Home, Nowhere
 from ingestbox.console.issue import IssuePlace
@@ -57,6 +58,6 @@ def routes(parts: Parts) -> list[BoundRoute]:
     places += (Health(parts),)
     places += (BulkPlace(parts), RulesPlace(parts), AuditPlace(parts), ErasuresPlace(parts))
     places += (IssuesPlace(parts), IssuePlace(parts))
-    places += (Browse(parts),)
+    places += (Browse(parts), Grids(parts))
     places += (Nowhere(parts),)
     return [route for place in places for route in place.routes()]

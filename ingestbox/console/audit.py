@@ -21,7 +21,7 @@ FILTERS = ("actor", "action", "object", "object_id")
 DAYS = ("since", "until")
 OBJECTS = (
     *("job", "record", "issue", "contact", "ticket", "rule"),
-    *("user", "key", "lane", "delivery", "erasure", "secret", "audit"),
+    *("segment", "user", "key", "lane", "delivery", "erasure", "secret", "audit"),
 )
 ACTIONS = (
     *(
@@ -33,10 +33,10 @@ ACTIONS = (
         "issue.bulk",
         "audit.undo",
     ),
-    *("rule.keep", "rule.drop", "rule.apply", "job.reprocess", "job.cancel", "job.undo"),
+    *("rule.keep", "rule.drop", "rule.apply", "job.reprocess", "job.cancel", "job.undo", "job.delete"),
     *("user.create", "user.update", "user.remove", "key.create", "key.revoke"),
     *("lane.pause", "lane.resume", "lane.replay", "lane.remove"),
-    *("delivery.retry", "delivery.discard"),
+    *("delivery.retry", "delivery.discard", "segment.create", "segment.change", "segment.remove"),
     *("erasure.begin", "erasure.done", "secret.rotate"),
 )
 """What a reader may look for, among others: the box writes more."""

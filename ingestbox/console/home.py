@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ingestbox.clock import iso
+from ingestbox.console import nav
 from ingestbox.console.charts import Points, flow_points
 from ingestbox.console.nav import ADMIN
 from ingestbox.console.parts import Parts
@@ -84,19 +85,12 @@ class Home:
 
     def _shown(self, ask: Request, seen: BoxOverview) -> dict[str, Any]:
         """What the numbers' template takes."""
-        may = ask.caller.may
         working = sum(family.jobs.get(state, 0) for family in seen.families.values() for state in UNFINISHED)
         return {
             "seen": seen,
             "everyone": _all(ask),
             "working": working,
-            # What people call one of them is what the ledger calls its kind.
-            "views": {
-                view.one: view
-                for family in self._parts.families.values()
-                for view in family.views
-                if may(view.roles)
-            },
+            "views": nav.by_kind(self._parts.families.values(), ask.caller),
         }
 
     async def _drawn(self, ask: Request) -> dict[str, Any]:

@@ -6,7 +6,7 @@ A page can do what any client can, and nothing else: the same handlers, roles, c
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from typing import TypeVar
 from urllib.parse import urlencode
 
@@ -111,3 +111,12 @@ def body_of(reply: Reply, shape: type[T]) -> T:
     if isinstance(reply.body, shape):
         return reply.body
     return msgspec.convert(msgspec.to_builtins(reply.body), shape)
+
+
+async def json_of(reply: Reply) -> bytes:
+    """The body of a reply as JSON, also of one that is sent while it comes into being."""
+    if isinstance(reply.body, bytes):
+        return reply.body
+    if isinstance(reply.body, AsyncIterator):
+        return b"".join([piece async for piece in reply.body])
+    return msgspec.json.encode(reply.body)

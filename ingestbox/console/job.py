@@ -35,6 +35,7 @@ class JobPlace:
             page("GET", "/jobs/{id}", self.page),
             page("GET", "/jobs/{id}/progress", self.progress),
             page("GET", "/jobs/{id}/errors.csv", self.errors),
+            page("GET", "/jobs/{id}/rows/{place}", self.row),
             page("GET", "/jobs/{id}/{deed}", self.confirm),
             page("POST", "/jobs/{id}/{deed}", self.do),
         )
@@ -56,6 +57,20 @@ class JobPlace:
         query = {name: ask.query.get(name) for name in ("rows", "all")}
         route = "/v1/jobs/{id}/errors.csv"
         return await self._parts.inside.call(ask, "GET", route, params={"id": job.id}, query=query)
+
+    async def row(self, ask: Request) -> Reply:
+        """GET /console/jobs/{id}/rows/{place}: to the page of the record at a place, from 0."""
+        job, place = await self._job(ask), ask.path["place"]
+        everyone = ask.query.get("all")
+        query = {"limit": "1", "all": everyone}
+        page = await self._parts.inside.get(
+            ask, "/v1/jobs/{id}/records", RecordPage, query, params={"id": job.id}
+        )
+        if not (place.isascii() and place.isdigit() and len(place) < 10 and int(place) < job.total):
+            raise IngestError("not_found", "There is no such record.")
+        first = page.records[0]
+        number = int(first.id) - first.index + int(place)  # those of a job follow each other
+        return self._parts.pages.redirect(ask, f"/console/records/{number}", all=everyone)
 
     async def confirm(self, ask: Request) -> Reply:
         """GET /console/jobs/{id}/{deed}: what will happen, for who has no scripts."""
@@ -103,6 +118,7 @@ class JobPlace:
             error=error,
             everyone=everyone,
             objects=views_of(self._parts, job.family, ask.caller),
+            lists=lists_of(self._parts, job.family, ask.caller),
         )
 
     async def _records(
@@ -143,3 +159,10 @@ def views_of(parts: Parts, family: str, me: Caller) -> Mapping[str, str]:
         return {}
     views = [view for view in found.views if me.may(view.roles)]
     return {kind: view.name for kind in found.kinds for view in views if view.key == f"{kind}_id"}
+
+
+def lists_of(parts: Parts, family: str, me: Caller) -> list[str]:
+    """The grids of a family that show a job's records as a list, which has the job's id as its key."""
+    found = parts.families.get(family)
+    grids = found.grids if found else ()
+    return [grid.name for grid in grids if grid.job == grid.key and me.may(grid.roles)]

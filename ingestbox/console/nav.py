@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import msgspec
 
+from ingestbox.family import Family
 from ingestbox.model import Caller, Role
-from ingestbox.view import View
+from ingestbox.view import Grid, View
 
 
 class Item(msgspec.Struct, frozen=True):
@@ -25,10 +26,8 @@ READERS = frozenset({Role.UPLOADER, Role.EDITOR, Role.ANALYST})
 EDITORS = frozenset({Role.EDITOR})
 ADMIN = frozenset({Role.ADMIN})
 
-UPLOADERS = frozenset({Role.UPLOADER, Role.ANALYST, Role.INGEST})
-
 MENU: tuple[tuple[Item, ...], ...] = (
-    (Item("", "home"), Item("/upload", "upload", UPLOADERS), Item("/jobs", "jobs")),
+    (Item("", "home"), Item("/upload", "upload"), Item("/jobs", "jobs")),
     (Item("/issues", "issues", READERS), Item("/rules", "rules", EDITORS)),
     (
         Item("/lanes", "lanes", ADMIN),
@@ -44,9 +43,20 @@ MENU: tuple[tuple[Item, ...], ...] = (
 """In groups."""
 
 
-def of(view: View) -> Item:
+def of(view: View | Grid) -> Item:
     """The entry of what a family shows."""
-    return Item(f"/browse/{view.name}", view.name, view.roles, label=view.title)
+    place = "grids" if isinstance(view, Grid) else "browse"
+    return Item(f"/{place}/{view.name}", view.name, view.roles, label=view.title)
+
+
+def by_kind(families: Iterable[Family], caller: Caller) -> dict[str, View | Grid]:
+    """What shows objects of each kind, as far as this caller may open it."""
+    found: dict[str, View | Grid] = {}
+    for family in families:
+        # What people call one of them is what the ledger calls its kind.
+        found |= {view.one: view for view in family.views if caller.may(view.roles)}
+        found |= {grid.kind: grid for grid in family.grids if grid.kind and caller.may(grid.roles)}
+    return found
 
 
 def menu(caller: Caller, views: Sequence[Item] = ()) -> list[list[Item]]:

@@ -16,7 +16,7 @@ from ingestbox.console.gate import SAFE, is_link_from_elsewhere
 from ingestbox.errors import IngestError
 from ingestbox.model import Caller
 from ingestbox.route import Reply
-from ingestbox.view import View
+from ingestbox.view import Grid, View
 from ingestbox.web.binding import ANONYMOUS, Failed, Request
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -83,7 +83,7 @@ class Place:
 class Pages:
     """Templates, texts and assets, read once."""
 
-    def __init__(self, views: Iterable[View] = ()) -> None:
+    def __init__(self, views: Iterable[View | Grid] = ()) -> None:
         """`views` are what the families show: they have entries in the menu."""
         self._views = tuple(map(nav.of, views))
         self.texts = texts.load()
@@ -103,6 +103,7 @@ class Pages:
             curl_command=curl.command,
             job_outlook=outlook.outlook,
             job_opens=outlook.opens,
+            place_of=lambda view: nav.of(view).path,
         )
 
     def reply(

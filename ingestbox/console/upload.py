@@ -22,10 +22,11 @@ from ingestbox.console.show import segment
 from ingestbox.console.uploadkinds import MAPPED_COLUMNS, Kind, Was, kinds, query_of
 from ingestbox.errors import IngestError, TooLargeError
 from ingestbox.families.preview import PreviewAnswer
-from ingestbox.model import Caller
+from ingestbox.model import Caller, Role
 from ingestbox.route import Reply
 from ingestbox.sheet import Upload
 from ingestbox.store.shelf import EXTENSIONS
+from ingestbox.view import Grid, View
 from ingestbox.web.binding import BoundRoute, Failed, Request, bytes_of
 from ingestbox.web.v1.jobs import JobBody
 
@@ -78,7 +79,8 @@ class Uploading:
     def routes(self) -> tuple[BoundRoute, ...]:
         """What web binds."""
         page = self._parts.page
-        everyone = frozenset(role for kind in self._kinds.values() for role in kind.roles)
+        roles = [kind.roles for kind in self._kinds.values()]
+        everyone = frozenset().union(*roles) if all(roles) else frozenset[Role]()  # no role: any will do
         made = [
             page("GET", "/upload", self.page, *everyone),
             page("GET", "/upload/next/{id}", self.next),
@@ -162,7 +164,10 @@ class Uploading:
     async def _next(self, ask: Request, job_id: str, template: str) -> Reply:
         job = await self._parts.inside.get(ask, "/v1/jobs/{id}", JobBody, params={"id": job_id})
         family = self._parts.families.get(job.family)
-        views = [view for view in family.views if ask.caller.may(view.roles)] if family else []
+        shown: list[View | Grid] = []
+        if family is not None:
+            shown = [*family.views, *(each for each in family.grids if each.job == each.key)]
+        views = [view for view in shown if ask.caller.may(view.roles)]
         return self._parts.pages.reply(ask, template, job=job, everyone=None, views=views)
 
     def _page(

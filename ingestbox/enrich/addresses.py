@@ -19,6 +19,8 @@ from typing import Final
 
 import msgspec
 
+from ingestbox.enrich.folding import nfc
+
 MARK: Final = "[erased]"
 """What stands in the place of an address."""
 
@@ -151,8 +153,7 @@ class Spellings:
 def _plain(text: str) -> str:
     if text.isascii():
         return text.lower()
-    folded = unicodedata.normalize("NFC", unicodedata.normalize("NFC", text).casefold())
-    return _UNSEEN.sub("", folded)
+    return _UNSEEN.sub("", nfc(nfc(text).casefold()))
 
 
 class _Places:

@@ -37,11 +37,46 @@ _SPECIAL: Final = {
 """Letters whose mark is no combining character; Unicode leaves them whole."""
 
 
+MARKS: Final = 30
+"""Marks on one letter that count, where they are very many (Unicode annex 15, Stream-Safe Text Format)."""
+
+_STRIDE: Final = 64
+_HIDDEN_MARKS: Final = frozenset("\u0f73\u0f75\u0f81")
+"""Marks that come apart into others, and are said to be of no class themselves."""
+
+
 def nfc(text: str) -> str:
-    """The text with its letters composed (Unicode NFC); linear in its length."""
+    """The text with its letters composed (Unicode NFC); linear in its length.
+
+    Putting the marks of one letter in order takes time by the square of their number: of a letter with more
+    than a hundred the first MARKS are kept.
+    """
     if text.isascii() or unicodedata.is_normalized("NFC", text):
         return text
-    return unicodedata.normalize("NFC", text)
+    return unicodedata.normalize("NFC", _thinned(text) if _has_long_run(text) else text)
+
+
+def _is_mark(character: str) -> bool:
+    return unicodedata.combining(character) != 0 or character in _HIDDEN_MARKS
+
+
+def _has_long_run(text: str) -> bool:
+    """Whether so many marks follow each other that some place of every stride is among them, and those before
+    it are too. Texts of people have one or two."""
+    for place in range(_STRIDE - 1, len(text), _STRIDE):
+        if _is_mark(text[place]) and all(map(_is_mark, text[place - _STRIDE + 1 : place])):
+            return True
+    return False
+
+
+def _thinned(text: str) -> str:
+    kept: list[str] = []
+    marks = 0
+    for character in text:
+        marks = marks + 1 if _is_mark(character) else 0
+        if marks <= MARKS:
+            kept.append(character)
+    return "".join(kept)
 
 
 def fold(text: str) -> str:

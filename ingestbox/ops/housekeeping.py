@@ -11,7 +11,8 @@ from ingestbox.errors import IngestError
 from ingestbox.family import Family
 from ingestbox.ops.erasing import Erasing
 from ingestbox.ops.reindexing import Reindexing
-from ingestbox.store import Store, bulkundo, changes, distinct, series, tidy, undoing
+from ingestbox.ops.telling import Telling
+from ingestbox.store import Store, bulkundo, changes, deleting, series, tidy, undoing
 from ingestbox.store.noted import Noted
 from ingestbox.store.retention import Retention
 from ingestbox.store.shelf import Shelf
@@ -41,6 +42,7 @@ class Housekeeping:
         file_days: int,
         idle_minutes: int,
         erasing: Erasing,
+        telling: Telling,
     ) -> None:
         """`being_filled` holds the public ids of jobs that requests fill right now; `ring(job_id)` tells the
         workers of a job. Uploaded files go `file_days` after their rows were loaded, the console's sessions
@@ -60,15 +62,18 @@ class Housekeeping:
         self._reindexing = Reindexing(store, families)
         self._superseded = Superseded(store)
         self._erasing = erasing
+        self._telling = telling
 
     def start(self) -> None:
         """Begins, with a first round at once."""
         self._task = asyncio.create_task(self._run(), name="housekeeping")
         self._reindexing.start()
         self._erasing.start()
+        self._telling.start()
 
     async def stop(self) -> None:
         """Ends, whatever is in hand: every step can run twice."""
+        await self._telling.stop()
         await self._erasing.stop()
         await self._reindexing.stop()
         if self._task is not None:
@@ -98,7 +103,7 @@ class Housekeeping:
             log.info("Unfinished intake was removed.", extra={"jobs": discarded})
         await changes.go_on(self._store, self._families, self._ring)
         await undoing.go_on(self._store, self._families, self._ring)
-        await distinct.go_on(self._store, self._families, self._ring)
+        await deleting.go_on(self._store, self._families, self._ring)
         if self._watch.steady:
             await tidy.purge_idempotency(self._store, self._hours)
             await tidy.retire_files(self._store, self._file_days)

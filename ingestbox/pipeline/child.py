@@ -145,7 +145,7 @@ def _outcomes(function: Process, chunk: Chunk) -> list[msgspec.Raw]:
             return _attempt(function, chunk)
         except Exception as error:  # noqa: BLE001 - logged by _report, without the record's text
             _report("A chunk failed; its records are processed one by one.", error, chunk)
-    return [_single(function, Chunk(chunk.family, [item], chunk.job)) for item in chunk.items]
+    return [_single(function, msgspec.structs.replace(chunk, items=[item])) for item in chunk.items]
 
 
 def _single(function: Process, alone: Chunk) -> msgspec.Raw:

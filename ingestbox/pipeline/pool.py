@@ -58,6 +58,10 @@ class PoolStopped(Exception):  # noqa: N818 - says what happened
     """The pool is stopping: the chunk was not processed, and neither it nor a child is to blame."""
 
 
+class PoolBusy(Exception):  # noqa: N818 - says what happened
+    """No child was free in time."""
+
+
 class FunctionRefused(Exception):  # noqa: N818 - says what happened
     """The named function cannot be loaded in a child: the program is at fault, not the chunk."""
 
@@ -203,21 +207,27 @@ class Pool:
         function: str,
         data: bytes,
         timeout: float,  # noqa: ASYNC109 - as in `run`
+        patience: float | None = None,
     ) -> bytes:
         """Asks `function` (`module:function`, from bytes to bytes) in a child about `data`.
 
-        Waits, and raises, as `run` does; and FunctionFailed when the function raised.
+        Waits, and raises, as `run` does; and FunctionFailed when the function raised, and PoolBusy when there
+        was no free child for `patience` seconds.
         """
-        answer = await self._call(Call(function, timeout, _NOTHING, data=data))
+        answer = await self._call(Call(function, timeout, _NOTHING, data=data), patience)
         if answer.failed is not None:
             raise FunctionFailed(answer.failed)
         return answer.data
 
-    async def _call(self, call: Call) -> Answer:
-        async with self._free:
-            encoded = _encoder.encode(call)
-            child = await self._take()
-            answer = await self._ask(child, encoded, call.timeout)
+    async def _call(self, call: Call, patience: float | None = None) -> Answer:
+        try:
+            async with asyncio.timeout(patience) as waiting, self._free:
+                encoded = _encoder.encode(call)
+                child = await self._take()
+                waiting.reschedule(None)
+                answer = await self._ask(child, encoded, call.timeout)
+        except TimeoutError:  # of the wait: that of the work is a ChildTimeout
+            raise PoolBusy from None
         if answer.refused is not None:
             raise FunctionRefused(answer.refused)
         return answer

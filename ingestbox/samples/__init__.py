@@ -1,12 +1,14 @@
 """Sample data: what people would send, English and Vietnamese, and by which call of the API each kind goes.
 
-All of it is made up. A family brings its samples by a file in this folder and an entry in `SAMPLES`.
+All of it is made up. A family brings its samples by a file in this folder and an entry in `SAMPLES`, `FILES`
+or `UPLOADS`.
 """
 
 from __future__ import annotations
 
 import csv
 import io
+import itertools
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -57,6 +59,27 @@ class SampleFile(msgspec.Struct, frozen=True):
     shown: tuple[str, ...]
 
 
+class SampleUploads(msgspec.Struct, frozen=True):
+    """Records that go as uploads with names, each to be looked through and selected from.
+
+    `file` has a JSON object a line; `uploads` are their names, with how many of the records each has, in the
+    order of the file; a body for `path` is `{"upload_name": name, "records": [record, …]}`. Of all of them
+    `duplicates` are the same as an earlier one, and `invalid` have an address that cannot be one. `segment`
+    is a selection of the first upload's by name and filter, which `selected` records are in, and `columns`
+    are those to show of it.
+    """
+
+    family: str
+    file: str
+    path: str
+    uploads: tuple[tuple[str, int], ...]
+    duplicates: int
+    invalid: int
+    segment: tuple[str, dict[str, Any]]
+    selected: int
+    columns: tuple[str, ...]
+
+
 SAMPLES: tuple[Sample, ...] = (
     Sample(
         family="feedback",
@@ -100,6 +123,35 @@ FILES: tuple[SampleFile, ...] = (
 )
 """One entry for each family whose samples are a file."""
 
+UPLOADS: tuple[SampleUploads, ...] = (
+    SampleUploads(
+        family="audience",
+        file="audience.ndjson",
+        path="/api/audience/batch-upload",
+        uploads=(("Trade fair", 64), ("Newsletter", 31)),
+        duplicates=6,
+        invalid=2,
+        segment=(
+            "Large and new to us",
+            {
+                "all": [
+                    {"field": "employees", "op": ">=", "value": 200},
+                    {"field": "_duplicate_of", "op": "exists", "value": False},
+                    {
+                        "any": [
+                            {"field": "country", "op": "=", "value": "VN"},
+                            {"field": "_domain", "op": "starts_with", "value": "copper"},
+                        ]
+                    },
+                ]
+            },
+        ),
+        selected=9,
+        columns=("_email", "company_name", "city", "employees"),
+    ),
+)
+"""One entry for each family whose samples are uploads with names."""
+
 
 def records(file: str) -> list[dict[str, Any]]:
     """The records of one of the files in this folder."""
@@ -113,6 +165,14 @@ def bodies(sample: Sample) -> Iterator[tuple[int, bytes]]:
     for start in range(0, len(every), sample.batch):
         batch = every[start : start + sample.batch]
         yield len(batch), msgspec.json.encode({sample.wrap: batch})
+
+
+def uploads(sample: SampleUploads) -> Iterator[tuple[int, bytes]]:
+    """The samples as bodies for `sample.path`, each with the number of its records."""
+    every = iter(records(sample.file))
+    for name, count in sample.uploads:
+        body = {"upload_name": name, "records": list(itertools.islice(every, count))}
+        yield count, msgspec.json.encode(body)
 
 
 def again(sample: Sample) -> Iterator[bytes]:
@@ -131,7 +191,8 @@ def table(family: str) -> tuple[str, bytes] | None:
     for each in FILES:
         if each.family == family:
             return each.file, (FOLDER / each.file).read_bytes()
-    for sample in SAMPLES:
+    files: list[Sample | SampleUploads] = [*SAMPLES, *UPLOADS]
+    for sample in files:
         if sample.family == family:
             return f"{family}.csv", _as_rows(records(sample.file))
     return None

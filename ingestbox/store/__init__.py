@@ -28,6 +28,9 @@ T = TypeVar("T")
 
 DATABASE = "ingestbox.db"
 
+MADE_STATEMENTS = 32
+"""Of those that are made as they are needed, kept prepared: what strangers ask for takes no more memory."""
+
 
 def load_queries(families: Mapping[str, Path]) -> Queries:
     """The store's own statements and each family's (`families`: name → its queries.sql)."""
@@ -42,10 +45,18 @@ class Store:
     """The ledger of one data folder. Made by `open`, which must be called on the event loop that uses it."""
 
     def __init__(
-        self, writer: Writer, readers: Readers, identity: BoxIdentity, clock: Clock, path: Path, cap: Cap
+        self,
+        writer: Writer,
+        readers: Readers,
+        apart: Readers,
+        identity: BoxIdentity,
+        clock: Clock,
+        path: Path,
+        cap: Cap,
     ) -> None:
         self._writer = writer
         self._readers = readers
+        self._apart = apart
         self.identity = identity
         self.clock = clock
         self.path = path
@@ -89,7 +100,8 @@ class Store:
             stack.push_async_callback(writer.stop)
             stack.push_async_callback(_leave, writer, folder)
             readers = await Readers.open(lambda: connect_reader(path), settings.readers, queries, stack)
-        return cls(writer, readers, identity, clock, path, cap)
+            apart = await Readers.open(lambda: connect_reader(path, MADE_STATEMENTS), 1, queries, stack)
+        return cls(writer, readers, apart, identity, clock, path, cap)
 
     async def write(self, unit: Unit[T], *, intake: bool = False, admitted: bool = False) -> T:
         """Runs a unit of work; durable when it returns (see `Writer.write`)."""
@@ -106,6 +118,12 @@ class Store:
     async def read_at_once(self, function: Callable[[ReadTx], T]) -> T:
         """The same in one transaction: all that it reads is of one moment."""
         return await self._readers.call_at_once(function)
+
+    async def read_apart(self, function: Callable[[ReadTx], T]) -> T:
+        """As `read_with`, for statements that are made as they are needed (`ReadTx.narrowed`): they have a
+        connection to themselves, so that however many and slow they are, other reads neither wait for one nor
+        lose what they have prepared."""
+        return await self._apart.call(function)
 
     async def read_long(self, function: Callable[[ReadTx], T]) -> T:
         """Runs a function over a read-only connection of its own, in one transaction, however long it takes.

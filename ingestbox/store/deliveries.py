@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from ingestbox.model import BESIDE, index_of
 from ingestbox.store.pages import page
 from ingestbox.store.readers import ReadTx
 from ingestbox.store.records import place
@@ -35,6 +36,11 @@ class Delivery:
     at_ms: int
     epoch: str
     lanes: Mapping[str, State]
+
+    @property
+    def has_record(self) -> bool:
+        """Whether a record led to it."""
+        return self.record_id != 0 and index_of(self.record_id) != BESIDE
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,8 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+from ingestbox.store.conditions import folded
+
 try:
     import pysqlite3
 except ImportError:  # no wheel and no compiler here: the system's library has to do; doctor says so
@@ -79,17 +81,19 @@ def connect_writer(path: Path) -> sqlite3.Connection:
     return connection
 
 
-def connect_reader(path: Path) -> sqlite3.Connection:
-    """A connection that cannot write."""
+def connect_reader(path: Path, statements: int = CACHED_STATEMENTS) -> sqlite3.Connection:
+    """A connection that cannot write, and keeps so many statements prepared. It knows the function `folded`
+    (`store.conditions`)."""
     connection = sqlite3.connect(
         f"{path.absolute().as_uri()}?mode=ro",
         uri=True,
         isolation_level=None,
         check_same_thread=False,
-        cached_statements=CACHED_STATEMENTS,
+        cached_statements=statements,
     )
     try:
         _pragmas(connection, READER_CACHE_KIB)
+        connection.create_function("folded", 1, folded, deterministic=True)
         connection.execute("PRAGMA query_only = ON")
     except BaseException:
         connection.close()

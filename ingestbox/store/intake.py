@@ -66,15 +66,28 @@ class Refused:
 
 
 def slices(records: Sequence[Intake]) -> list[tuple[int, Sequence[Intake]]]:
-    """The records in runs of CHUNK_ROWS and CHUNK_BYTES, each with the index of its first."""
+    """The records in runs of at most CHUNK_ROWS and CHUNK_BYTES, each with the index of its first."""
+    found: list[tuple[int, Sequence[Intake]]] = []
+    for start in range(0, len(records) or 1, CHUNK_ROWS):
+        run = records[start : start + CHUNK_ROWS]
+        # One sum for most runs, for the loop has hundreds of thousands of records to go through.
+        if sum([len(record.payload) for record in run]) <= CHUNK_BYTES:
+            found.append((start, run))
+        else:
+            found += _small_runs(start, run)
+    return found
+
+
+def _small_runs(first: int, records: Sequence[Intake]) -> list[tuple[int, Sequence[Intake]]]:
+    """Runs of CHUNK_BYTES; the first record of all has the index `first`."""
     found: list[tuple[int, Sequence[Intake]]] = []
     start = size = 0
     for position, record in enumerate(records):
-        if position > start and (position - start >= CHUNK_ROWS or size + len(record.payload) > CHUNK_BYTES):
-            found.append((start, records[start:position]))
+        if position > start and size + len(record.payload) > CHUNK_BYTES:
+            found.append((first + start, records[start:position]))
             start, size = position, 0
         size += len(record.payload)
-    found.append((start, records[start:]))
+    found.append((first + start, records[start:]))
     return found
 
 
@@ -131,9 +144,9 @@ def insert_job(
     assert row is not None  # INSERT … RETURNING gives the row it made
     job_id = int(row[0])
     if batch.about is not None:
-        own = {"job_id": job_id, "public_id": draft.public_id, "name": batch.name, "now": draft.now_ms}
+        own = {"job_id": job_id, "public_id": draft.public_id, "now": draft.now_ms}
         whose = {"workspace": draft.workspace, "owner": draft.created_by}
-        tx.run(f"{batch.family}.put_job", {**batch.about, **own, **whose})
+        tx.run(f"{batch.family}.put_job", {"name": batch.name, **batch.about, **own, **whose})
     return job_id
 
 

@@ -14,6 +14,9 @@ from typing import Any
 
 Params = Mapping[str, object] | Sequence[object]
 
+CONDITION = "condition"
+"""The parameter whose place a condition takes; bound to 1 it lets everything pass."""
+
 _NAME = re.compile(r"^-- name: ([a-z][a-z0-9_]*)$", re.MULTILINE)
 # A string, a cast's `::`, or a parameter; only the last is replaced.
 _PARAMETER = re.compile(r"'(?:[^']|'')*'|::|:([a-z_][a-z0-9_]*)")
@@ -40,6 +43,11 @@ class Query:
         self.sql = _PARAMETER.sub(number, "\n".join(lines)).strip().removesuffix(";")
         self.names = tuple(names)
         self._pick: Callable[[Any], Any] | None = operator.itemgetter(*names) if names else None
+
+    def narrowed(self, fragment: str) -> str:
+        """The statement with a fragment in the place of its parameter `:condition` (`store.conditions`)."""
+        place = self.names.index(CONDITION) + 1
+        return re.sub(rf"\?{place}\b", lambda _: fragment, self.sql)
 
     def bind(self, params: Params) -> Sequence[object]:
         """The parameters in the statement's order; a sequence is taken to be in order already."""

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
 from contextlib import AsyncExitStack
 from typing import Any, TypeVar
 
 from ingestbox.errors import IngestError
+from ingestbox.store.conditions import Condition, compiled
 from ingestbox.store.engine import sqlite3
-from ingestbox.store.queries import Params, Queries
+from ingestbox.store.queries import CONDITION, Params, Queries
 from ingestbox.store.thread import ThreadConnection
 
 T = TypeVar("T")
@@ -46,6 +47,20 @@ class ReadTx:
             yield from cursor
         finally:
             cursor.close()  # a read left open would keep the WAL from shrinking
+
+    def narrowed(
+        self, query: str, params: Mapping[str, object], condition: Condition
+    ) -> Generator[tuple[Any, ...], None, None]:
+        """The same with a condition in the place of the query's `:condition`. Its statement is made for the
+        condition's shape: see `Store.read_apart`."""
+        statement = self._queries[query]
+        fragment = compiled(condition, len(statement.names) + 1)
+        bound = (*statement.bind({**params, CONDITION: None}), *fragment.values)
+        cursor = self._connection.execute(statement.narrowed(fragment.sql), bound)
+        try:
+            yield from cursor
+        finally:
+            cursor.close()
 
     def at_once(self, function: Callable[[ReadTx], T]) -> T:
         """Runs `function` in one transaction: all that it reads is of one moment."""

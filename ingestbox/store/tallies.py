@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 _COUNTED = (
     *("jobs", "objects", "issues", "refused", "tickets", "totals", "entities", "staged", "contacts"),
-    "companies",
+    *("companies", "uploads"),
 )
 
 

@@ -10,7 +10,7 @@ import msgspec
 
 from ingestbox.clock import iso
 from ingestbox.family import Distinct, Staging
-from ingestbox.model import Job, JobState, Outcome, Put, RecordState, record_id
+from ingestbox.model import BESIDE, Job, JobState, Outcome, Put, RecordState, record_id
 from ingestbox.store import staging
 from ingestbox.store.claim import LostClaimError
 from ingestbox.store.distinct import Whose, tell_apart
@@ -180,7 +180,7 @@ class SettleChunk:
         tx.many("records.settle", states)
         if winners:
             self._project(tx, winners)
-            self._deliver(tx, winners)
+            Deliver(self.identity, self.job, self.now_ms).all(tx, winners, self.payloads)
         return len(winners)
 
     def _set_aside(self, tx: Tx, outcomes: Sequence[Outcome]) -> None:
@@ -232,42 +232,52 @@ class SettleChunk:
                 }
             )
         for kind, params in rows.items():
-            tx.many(f"{self.job.family}.put_{kind}", params)
+            own = f"{self.job.family}.put_own_{kind}"
+            tx.many(own if tx.has(own) else f"{self.job.family}.put_{kind}", params)
 
-    def _deliver(self, tx: Tx, winners: Sequence[tuple[int, int, Put]]) -> None:
-        row = tx.one("box.take_seqs", {"n": len(winners)})
+
+@dataclass(frozen=True, slots=True)
+class Deliver:
+    """Tells upstream of objects of one job that have new versions."""
+
+    identity: BoxIdentity
+    job: Job
+    now_ms: int
+
+    def all(self, tx: Tx, puts: Sequence[tuple[int, int, Put]], payloads: Mapping[int, bytes]) -> None:
+        """A delivery for each (index, version, put), some of them; `payloads` are the records' by index."""
+        row = tx.one("box.take_seqs", {"n": len(puts)})
         assert row is not None  # the box's row is made with the store
-        first = int(row[0])
-        lines = DeliveryLines(self.identity, self.job, self.now_ms)
+        first, job = int(row[0]), self.job
+        lines = DeliveryLines(self.identity, job, self.now_ms)
         rows: list[tuple[object, ...]] = []
         sizes: list[int] = []
-        for offset, (index, version, put) in enumerate(winners):
+        for offset, (index, version, put) in enumerate(puts):
             seq = first + offset
-            line = lines.put(seq, version, index, put, self.payloads[index])
+            line = lines.put(seq, version, index, put, payloads[index])
             sizes.append(len(line))
             rows.append(
                 (
                     seq,
                     self.identity.epoch,
                     "put",
-                    self.job.workspace,
-                    self.job.family,
+                    job.workspace,
+                    job.family,
                     put.kind,
                     put.id,
                     version,
-                    record_id(self.job.id, index),
+                    record_id(job.id, index),
                     self.now_ms,
                     line,
                     zlib.crc32(line),
                 )
             )
         tx.many("deliveries.insert", rows)
-        job = self.job
         count_enqueued(
             tx,
             [
                 (job.workspace, job.family, put.kind, "put", False, size)
-                for (_, _, put), size in zip(winners, sizes, strict=True)
+                for (_, _, put), size in zip(puts, sizes, strict=True)
             ],
         )
 
@@ -291,8 +301,10 @@ class DeliveryLines:
         self._file = encode(job.name)
 
     def put(self, seq: int, version: int, index: int, put: Put, record: bytes) -> bytes:
-        """The line for a new version of an object; `row` of its lineage is the record's index."""
+        """The line for a new version of an object; `row` of its lineage is the record's index, if it is of
+        one."""
         encode = msgspec.json.encode
+        row = b"" if index == BESIDE else b',"row":%d' % index
         return b"".join(
             (
                 self._head,
@@ -307,6 +319,6 @@ class DeliveryLines:
                 record,
                 b',"result":',
                 put.result,
-                b',"lineage":{"file":%s,"row":%d,"rules":"%s"}}' % (self._file, index, RULES.encode()),
+                b',"lineage":{"file":%s%s,"rules":"%s"}}' % (self._file, row, RULES.encode()),
             )
         )

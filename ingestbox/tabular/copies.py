@@ -47,20 +47,25 @@ def from_wide(path: Path, copy: Path, encoding: str, bom: int) -> None:
     Raises:
         NotTabular: there are NUL characters.
     """
-    decoder = codecs.getincrementaldecoder(encoding)(errors=_ODD)
-    lines = 1
     with path.open("rb") as source, written(copy) as out:
         source.seek(bom)
-        while True:
-            data = source.read(CHUNK_BYTES)
-            text = decoder.decode(data, final=not data)
-            if (zero := text.find("\0")) >= 0:
-                line = lines + text.count("\n", 0, zero)
-                raise NotTabular("nul_bytes", f"Line {line} has a NUL character: this is no text.", line)
-            lines += text.count("\n")
-            out.write(text.encode("utf-8", "surrogatepass"))
-            if not data:
-                return
+        pour(source, out, encoding)
+
+
+def pour(source: BinaryIO, out: BinaryIO, encoding: str) -> None:
+    """The same from where a file is to another; see `from_wide`."""
+    decoder = codecs.getincrementaldecoder(encoding)(errors=_ODD)
+    lines = 1
+    while True:
+        data = source.read(CHUNK_BYTES)
+        text = decoder.decode(data, final=not data)
+        if (zero := text.find("\0")) >= 0:
+            line = lines + text.count("\n", 0, zero)
+            raise NotTabular("nul_bytes", f"Line {line} has a NUL character: this is no text.", line)
+        lines += text.count("\n")
+        out.write(text.encode("utf-8", "surrogatepass"))
+        if not data:
+            return
 
 
 def _odd_unit(error: UnicodeError) -> tuple[str, int]:

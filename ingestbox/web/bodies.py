@@ -12,7 +12,7 @@ import io
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from typing import Any
 
-from ingestbox.errors import IngestError
+from ingestbox.errors import BodyTooLargeError, IngestError
 from ingestbox.web.budget import RETRY_SECONDS, Hold
 from ingestbox.web.inflate import ENCODINGS, Inflater
 from ingestbox.web.refusals import Refusal
@@ -227,4 +227,4 @@ def check_content_type(headers: Mapping[str, str], accepted: tuple[str, ...]) ->
 
 
 def _too_large(limit: int) -> IngestError:
-    return IngestError("payload_too_large", f"The body is over the limit of {limit} bytes.")
+    return BodyTooLargeError(limit)

@@ -80,11 +80,13 @@ class StoreBox:
         moved: Callable[[int], None] = lambda _: None,
         private: frozenset[str] = frozenset(),
         new_ids: Mapping[str, Callable[[int], str]] | None = None,
+        compute: Callable[[str, bytes], Awaitable[bytes]] | None = None,
     ) -> None:
         """`received(family, records)` hears of each batch that is on disk and was not before, `moved(job_id)`
         of each job that a family has changed. `private` are the names of private families; `new_ids` make
-        the public ids of jobs, by family."""
+        the public ids of jobs, by family; `compute` is `family.Box.compute`."""
         self._store = store
+        self._compute = compute
         self._received = received
         self._files = files
         self._ring = ring
@@ -226,6 +228,11 @@ class StoreBox:
             shelf.release(file.stored)
         return outcome
 
+    async def compute(self, function: str, data: bytes) -> bytes:
+        """Asks a function in a child; see `family.Box.compute`."""
+        assert self._compute is not None  # a box that serves has children
+        return await self._compute(function, data)
+
     async def file(self, job: Job) -> JobFile | None:
         """The file that a job came as, or None."""
         facts = await self._store.read_with(lambda tx: files.facts_of(tx, job.id))
@@ -299,6 +306,14 @@ class StoreBox:
     async def read_with(self, function: Callable[[ReadTx], T]) -> T:
         """Several reads of one moment."""
         return await self._store.read_at_once(function)
+
+    async def read_apart(self, function: Callable[[ReadTx], T]) -> T:
+        """Reads that are narrowed by a condition."""
+        return await self._store.read_apart(function)
+
+    def creation(self, ask: Ask) -> Key | None:
+        """What an Idempotency-Key makes of a creation."""
+        return key_of(ask)
 
     async def write(self, unit: Work[T]) -> T:
         """A unit of a family's own."""

@@ -122,6 +122,20 @@ def test_once_everything_arrives_is_shown_and_kept_where_it_was_asked_for(
             assert demo.out.count(f"  {kind} ") == number
         assert f"{file.rows - file.copies - 1} contacts, all at once" in demo.out  # one is given up
         assert all(key in demo.out for key in file.shown)
+    for uploads in samples.UPLOADS:
+        assert f"POST {uploads.path}" in demo.out
+        told = re.findall(
+            r"^  (.+)  (\d+) records: duplicates (\d+), not an address (\d+), ", demo.out, re.MULTILINE
+        )
+        assert [(name, int(count)) for name, count, *_ in told] == list(uploads.uploads)
+        assert sum(int(each[2]) for each in told) == uploads.duplicates
+        assert sum(int(each[3]) for each in told) == uploads.invalid
+        assert (
+            f'"{uploads.segment[0]}", a segment of "{uploads.uploads[0][0]}": {uploads.selected} rec'
+            in demo.out
+        )
+        assert f"  {','.join(uploads.columns)}\n" in demo.out
+        assert "95 records and the segment are on the central box now" in demo.out
     assert "\x1b" not in demo.out
     demo.assert_nothing_is_left()
     kept = tmp_path / "kept"
@@ -148,6 +162,10 @@ def test_until_ctrl_c_both_boxes_can_be_looked_at_and_made_to_stand_still(
         for file in samples.FILES:
             look = f"{addresses[name]}{file.look}{file.shown[0]}&all=true"
             assert httpx2.get(look, headers=headers, trust_env=False).json()["total"] == 1
+        for uploads in samples.UPLOADS:
+            every = f"{addresses[name]}{uploads.path}?all=true"
+            found = httpx2.get(every, headers=headers, trust_env=False).json()["uploads"]
+            assert [each["upload_name"] for each in reversed(found)] == [each for each, _ in uploads.uploads]
 
         def more(name: str = name, headers: dict[str, str] = headers) -> bool:
             found = httpx2.get(f"{addresses[name]}/api/tickets", headers=headers, trust_env=False).json()

@@ -23,7 +23,7 @@ LANE = '[[lanes]]\nname = "central"\nurl = "http://127.0.0.1:9/v1/sync/batches"\
 
 
 def main() -> None:
-    """Writes docs/console-home.png and docs/console-issues.png."""
+    """Writes docs/console-home.png, docs/console-issues.png and docs/console-audience.png."""
     with running(Path(tempfile.mkdtemp()), config=LANE) as box, chromium() as browser:
         with box.client() as client:
             wanted = {"email": EMAIL, "roles": ["admin"], "password": PASSWORD}
@@ -41,6 +41,10 @@ def main() -> None:
         person.page.screenshot(path=DOCS / "console-home.png")
         person.goto("/issues")
         person.page.screenshot(path=DOCS / "console-issues.png")
+        person.goto("/grids/audience")
+        person.page.get_by_role("link", name=samples.UPLOADS[0].uploads[0][0], exact=True).click()
+        person.page.locator(".quick .count").first.wait_for()
+        person.page.screenshot(path=DOCS / "console-audience.png")
         person.close()
 
 
@@ -57,6 +61,10 @@ def send_samples(client: httpx2.Client) -> None:
         content = (samples.FOLDER / file.file).read_bytes()
         name = f"{file.family}-{datetime.date.today():%Y-%m}.csv"  # noqa: DTZ011
         client.post(file.path, files={"file": (name, content)}).raise_for_status()
+    for uploads in samples.UPLOADS:
+        for _, body in samples.uploads(uploads):
+            headers = {"Content-Type": "application/json"}
+            client.post(uploads.path, content=body, headers=headers).raise_for_status()
     busy = {"queued", "running"}
     until(lambda: not busy & {job["state"] for job in client.get("/v1/jobs").json()["jobs"]}, "all is done")
 

@@ -60,3 +60,18 @@ def test_every_character_folds_once_and_for_all_composed_or_not() -> None:
 def test_composing_changes_no_fold(text: str) -> None:
     assert fold(nfc(text)) == fold(text)
     assert nfc(text) == unicodedata.normalize("NFC", text)
+
+
+@pytest.mark.parametrize("marks", ["\u0301\u0323", "\u0f73", "\u0301"])
+def test_of_a_letter_with_very_many_marks_some_are_kept(marks: str) -> None:
+    """Putting them in order takes time by the square of their number: a record could stop the box."""
+    text = "xy" * 100 + "a" + marks * 300_000 + "b"
+    found = nfc(text)
+    assert found.startswith("xy" * 100 + "a"[: marks == "\u0f73"])
+    assert found.endswith("b")
+    assert len(found) < 300
+
+
+def test_of_a_letter_with_many_marks_none_is_lost() -> None:
+    text = "a" + "\u0323\u0301" * 20
+    assert nfc(text) == unicodedata.normalize("NFC", text)

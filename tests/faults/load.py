@@ -23,9 +23,17 @@ class Load:
     """`clients` threads, each with ids of its own, so that the order of its shipments is known."""
 
     def __init__(
-        self, box: BoxProcess, journal: Journal, *, clients: int, seed: int, most_records: int = 60
+        self,
+        box: BoxProcess,
+        journal: Journal,
+        *,
+        clients: int,
+        seed: int,
+        most_records: int = 60,
+        workspace: str = "default",
     ) -> None:
         self._box = box
+        self._workspace = workspace
         self._journal = journal
         self._most = most_records
         self._stop = threading.Event()
@@ -69,7 +77,7 @@ class Load:
     def _guarded(self, number: int, random: Random) -> None:
         try:
             # A plain-HTTP client: making a TLS context for each would cost more than the requests.
-            with self._box.client(verify=False) as client:
+            with self._box.client(verify=False, workspace=self._workspace) as client:
                 self._run(client, number, random)
         except BaseException as error:  # noqa: BLE001 - raised by finish, in the test's own thread
             self.errors.append(error)
@@ -78,12 +86,7 @@ class Load:
         last: Shipment | None = None
         abandoned = 0
         while not self._stop.is_set():
-            if not self._go.is_set():
-                with self._lock:
-                    self._resting += 1
-                self._go.wait()
-                with self._lock:
-                    self._resting -= 1
+            self._rest()
             size = random.randint(1, self._most)
             if random.random() < ABANDONS:
                 # Sent once, whatever comes of it: ids of its own, for it may be there or not.
@@ -97,6 +100,15 @@ class Load:
             ids = [f"c{number}/{place}" for place in random.sample(range(space), min(size, space))]
             last = self._journal.ship([record(random, each) for each in ids])
             self._until_taken(client, last, random)
+
+    def _rest(self) -> None:
+        """While it is paused."""
+        if not self._go.is_set():
+            with self._lock:
+                self._resting += 1
+            self._go.wait()
+            with self._lock:
+                self._resting -= 1
 
     def _until_taken(self, client: httpx2.Client, shipment: Shipment, random: Random) -> None:
         deadline = time.monotonic() + 120

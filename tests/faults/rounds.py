@@ -12,8 +12,9 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from ingestbox.model import Role
+from ingestbox.model import EVERYWHERE, Role
 from tests.faults.audit import audit
+from tests.faults.fairs import Fairs
 from tests.faults.journal import Journal
 from tests.faults.ledger import check_effects
 from tests.faults.load import Load
@@ -31,7 +32,7 @@ def lane_to(upstream: BoxProcess, *, name: str = "up", lines: int = 100) -> str:
 [[lanes]]
 name = "{name}"
 url = "{upstream.url}/v1/sync/batches"
-token = "{upstream.token(Role.FORWARDER)}"
+token = "{upstream.token(Role.FORWARDER, workspace=EVERYWHERE)}"
 schedule = "immediately"
 batch_lines = {lines}
 backoff_seconds = 0.05
@@ -47,13 +48,15 @@ class Tally:
     shipments: int
     repeated: int
     records: int
+    fairs: int
     effects: dict[str, int]
 
 
 class KillRounds:
     """A box under load, a live upstream, and a hand that kills."""
 
-    def __init__(self, folder: Path, *, seed: int, clients: int = 4) -> None:
+    def __init__(self, folder: Path, *, seed: int, clients: int = 4, fairs: bool = False) -> None:
+        """With `fairs`, large batches of audience records come too."""
         self._random = Random(seed)
         self._order = Random(f"{seed}/plan")  # apart, so that who is killed when does not depend on chance
         self._plan: list[tuple[str, str]] = []
@@ -63,7 +66,10 @@ class KillRounds:
         self.box = BoxProcess(folder / "box", config=settings + lane_to(self.upstream)).start()
         self.journal = Journal(folder / "journal")
         self._load = Load(self.box, self.journal, clients=clients, seed=seed)
+        self._fairs = Fairs(self.box, self.journal, seed=seed) if fairs else None
         self._load.start()
+        if self._fairs is not None:
+            self._fairs.start()
         self._kills: collections.Counter[str] = collections.Counter()
 
     def close(self) -> None:
@@ -91,13 +97,23 @@ class KillRounds:
     def look(self) -> None:
         """Between rounds: lets everything settle, and compares."""
         self._load.pause()
+        if self._fairs is not None:
+            self._fairs.pause()
+            self._fairs.wait_idle()
+            self._fairs.check()
         self._load.wait_idle()
         audit(self.journal, self.box, self.upstream).assert_clean()
         self._load.go()
+        if self._fairs is not None:
+            self._fairs.go()
 
     def finish(self) -> Tally:
         """Stops the load, lets everything settle, and compares the journal with both boxes."""
         self._load.finish()
+        fairs = 0
+        if self._fairs is not None:
+            self._fairs.finish()
+            fairs = self._fairs.check()
         audit(self.journal, self.box, self.upstream).assert_clean()
         assert self.box.stop() == 0
         assert self.upstream.stop() == 0
@@ -108,6 +124,7 @@ class KillRounds:
             len(shipments),
             sum(each.attempts > 1 for each in shipments),
             self.journal.count(),
+            fairs,
             effects,
         )
 

@@ -8,6 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import httpx2
+
 from tests.harness import BoxProcess, post_tickets, ticket, until, wait_job
 
 FOLDER = Path(__file__).with_name("schemathesis")
@@ -15,6 +17,8 @@ FOLDER = Path(__file__).with_name("schemathesis")
 KEY = "schemathesis-0123456789abcdef0123456789abcdef"
 ENVIRON = {"INGESTBOX_AUTH_API_KEYS": f"{KEY}:admin"}
 """What a box needs to be explored: a key that no request can revoke."""
+
+AUDIENCE = "/api/audience/batch-upload"
 
 IMPORT, ROW, ISSUE = 2, 2 << 24, 2
 """What contacts call the import that waits, its first row and first issue: as schemathesis.toml has them."""
@@ -28,15 +32,25 @@ def furnish(box: BoxProcess) -> dict[str, str]:
         wait_job(client, job)
         issue = client.get("/v1/issues").raise_for_status().json()["issues"][0]
     names = {"BOX_KEY": KEY, "BOX_JOB": job, "BOX_ISSUE": issue["id"], "BOX_RECORD": issue["record"]}
-    return names | _import(box)
+    return names | _import(box) | _upload(box)
+
+
+def _upload(box: BoxProcess) -> dict[str, str]:
+    """An upload of the explorer's own, processed, and a segment of it."""
+    records = [{"email": "a@x.example", "n": 1}, {"email": "A@x.example"}, {"domain": "x.example"}]
+    with _explorer(box) as client:
+        made = client.post(AUDIENCE, json={"upload_name": "people", "records": records})
+        upload = made.raise_for_status().json()["upload_id"]
+        until(lambda: client.get(f"{AUDIENCE}/{upload}").json()["rows_processed"] == 3, "it is processed")
+        kept = client.post(f"{AUDIENCE}/{upload}/segments", json={"name": "all", "frozen": True})
+        segment = kept.raise_for_status().json()["segment"]["segment_id"]
+    return {"BOX_UPLOAD": upload, "BOX_SEGMENT": segment}
 
 
 def _import(box: BoxProcess) -> dict[str, str]:
     """An import of the explorer's own that waits for a person: what others made is not seen."""
     people = "email,first_name,last_name,company\na@x.org,Ann,,A\nb@x.org,Ben,Low,B\nB@x.org,Ben,Low,C\n"
-    with box.client() as client:
-        client.headers["X-API-Key"] = KEY
-        client.headers.pop("Authorization", None)
+    with _explorer(box) as client:
         sent = client.post("/jobs/upload", files={"file": ("people.csv", people.encode())})
         assert sent.raise_for_status().json()["job_id"] == IMPORT
 
@@ -48,6 +62,14 @@ def _import(box: BoxProcess) -> dict[str, str]:
         issue = client.get(f"/v1/issues?job={job}").raise_for_status().json()["issues"][-1]
     assert (issue["record"], issue["id"]) == (str(ROW), str(ISSUE))
     return {"BOX_IMPORT": job, "BOX_ROW": issue["record"], "BOX_ROWS_ISSUE": issue["id"]}
+
+
+def _explorer(box: BoxProcess) -> httpx2.Client:
+    """Who explores."""
+    client = box.client()
+    del client.headers["Authorization"]
+    client.headers["X-API-Key"] = KEY
+    return client
 
 
 def explore(box: BoxProcess, report: Path, *options: str) -> str:

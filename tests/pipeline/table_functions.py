@@ -43,3 +43,21 @@ def deadly(data: bytes) -> bytes:
     """The same, and the child does not live."""
     os.kill(os.getpid(), signal.SIGKILL)
     return data
+
+
+def slow(data: bytes) -> bytes:
+    """The same for what takes too long. `data` is a path of a file that counts the calls."""
+    with Path(data.decode()).open("ab") as count:
+        count.write(b".")
+    while True:
+        pass
+
+
+def deadly_once(data: bytes) -> bytes:
+    """The child does not live; the next one does. `data` is a path of a file that is not there yet."""
+    marker = Path(data.decode())
+    if marker.exists():
+        return b"well"
+    marker.touch()
+    os.kill(os.getpid(), signal.SIGKILL)
+    return data

@@ -6,6 +6,7 @@ import asyncio
 
 from ingestbox.forward.sink import Delivered
 from ingestbox.forward.sinks.postgresrows import packed
+from tests.families.audience.edge import gone, put
 from tests.forward.support import START_MS, run
 from tests.postgres.support import BOX, EPOCH, Server, batch, delete, deliver, line, opened, send
 
@@ -154,3 +155,17 @@ def test_two_boxes_that_write_at_once_both_arrive(server: Server, table: str) ->
 
     assert run(both()) == [DONE] * 18
     assert server.sql(f"SELECT json_build_array(count(*), min(version))::text FROM {table}") == [[6 * 39, 3]]
+
+
+def test_objects_of_every_family_and_kind_have_rows_of_their_own(server: Server, table: str) -> None:
+    to = server.lane(table)
+    record = put("upl_1", 0, box=BOX, epoch=EPOCH, seq=2)
+    segment = record | {"seq": 3, "kind": "segment", "version": 4}
+    ended = gone("upl_1", 0, 5, box=BOX, epoch=EPOCH, seq=4)
+    assert deliver(to, [line(1, "upl_1/0"), record, segment], [ended]) == [DONE] * 2
+    select = "family, kind, id, version, deleted, record->>'business_email', result->>'_duplicate_of'"
+    assert sorted(server.rows(table, select)) == [
+        ["audience", "record", "upl_1/0", 5, True, None, None],
+        ["audience", "segment", "upl_1/0", 4, False, "test0@example.com", None],
+        ["feedback", "ticket", "upl_1/0", 1, False, None, None],
+    ]

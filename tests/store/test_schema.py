@@ -60,13 +60,14 @@ def test_lists_and_look_ups_use_an_index(tmp_path: Path) -> None:
     with_store(tmp_path, nothing)
     connection = connect_writer(tmp_path / DATABASE)
     queries = load_queries({name: family.queries for name, family in families.load().items()})
-    many = ("tickets", "totals", "entities", "staged", "contacts", "refused")
+    many = ("tickets", "totals", "entities", "staged", "contacts", "refused", "uploads")
     scanning = {  # the doctor's count
         *(f"tallies.true_{what}" for what in ("jobs", "objects", "issues", *many)),
         *(f"tallies.kept_{what}" for what in many),
     }
-    # Parts of jobs.due and staging.to_recheck; sync.boxes.
-    limited = ("ready", "lost", "fresh", "edited", "failed", "both", "latest")
+    # Parts of jobs.due and staging.to_recheck; sync.boxes; distinct.departed, in the order of its key; a
+    # stretch of records that a filter looks at.
+    limited = ("ready", "lost", "fresh", "edited", "failed", "both", "latest", "departed", "seen")
     tallies = ("job_tallies", "object_tallies", "issue_tallies", "contact_tallies")
     counted = (*tallies, "alarms", "alarm_notices", "migrations")
     fixed = ("pragma_", "owned", "late", "unfinished", "times")

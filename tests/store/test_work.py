@@ -309,3 +309,7 @@ def test_slices_keep_to_rows_and_bytes() -> None:
     assert [(first, len(run)) for first, run in slices(large)] == [(0, 1), (1, 1), (2, 1)]
     huge = [Intake("h", b"x" * 5_000_000)]
     assert [(first, len(run)) for first, run in slices(huge)] == [(0, 1)]
+    # Small ones, and large ones after them: the indexes go on.
+    mixed = [Intake("s", b"x")] * 1_000 + [Intake("l", b"x" * 400_000)] * 5
+    assert [(first, len(run)) for first, run in slices(mixed)] == [(0, 1000), (1000, 2), (1002, 2), (1004, 1)]
+    assert slices([]) == [(0, [])]

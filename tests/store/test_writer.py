@@ -226,7 +226,7 @@ def test_the_reserve_is_not_for_the_intake(tmp_path: Path) -> None:
 def test_what_waits_when_the_reserve_is_reached_is_refused(tmp_path: Path) -> None:
     async def body(store: Store) -> None:
         held = await Held(store).begun()
-        first = asyncio.create_task(store.write(Many(250), intake=True))
+        first = asyncio.create_task(store.write(Many(1_500), intake=True))
         await until_waiting(store, 1)
         others = [asyncio.create_task(store.write(Heavy(), intake=True)) for _ in range(3)]
         work = asyncio.create_task(store.write(MakeKey("work")))
@@ -237,7 +237,7 @@ def test_what_waits_when_the_reserve_is_reached_is_refused(tmp_path: Path) -> No
         assert isinstance(await work, int)
         assert isinstance(results[-1], IngestError) and results[-1].code == "storage_full"
 
-    with_store(tmp_path, body, settings=StoreSettings(max_mb=1, reserve_percent=20))
+    with_store(tmp_path, body, settings=StoreSettings(max_mb=4, reserve_percent=50))
 
 
 def test_room_that_comes_back_lets_records_in_again(tmp_path: Path) -> None:

@@ -97,6 +97,10 @@ class DemoBox:
         """A decoded answer. Raises httpx2.TransportError, and BoxFailed for an answer that is an error."""
         return self._decoded(await self.client.get(path))
 
+    async def text(self, path: str, **query: str) -> str:
+        """An answer that is no JSON, as `get`."""
+        return self._good(await self.client.get(path, params=query)).text
+
     async def post(self, path: str, body: bytes, **headers: str) -> Any:
         """As `get`, with a JSON body."""
         sent = {"Content-Type": "application/json", **headers}
@@ -145,10 +149,13 @@ class DemoBox:
         raise BoxFailed(self._tail(f"The {self.name} box did not start"))
 
     def _decoded(self, response: httpx2.Response) -> Any:
+        return msgspec.json.decode(self._good(response).content)
+
+    def _good(self, response: httpx2.Response) -> httpx2.Response:
         if not response.is_success:
             where = f"{response.request.method} {response.request.url.path}"
             raise BoxFailed(self._tail(f"The {self.name} box answered {response.status_code} to {where}"))
-        return msgspec.json.decode(response.content)
+        return response
 
     def _tail(self, sentence: str) -> str:
         lines = self.log.read_text("utf-8", "replace").splitlines()[-LOG_LINES:]

@@ -1,24 +1,17 @@
-"""The tour's second half: a file with faults, repaired row by row as a person would, and its way to the
+"""The tour's second part: a file with faults, repaired row by row as a person would, and its way to the
 central box."""
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Callable
-from typing import Any, TypeVar
+from typing import Any
 
 import msgspec
 
 from ingestbox import samples
 from ingestbox.cli.demonstrating.boxes import BoxFailed, DemoBox
 from ingestbox.cli.demonstrating.screen import Screen
+from ingestbox.cli.demonstrating.waiting import until
 from ingestbox.samples import SampleFile
-
-T = TypeVar("T")
-
-LOOK_SECONDS = 0.1
-PATIENCE_SECONDS = 60.0
-"""How long anything may take before the demo gives up."""
 
 RESTS = frozenset({"NEEDS_REVIEW", "COMPLETED", "FAILED"})
 HEADS = ("rows", "issue", "description")
@@ -58,7 +51,7 @@ class Repair:
             there: int = (await self._central.get("/contacts?all=true&limit=1"))["total"]
             return there == made
 
-        await _until(arrived, "contacts on the central box")
+        await until(arrived, "contacts on the central box")
         say(f"  {made} contacts, all at once; forwarded, and on the central box now")
         say()
         rows = []
@@ -81,18 +74,8 @@ class Repair:
             status: str = (await self._edge.get(f"/jobs/{job}"))["job_status"]
             return status if status in RESTS else None
 
-        if (status := await _until(rests, f"the end of job {job}")) != wanted:
+        if (status := await until(rests, f"the end of job {job}")) != wanted:
             raise BoxFailed(f"Job {job} is {status}, not {wanted}.")
-
-
-async def _until(condition: Callable[[], Awaitable[T | None]], what: str) -> T:
-    loop = asyncio.get_running_loop()
-    deadline = loop.time() + PATIENCE_SECONDS
-    while not (found := await condition()):
-        if loop.time() > deadline:
-            raise BoxFailed(f"Waited {PATIENCE_SECONDS:g} s in vain for {what}.")
-        await asyncio.sleep(LOOK_SECONDS)
-    return found
 
 
 def _shown(issue: dict[str, Any]) -> tuple[str, str, str]:

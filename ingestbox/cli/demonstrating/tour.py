@@ -14,6 +14,7 @@ from ingestbox import samples
 from ingestbox.cli.demonstrating.boxes import BoxFailed, DemoBox
 from ingestbox.cli.demonstrating.repair import Repair
 from ingestbox.cli.demonstrating.screen import Counts, Screen
+from ingestbox.cli.demonstrating.selecting import Selection
 from ingestbox.model import Role
 
 LANE = "central"
@@ -105,6 +106,8 @@ class Tour:
         await self._look()
         for file in samples.FILES:
             await Repair(self.edge, self.central, self._screen, file).go()
+        for uploads in samples.UPLOADS:
+            await Selection(self.edge, self.central, self._screen, uploads).go()
         self.arrived = True
         if self._once:
             return
@@ -204,6 +207,7 @@ class Tour:
         yield f'  curl -s "$CENTRAL{shown.look}?limit=3" -H "X-API-Key: $CENTRAL_KEY"'
         yield f'  curl -s "$EDGE{shown.look}/{shown.shown[0]}" -H "X-API-Key: $EDGE_KEY"'
         yield '  curl -s "$CENTRAL/contacts?all=true&limit=3" -H "X-API-Key: $CENTRAL_KEY"'
+        yield '  curl -s "$EDGE/api/audience/segments?all=true" -H "X-API-Key: $EDGE_KEY"'
         yield f"  ingestbox status --data {self.edge.data}"
         yield f"  kill -STOP {self.central.pid}   # the central box stands still, and the lane waits for it"
         yield f"  kill -CONT {self.central.pid}   # it goes on, and what has waited arrives"

@@ -1,14 +1,23 @@
-"""Batches for `POST /api/data-ingest`, each with an Idempotency-Key that the same file gives it again."""
+"""Batches of records, each with an Idempotency-Key that the same file gives it again."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from ingestbox.cli.sending.source import Piece
 
-_OPEN, _CLOSE = b'{"records":[', b"]}"
+Heading = Callable[[int], bytes]
+"""How the body of a part begins; part 0 is the only one of its file."""
+
+_CLOSE = b"]}"
+_MANY = 1_000_000
+
+
+def bare(_: int) -> bytes:
+    """The beginning of a body that is nothing but its records."""
+    return b'{"records":['
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,22 +45,24 @@ class Batches:
         self._salt = salt.encode()
         self._number = 0
 
-    def cut(self, pieces: Iterable[Piece], prefix: str = "") -> Iterator[Batch]:
+    def cut(self, pieces: Iterable[Piece], prefix: str = "", heading: Heading = bare) -> Iterator[Batch]:
         """Batches of pieces without a fault; `prefix` goes before each place."""
         held: list[Piece] = []
-        size = len(_OPEN) + len(_CLOSE)
+        part, empty = 0, len(heading(_MANY)) + len(_CLOSE)
+        size = empty
         for piece in pieces:
             added = len(piece.raw) + 1
             if held and (len(held) == self._most_records or size + added > self._most_bytes):
-                yield self._batch(held, prefix)
-                held, size = [], len(_OPEN) + len(_CLOSE)
+                part += 1
+                yield self._batch(held, prefix, heading(part))
+                held, size = [], empty
             held.append(piece)
             size += added
         if held:
-            yield self._batch(held, prefix)
+            yield self._batch(held, prefix, heading(part + 1 if part else 0))
 
-    def _batch(self, held: list[Piece], prefix: str) -> Batch:
-        body = _OPEN + b",".join(piece.raw for piece in held) + _CLOSE
+    def _batch(self, held: list[Piece], prefix: str, begin: bytes) -> Batch:
+        body = begin + b",".join(piece.raw for piece in held) + _CLOSE
         self._number += 1
         # With its number: a batch that comes again later in a file is meant to be taken again.
         content = hashlib.sha256(b"%b\n%d\n%b" % (self._salt, self._number, body)).hexdigest()

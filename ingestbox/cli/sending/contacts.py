@@ -7,7 +7,6 @@ import secrets
 from collections.abc import Mapping, Sequence
 
 import click
-import msgspec
 
 from ingestbox.cli.output import print_json
 from ingestbox.cli.reach import SUBJECT
@@ -30,18 +29,6 @@ def check(files: Sequence[str], *, again: bool, of_records: bool) -> None:
         )
     if of_records:
         raise click.UsageError("--partial, --gzip and --batch are for batches of records, not for contacts.")
-
-
-def said(mapping: Sequence[str], *, baseline: bool) -> dict[str, str]:
-    """What is said of files of contacts, as their upload takes it. Raises UsageError."""
-    columns = {}
-    for each in mapping:
-        field, equals, column = each.partition("=")
-        if not equals:
-            raise click.UsageError(f"--mapping {each!r} has to be FIELD=COLUMN, for example email=Kontakt.")
-        columns[field.strip()] = column
-    said = {"mapping": msgspec.json.encode(columns).decode()} if columns else {}
-    return {**said, "baseline": "true"} if baseline else said
 
 
 def send(

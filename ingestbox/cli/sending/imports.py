@@ -16,6 +16,7 @@ from ingestbox.cli.reach import complaint
 from ingestbox.cli.sending.asking import Asker, code_of, not_a_box
 from ingestbox.cli.sending.files import Column, FileInfo, Form, Notice, UploadTaken, assumed, post
 from ingestbox.cli.sending.progress import Progress
+from ingestbox.cli.sending.service import NO_BOX
 from ingestbox.cli.sending.tally import Refused
 
 T = TypeVar("T")
@@ -34,7 +35,7 @@ NEXT = {
     401: " Get a token where the box is: ingestbox token create --user YOU --role uploader --role editor; "
     "and give it in INGESTBOX_TOKEN.",
     403: " Ask for a token with the role uploader.",
-    404: " The address of a box is its root, such as http://host:8000.",
+    404: NO_BOX,
 }
 """What to do about a refusal that is not about the file."""
 

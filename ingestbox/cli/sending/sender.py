@@ -14,23 +14,17 @@ import msgspec
 from ingestbox.cli.reach import complaint
 from ingestbox.cli.sending.asking import Asker, Sleep, not_a_box
 from ingestbox.cli.sending.batches import Batch
+from ingestbox.cli.sending.feedback import Feedback
 from ingestbox.cli.sending.files import PATH as UPLOAD
 from ingestbox.cli.sending.files import Form, Rows, UploadTaken, assumed, post
 from ingestbox.cli.sending.progress import Progress
+from ingestbox.cli.sending.service import Service
 from ingestbox.cli.sending.tally import Refused, Tally
 
-PATH = "/api/data-ingest"
+FEEDBACK = Feedback()
 
 REFUSED = frozenset({400, 413, 422})
 """The fault is the batch's own; other batches may be good."""
-
-NEXT = {
-    401: " Get a key where the box is: ingestbox key create --name NAME --role ingest; and give it in "
-    "INGESTBOX_TOKEN.",
-    403: " Ask for a key with such a role: ingestbox key create --name NAME --role ingest.",
-    404: " The address of a box is its root, such as http://host:8000.",
-}
-"""What to do about a refusal that is not about the records."""
 
 TOO_LARGE = " Split the file, or raise limits.feedback_csv_mb where the box is."
 
@@ -41,29 +35,7 @@ class _Fault(msgspec.Struct):
     field: str | None = None
 
 
-class _Outcome(msgspec.Struct):
-    index: int
-    outcome: str
-    message: str = ""
-
-
-class _Taken(msgspec.Struct):
-    """The 200 of an intake."""
-
-    job_id: str
-    record_count: int
-    outcomes: list[_Outcome] = []
-
-
 class _Refusal(msgspec.Struct):
-    errors: list[_Fault] = []
-
-
-class _Job(msgspec.Struct):
-    """A job, as far as waiting for it goes."""
-
-    status: str
-    error: str | None = None
     errors: list[_Fault] = []
 
 
@@ -81,8 +53,10 @@ class Sender:
         partial: bool = False,
         compress: bool = False,
         sleep: Sleep = asyncio.sleep,
+        service: Service = FEEDBACK,
     ) -> None:
         """`patience` is how many seconds one batch is tried for before the call fails."""
+        self._service = service
         self._asker = Asker(client, progress, patience=patience, sleep=sleep)
         self._tally = tally
         self._progress = progress
@@ -122,7 +96,7 @@ class Sender:
         jobs = self._tally.jobs
         for done, job_id in enumerate(jobs):
             self._progress.waiting(done, len(jobs))
-            self._note_end(job_id, await self._ended(job_id))
+            await self._service.follow(self._asker, job_id, self._places[job_id], self._tally)
         self._progress.waiting(len(jobs), len(jobs))
 
     async def send_file(self, form: Form) -> None:
@@ -133,7 +107,9 @@ class Sender:
             self._tally.refused_files.append(Refused(str(form.path), complaint(response) + hint))
             return
         if response.status_code != 200:
-            raise click.ClickException(f"{self._asker.about(response)}{NEXT.get(response.status_code, '')}")
+            raise click.ClickException(
+                f"{self._asker.about(response)}{self._service.next.get(response.status_code, '')}"
+            )
         try:
             taken = msgspec.json.decode(response.content, type=UploadTaken)
         except msgspec.DecodeError:
@@ -154,17 +130,19 @@ class Sender:
             headers["Content-Encoding"] = "gzip"
             body = await asyncio.to_thread(gzip.compress, body, 6)
         query = {"mode": "partial"} if self._partial else {}
-        response = await self._asker.ask("POST", PATH, content=body, headers=headers, query=query)
+        response = await self._asker.ask(
+            "POST", self._service.path, content=body, headers=headers, query=query
+        )
         taken = self._take(batch, response) if response.status_code == 200 else self._refuse(batch, response)
         self._progress.sent(batch.span, taken)
 
     def _take(self, batch: Batch, response: httpx2.Response) -> int:
         try:
-            taken = msgspec.json.decode(response.content, type=_Taken)
+            taken = self._service.taken(response.content)
         except msgspec.DecodeError:
             not_a_box(response)
-        self._tally.jobs.append(taken.job_id)
-        self._places[taken.job_id] = batch.places
+        self._tally.jobs.append(taken.id)
+        self._places[taken.id] = batch.places
         if response.headers.get("Idempotency-Replayed") == "true":
             self._tally.repeated += 1
         rejected = [each for each in taken.outcomes if each.outcome == "rejected"]
@@ -179,7 +157,9 @@ class Sender:
     def _refuse(self, batch: Batch, response: httpx2.Response) -> int:
         """Notes a refused batch: the records at fault, and the others that went down with them."""
         if response.status_code not in REFUSED:
-            raise click.ClickException(f"{self._asker.about(response)}{NEXT.get(response.status_code, '')}")
+            raise click.ClickException(
+                f"{self._asker.about(response)}{self._service.next.get(response.status_code, '')}"
+            )
         try:
             faults = msgspec.json.decode(response.content, type=_Refusal).errors
         except msgspec.DecodeError:
@@ -192,30 +172,6 @@ class Sender:
             Refused(place, blamed.get(index, rest)) for index, place in enumerate(batch.places)
         ]
         return 0
-
-    async def _ended(self, job_id: str) -> _Job:
-        def over(response: httpx2.Response) -> _Job | None:
-            if response.status_code != 200:
-                raise click.ClickException(f"Job {job_id}: {self._asker.about(response)}")
-            try:
-                job = msgspec.json.decode(response.content, type=_Job)
-            except msgspec.DecodeError:
-                not_a_box(response)
-            return job if job.status in ("completed", "failed") else None
-
-        return await self._asker.watch(f"/api/job/{job_id}", over)
-
-    def _note_end(self, job_id: str, job: _Job) -> None:
-        places = self._places[job_id]
-        known = {each.place for each in self._tally.refused}
-        for fault in job.errors:
-            place = places[fault.index] if fault.index is not None else f"job {job_id}"
-            if place not in known:  # --partial has told of it already
-                self._tally.issues.append(Refused(place, fault.message))
-        if job.status == "failed":
-            self._tally.failed.append(f"{job_id}: {job.error or 'nothing in it could be processed'}")
-        else:
-            self._tally.completed += 1
 
 
 async def _next(batches: AsyncIterator[Batch]) -> Batch | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 
 SHOWN = 20
 """How many refused records are named; the rest is counted."""
@@ -16,10 +16,25 @@ class Refused:
     message: str
 
 
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """An upload that is processed: its id and name, how many records it has, how many of these are duplicates
+    of others or have an invalid address, and how many more wait as issues."""
+
+    upload_id: str
+    upload_name: str
+    records: int
+    duplicates: int
+    invalid: int
+    waiting: int
+
+
 @dataclass(slots=True)
 class Tally:
     """Counts so far. `repeated` are jobs that an earlier call had made already; `files` says of each file of
-    rows what the box assumes of it."""
+    rows what the box assumes of it, `looked` of each upload what was found out. A job is called `noun`."""
+
+    noun: str = "job"
 
     taken: int = 0
     bytes: int = 0
@@ -31,6 +46,7 @@ class Tally:
     files: list[dict[str, object]] = field(default_factory=list)
     refused_files: list[Refused] = field(default_factory=list)
     issues: list[Refused] = field(default_factory=list)
+    looked: list[Looked] = field(default_factory=list)
 
     @property
     def ok(self) -> bool:
@@ -54,6 +70,7 @@ class Tally:
             "issues": [{"place": each.place, "message": each.message} for each in self.issues],
             "files": self.files,
             "refused_files": [{"place": each.place, "message": each.message} for each in self.refused_files],
+            "uploads": [asdict(each) for each in self.looked],
         }
 
     def lines(self, seconds: float, waited: bool) -> list[str]:
@@ -62,23 +79,37 @@ class Tally:
         said += _first("Refused file", self.refused_files)
         said += _first("Refused", self.refused) + _first("Not processed", self.issues)
         counts = [
-            f"{_count(self.taken, 'record')} in {_count(len(self.jobs), 'job')}",
+            f"{_count(self.taken, 'record')} in {_count(len(self.jobs), self.noun)}",
             f"{seconds:.1f} s",
             f"{self._rate(seconds):,} records/s",
         ]
         if self.repeated:
-            counts.append(f"{_count(self.repeated, 'job')} from an earlier call")
+            counts.append(f"{_count(self.repeated, self.noun)} from an earlier call")
         if self.refused:
             counts.append(f"{_count(len(self.refused), 'record')} refused")
         if self.refused_files:
             counts.append(f"{_count(len(self.refused_files), 'file')} refused")
         if waited:
-            counts.append(f"{_count(self.completed, 'job')} completed")
+            counts.append(f"{_count(self.completed, self.noun)} completed")
         if self.failed:
             counts.append(f"{len(self.failed):,} failed")
         if self.issues:
             counts.append(f"{_count(len(self.issues), 'record')} not processed")
         return [*said, ", ".join(counts)]
+
+    def found(self) -> list[str]:
+        """What was found out about each upload, for people."""
+        return [
+            f"{each.upload_id}  {each.upload_name}: {_count(each.records, 'record')}, "
+            f"{_count(each.duplicates, 'duplicate')}, "
+            f"{each.invalid:,} invalid address{'' if each.invalid == 1 else 'es'}"
+            + (
+                f", {each.waiting:,} more {'waits as an issue' if each.waiting == 1 else 'wait as issues'}"
+                if each.waiting
+                else ""
+            )
+            for each in self.looked
+        ]
 
     def _rate(self, seconds: float) -> int:
         return round(self.taken / seconds) if seconds > 0 else 0

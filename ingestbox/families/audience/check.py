@@ -1,16 +1,19 @@
-"""What is wrong with one record by itself."""
+"""What is wrong with one record by itself. Light: children import it.
+
+A value that is no text (a number, `false`, a list) fills nothing in. Beside another member that is filled in
+it is kept as it is, and the record is good; where nothing else is, it is one of the record's faults.
+"""
 
 from __future__ import annotations
 
-import msgspec
+from collections.abc import Mapping
+from typing import Any
 
-from ingestbox import strictjson
 from ingestbox.errors import Fault
 from ingestbox.families.audience.fields import IDENTIFYING, is_filled
-from ingestbox.family import Checked
 
 RECORD_DEPTH = 2
-"""A record lies this deep in its body."""
+"""A record lies this deep in its body, and in the answers that hold it."""
 
 MAX_KEY_CHARACTERS = 200
 
@@ -24,11 +27,12 @@ def check(value: object, index: int | None) -> tuple[str, list[Fault]]:
     for name in IDENTIFYING:
         if is_filled(value.get(name)):
             return value[name].strip()[:MAX_KEY_CHARACTERS], []
-    return "", [Fault("missing_required", NEEDED, index)]
+    wrong = [Fault("wrong_type", f"{name} must be text", index, name) for name in no_text(value)]
+    return "", [Fault("missing_required", NEEDED, index), *wrong]
 
 
-def check_record(payload: bytes) -> Checked:
-    """One record that a person has corrected, as JSON. Raises IngestError `malformed_json`."""
-    value = strictjson.decode(payload, "The record", strictjson.MAX_DEPTH - RECORD_DEPTH)
-    key, faults = check(value, None)
-    return Checked(key, msgspec.json.format(payload, indent=-1), faults)
+def no_text(record: Mapping[str, Any]) -> list[str]:
+    """The members of IDENTIFYING that are there, and neither text nor null."""
+    return [
+        name for name in IDENTIFYING if (value := record.get(name)) is not None and not isinstance(value, str)
+    ]

@@ -1,4 +1,4 @@
-"""From a body to a batch of records, with every fault of every record (contract: audience)."""
+"""From a JSON body to a batch of records, with every fault of every record (contract: audience)."""
 
 from __future__ import annotations
 
@@ -6,25 +6,19 @@ import asyncio
 from collections.abc import Sequence
 
 import msgspec
+from msgspec import Raw, UnsetType
 
 from ingestbox import strictjson
-from ingestbox.errors import Fault, IngestError
-from ingestbox.families.audience.check import RECORD_DEPTH, check
-from ingestbox.family import Batch, Intake
+from ingestbox.errors import Fault
+from ingestbox.families.audience.about import fields_of, invalid, name_of, too_many
+from ingestbox.families.audience.check import check
+from ingestbox.families.audience.gathering import DEPTH, Gathering
+from ingestbox.families.envelope import Envelope, TooManyError, elements
+from ingestbox.family import Batch, Checked
 
-SLICE_BYTES = 262_144
-"""Decoded at a stretch: about 1 ms, for which msgspec holds the interpreter."""
+SOURCE = "json_api"
 
-MAX_NAME = 100
-
-
-class _Body(msgspec.Struct):
-    records: list[msgspec.Raw]
-    upload_name: str = ""
-    fields: list[str] | None = None
-
-
-_bodies = msgspec.json.Decoder(_Body)
+_envelope = Envelope("upload_name", "fields", "records")
 
 
 async def decode(body: bytes, *, max_records: int, partial: bool) -> Batch:
@@ -32,59 +26,40 @@ async def decode(body: bytes, *, max_records: int, partial: bool) -> Batch:
 
     Raises IngestError: `malformed_json`, or `validation_failed` (400).
     """
+    found = await _envelope.open(body)
+    if found is None:
+        raise invalid([Fault("wrong_type", "The body must be an object with upload_name and records")])
+    upload_name, wrong = name_of(await _value(found[0], "upload_name"))
+    fields, wrong_fields = fields_of(await _value(found[1], "fields"))
+    faults = [*wrong, *wrong_fields]
+    gathered = Gathering()
+    for index, raw in enumerate(await _records(found[2], max_records, faults)):
+        await gathered.read(bytes(raw), f"Record {index}")
+    return gathered.batch(SOURCE, upload_name, fields, partial=partial, faults=faults)
+
+
+async def _value(member: Raw | UnsetType, name: str) -> object:
+    if isinstance(member, UnsetType):
+        return None
+    return await strictjson.decode_in_turns(member, f"The member `{name}`", strictjson.MAX_DEPTH - 1)
+
+
+async def _records(member: Raw | UnsetType, most: int, faults: Sequence[Fault]) -> Sequence[Raw]:
+    """Their bytes; none where there are none. Raises IngestError for what is no list, and for too many."""
+    if isinstance(member, UnsetType) or (len(member) == 4 and bytes(member) == b"null"):
+        return ()
+    await asyncio.sleep(0)
     try:
-        envelope = _bodies.decode(body)
-    except strictjson.FAILURES:
-        await strictjson.decode_in_turns(body)
-        raise IngestError("validation_failed", "The body has another shape.", status=400) from None
-    if not envelope.upload_name.strip():
-        raise IngestError("validation_failed", "Upload name is required", status=400)
-    if len(envelope.upload_name) > MAX_NAME:
-        raise IngestError("validation_failed", "Upload name too long", status=400)
-    if not envelope.records:
-        raise IngestError("validation_failed", "At least one record is required", status=400)
-    if len(envelope.records) > max_records:
-        sentence = f"Batch size too large. Maximum {max_records} records per request."
-        raise IngestError("validation_failed", sentence, status=400)
-    records, names = await _records(envelope.records)
-    faults = [record.fault for record in records if record.fault is not None]
-    if faults and (not partial or len(faults) == len(records)):
-        first = faults[0]
-        raise IngestError(
-            "validation_failed",
-            f"Missing required fields for enrichment: record {first.index}. {first.message}",
-            faults=faults,
-            status=400,
-        )
-    fields = envelope.fields if envelope.fields is not None else names
-    return Batch(
-        family="audience",
-        source="json_api",
-        name=envelope.upload_name,
-        records=records,
-        about={"fields": msgspec.json.encode(fields).decode()},
-    )
+        raws = await elements(member, most)
+    except TooManyError:
+        raise invalid([*faults, too_many(most)]) from None
+    if raws is None:
+        wrong = Fault("wrong_type", "records must be a list of objects", field="records")
+        raise invalid([*faults, wrong])
+    return raws
 
 
-async def _records(raws: Sequence[msgspec.Raw]) -> tuple[list[Intake], list[str]]:
-    records: list[Intake] = []
-    names: dict[str, None] = {}
-    size = 0
-    for index, raw in enumerate(raws):
-        payload = bytes(raw)
-        value = strictjson.decode(payload, f"Record {index}", strictjson.MAX_DEPTH - RECORD_DEPTH)
-        key, faults = check(value, index)
-        if isinstance(value, dict):
-            names.update(dict.fromkeys(value))
-        # Only line ends between tokens go, for a delivery is one line.
-        line = msgspec.json.format(payload, indent=-1) if b"\n" in payload or b"\r" in payload else payload
-        records.append(Intake(key, line, _first(faults)))
-        size += len(payload)
-        if size > SLICE_BYTES:
-            size = 0
-            await asyncio.sleep(0)
-    return records, list(names)
-
-
-def _first(faults: Sequence[Fault]) -> Fault | None:
-    return faults[0] if faults else None
+def check_record(payload: bytes) -> Checked:
+    """One record that a person has corrected, as JSON. Raises IngestError `malformed_json`."""
+    key, faults = check(strictjson.decode(payload, "The record", DEPTH), None)
+    return Checked(key, msgspec.json.format(payload, indent=-1), faults)

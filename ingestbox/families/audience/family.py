@@ -6,17 +6,24 @@ from functools import partial
 from pathlib import Path
 
 from ingestbox import ids
-from ingestbox.families.audience.check import check_record
+from ingestbox.families.audience.decode import check_record
+from ingestbox.families.audience.deletion import KINDS
 from ingestbox.families.audience.fields import IDENTIFYING
-from ingestbox.families.audience.process import KIND, project
+from ingestbox.families.audience.files import VIEW
+from ingestbox.families.audience.process import KIND, object_id
+from ingestbox.families.audience.redact import addresses
 from ingestbox.families.audience.routes import ROUTES
+from ingestbox.families.audience.segments.told import SEGMENT, project
 from ingestbox.families.audience.shapes import AudienceError, error_body
-from ingestbox.family import Distinct, Family
+from ingestbox.families.audience.view import GRIDS
+from ingestbox.families.audience.words import reworded
+from ingestbox.family import Distinct, Family, Subjects
+from ingestbox.sheet import Table
 from ingestbox.view import OTHERS, Form
 
 FAMILY = Family(
     name="audience",
-    kinds=frozenset({KIND}),
+    kinds=frozenset({KIND, SEGMENT}),
     queries=Path(__file__).with_name("queries.sql"),
     routes=ROUTES,
     process="ingestbox.families.audience.process:process",
@@ -24,8 +31,17 @@ FAMILY = Family(
     check=check_record,
     error_body=error_body,
     error_type=AudienceError,
+    reworded=reworded,
+    table=Table(
+        plan="ingestbox.families.audience.table:plan",
+        rows="ingestbox.families.audience.table:rows",
+        view=VIEW,
+    ),
     private=True,
+    grids=GRIDS,
     forms={OTHERS: Form("raw", IDENTIFYING)},
     distinct=Distinct(KIND, "_duplicate_of"),
+    subjects=Subjects(addresses, object_id),
     new_id=partial(ids.prefixed, "upl"),
+    deletes=KINDS,
 )

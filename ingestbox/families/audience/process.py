@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import hashlib
 from typing import Any
 
 import msgspec
 
-from ingestbox.families.audience.fields import DOMAINS, EMAILS, is_filled
+from ingestbox.families.audience.facts import Facts, facts_of
+from ingestbox.families.audience.shapes import Result
 from ingestbox.model import Chunk, Item, Outcome, Put, delivery_digest
 
 KIND = "record"
 
-_decode = msgspec.json.Decoder().decode
+_decode = msgspec.json.Decoder(dict[str, Any]).decode
+_results = msgspec.json.Decoder(Result)
 _encode = msgspec.json.Encoder().encode
 
 
@@ -21,13 +22,17 @@ def process(chunk: Chunk, steps: object = None) -> list[Outcome]:
     return [Outcome(item.index, _put(chunk.public_id, item)) for item in chunk.items]
 
 
+def object_id(upload: str, index: int) -> str:
+    """What the object of a record is called."""
+    return f"{upload}/{index}"
+
+
 def _put(upload: str, item: Item) -> Put:
-    record: dict[str, Any] = _decode(item.payload)
-    facts, match = _facts(record)
+    facts, match = facts_of(_decode(item.payload))
     result = _encode(facts)
     return Put(
         kind=KIND,
-        id=f"{upload}/{item.index}",
+        id=object_id(upload, item.index),
         result=result,
         columns=_columns(facts),
         digest=delivery_digest(item.payload, result),
@@ -35,22 +40,7 @@ def _put(upload: str, item: Item) -> Put:
     )
 
 
-def _facts(record: dict[str, Any]) -> tuple[dict[str, Any], str]:
-    email = next((record[name].strip().lower() for name in EMAILS if is_filled(record.get(name))), None)
-    domain = next((record[name].strip().lower() for name in DOMAINS if is_filled(record.get(name))), None)
-    facts = {
-        "_email": email,
-        "_email_valid": None if email is None else "@" in email,
-        "_domain": domain,
-        "_free_mail": False,
-        "_disposable": False,
-        "_completeness": 0.5,
-    }
-    match = email or hashlib.sha256(_encode(sorted(record.items(), key=str))).hexdigest()[:32]
-    return facts, match
-
-
-def _columns(facts: dict[str, Any]) -> dict[str, str | int | float | None]:
+def _columns(facts: Facts) -> dict[str, str | int | float | None]:
     return {
         "email": facts["_email"],
         "email_valid": int(bool(facts["_email_valid"])),
@@ -63,10 +53,14 @@ def _columns(facts: dict[str, Any]) -> dict[str, str | int | float | None]:
 
 def project(kind: str, record: bytes, result: bytes) -> dict[str, str | int | float | None]:
     """The record's columns from a delivery that arrived finished from another box, and of one that is put
-    again.
+    again: what its result says, whatever would be found out about it here.
 
-    Raises whatever it meets in one that is no record.
+    Raises msgspec.ValidationError for one that is no record, or whose result nobody could be shown.
     """
-    facts: dict[str, Any] = _decode(result)
-    _, match = _facts(_decode(record))
-    return {**_columns(facts), "match": match, "duplicate_of": facts["_duplicate_of"]}
+    _, match = facts_of(_decode(record))
+    found = _results.decode(result)
+    return {
+        **_columns({f"_{name}": value for name, value in msgspec.structs.asdict(found).items()}),
+        "match": match,
+        "duplicate_of": found.duplicate_of,
+    }

@@ -51,7 +51,7 @@ class Outcome(msgspec.Struct, frozen=True):
     field: str | UnsetType = UNSET
 
 
-class UploadAnswer(msgspec.Struct, frozen=True):
+class BatchAnswer(msgspec.Struct, frozen=True):
     """The batch is on disk."""
 
     status: Success
@@ -98,13 +98,23 @@ class Result(msgspec.Struct, frozen=True):
 
     email: Annotated[
         str | None,
-        Meta(description="The first of business_email, email, personal_email, as it is compared."),
+        Meta(
+            description="The first of business_email, email, personal_email that is valid, else the first "
+            "that is filled in: in lower case, without blanks, `mailto:` and the name of "
+            "`Anna <anna@x.example>`, an international domain in its own letters."
+        ),
     ] = msgspec.field(name="_email")
-    email_valid: Annotated[bool | None, Meta(description="Null without an address.")] = msgspec.field(
-        name="_email_valid"
-    )
+    email_valid: Annotated[
+        bool | None,
+        Meta(description="By its form (RFC 5321, 6531); nobody is asked. Null without an address."),
+    ] = msgspec.field(name="_email_valid")
     domain: Annotated[
-        str | None, Meta(description="The organisation's: as given, or that of a business address.")
+        str | None,
+        Meta(
+            description="The organisation's: as given in domain, else in company_domain (also as an address "
+            "of the web), else that of business_email or email, unless it is one of a free or throw-away "
+            "mail service. In lower case, without `www.`, in its own letters."
+        ),
     ] = msgspec.field(name="_domain")
     free_mail: Annotated[bool, Meta(description="The address is one of a free mail service.")] = (
         msgspec.field(name="_free_mail")
@@ -112,13 +122,25 @@ class Result(msgspec.Struct, frozen=True):
     disposable: Annotated[bool, Meta(description="The address is one of a throw-away service.")] = (
         msgspec.field(name="_disposable")
     )
-    completeness: Annotated[float, Meta(ge=0, le=1)] = msgspec.field(name="_completeness")
+    completeness: Annotated[
+        float,
+        Meta(
+            ge=0,
+            le=1,
+            description="How much of what is useful is there: a valid address counts 0.30, the name 0.15 "
+            "(first name alone 0.08, last name alone 0.07), company 0.15, domain, title and phone 0.10 each, "
+            "a place and a page on the web 0.05 each. What members are called is known in several spellings: "
+            "`first_name`, `firstName`, `First Name`.",
+        ),
+    ] = msgspec.field(name="_completeness")
     duplicate_of: Annotated[
         str | None,
         Meta(
-            description="The first of your records that is the same: `<upload_id>/<index>`; null if this is."
+            description="The first of your records that is the same, as `<upload_id>/<index>`; null if this "
+            "is the first. The same are those with the same valid address, and of those without one what has "
+            "the same content, whatever its order, case and blanks. When the first goes another one is."
         ),
-    ] = msgspec.field(name="_duplicate_of", default=None)
+    ] = msgspec.field(name="_duplicate_of")
 
 
 class UploadWhole(msgspec.Struct, frozen=True):
@@ -132,6 +154,9 @@ class UploadWhole(msgspec.Struct, frozen=True):
         list[Result | None],
         Meta(description="What was found out about each of `records`; null as long as it is not known."),
     ]
+    indexes: Annotated[
+        list[int], Meta(description="The place in the upload of each of `records`, from 0; some are missing.")
+    ]
     fields: list[str]
     created_at: str
     rows_received: Count
@@ -140,6 +165,17 @@ class UploadWhole(msgspec.Struct, frozen=True):
     rows_processed: Count
     next_cursor: Annotated[
         str | UnsetType | None, Meta(description="Where to go on, if `limit` was given; null at the end.")
+    ] = UNSET
+    total: Annotated[int, Meta(ge=0, description="With `filter`: how many records pass.")] | UnsetType = UNSET
+    total_is: Annotated[
+        Literal["lower bound"] | UnsetType, Meta(description="There if they were not counted to the end.")
+    ] = UNSET
+    damaged: Annotated[
+        list[int] | UnsetType,
+        Meta(
+            description="The places in the upload of those of which something does not match its checksum, "
+            "if there are any: it is null in its list."
+        ),
     ] = UNSET
 
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import msgspec
 
+from ingestbox.enrich.mailbox import fault_in
 from ingestbox.errors import Fault
-from ingestbox.families.contacts.email import fault_in
 from ingestbox.families.contacts.fields import FIELDS, INVALID, MISSING, NUL, key_of
 from ingestbox.family import Checked
 from ingestbox.model import Item

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import unicodedata
 from typing import Final
 
 import msgspec
+
+from ingestbox.enrich.folding import nfc
 
 FIELDS: Final = ("email", "first_name", "last_name", "company")
 """All of them have to be there (contract: contacts, Processing)."""
@@ -41,4 +42,4 @@ def key_of(email: str) -> str:
     """
     if email.isascii():  # most are, and of these folding is all
         return email.strip().lower()
-    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", email.strip()).casefold())
+    return nfc(nfc(email.strip()).casefold())

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -11,6 +10,7 @@ import msgspec
 
 from ingestbox import strictjson
 from ingestbox.errors import Fault, IngestError
+from ingestbox.families.envelope import Envelope, TooManyError, elements
 from ingestbox.families.feedback.check import check
 from ingestbox.family import Batch, Checked, Intake
 from ingestbox.model import Notice
@@ -25,23 +25,7 @@ SLICE_BYTES = 262_144
 """Decoded at a stretch: about 1 ms, for which msgspec holds the interpreter."""
 
 
-BESIDE_BYTES = 65_536
-"""Up to this beside the records, any number of members is taken; they are looked at one by one."""
-
-
-# Untyped down to the record: of duplicate keys the last wins, whatever the type of the others.
-class _Usual(msgspec.Struct, forbid_unknown_fields=True):
-    records: msgspec.Raw
-
-
-class _Any(msgspec.Struct):
-    records: msgspec.Raw
-
-
-_usual_envelope = msgspec.json.Decoder(_Usual)
-_any_envelope = msgspec.json.Decoder(_Any)
-_members = msgspec.json.Decoder(dict[str, msgspec.Raw])
-_raw_records = msgspec.json.Decoder(list[msgspec.Raw])
+_envelope = Envelope("records")
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,56 +92,20 @@ async def decode(body: bytes, *, max_records: int, partial: bool) -> Decoded:
 async def split(body: bytes, max_records: int) -> Sequence[msgspec.Raw]:
     """The records' bytes, not looked into yet; everything around them is checked.
 
-    Raises IngestError `malformed_json` or `validation_failed`, before there are many more than `max_records`.
+    Raises IngestError `malformed_json` or `validation_failed`, before there are more than `max_records`.
     """
-    records = await _records_of(body)
+    found = await _envelope.open(body)
+    if found is None or isinstance(found[0], msgspec.UnsetType):
+        raise _wrong_shape()
     try:
-        raws = _list_of(records, max_records)
-    except strictjson.FAILURES:
-        await strictjson.decode_in_turns(records, "The member `records`", strictjson.MAX_DEPTH - 1)
-        raise _wrong_shape() from None
+        raws = await elements(found[0], max_records)
+    except TooManyError:
+        raise _of_batch(f"records exceeds batch limit of {max_records}", "batch_too_large") from None
+    if raws is None:
+        raise _wrong_shape()
     if not raws:
         raise _of_batch("records cannot be empty", "empty_batch")
-    if len(raws) > max_records:
-        raise _of_batch(f"records exceeds batch limit of {max_records}", "batch_too_large")
     return raws
-
-
-async def _records_of(body: bytes) -> msgspec.Raw:
-    try:
-        return _usual_envelope.decode(body).records
-    except strictjson.FAILURES:  # there are other members, or it is something else
-        pass
-    try:
-        records = _any_envelope.decode(body).records
-    except strictjson.FAILURES:
-        await strictjson.decode_in_turns(body)  # says what is wrong, unless it is JSON of another shape
-        raise _wrong_shape() from None
-    if len(body) - len(records) > BESIDE_BYTES:
-        await strictjson.decode_in_turns(body)
-        return records
-    for name, member in _members.decode(body).items():
-        if name != "records":
-            strictjson.decode(member, f"The member `{name[:100]}`", strictjson.MAX_DEPTH - 1)
-    return records
-
-
-def _list_of(records: msgspec.Raw, most: int) -> Sequence[msgspec.Raw]:
-    """The elements; of a long text, one more than `most` stands for all that there are too many.
-
-    Millions of them take a second and 800 MB. A decoder of lists makes them all before it counts; one of
-    a row with so many columns stops at the first too many, but is slower for few.
-    """
-    if len(records) <= SLICE_BYTES:
-        return _raw_records.decode(records)
-    row = msgspec.structs.astuple(_row_decoder(most + 1).decode(records))
-    return row[: row.index(msgspec.UNSET)] if row[-1] is msgspec.UNSET else row
-
-
-@functools.lru_cache(maxsize=1)
-def _row_decoder(columns: int) -> msgspec.json.Decoder[msgspec.Struct]:
-    fields = [(f"c{number}", msgspec.Raw | msgspec.UnsetType, msgspec.UNSET) for number in range(columns)]
-    return msgspec.json.Decoder(msgspec.defstruct("Row", fields, array_like=True))
 
 
 def _wrong_shape() -> IngestError:

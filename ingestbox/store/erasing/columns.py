@@ -130,6 +130,7 @@ ISSUES = Columns(
         "refusal": "text",
     },
 )
+UPLOADS = Columns("uploads", "jobs", (0,), {"name": "text", "fields": "json"})
 JOBS = Columns("jobs", "jobs", (0,), {"name": "file", "error": "text", "warnings": "json"})
 STAGED = Columns("staged", "jobs", (0,), {"name": "file"})
 FILES = Columns("files", "jobs", (0,), {"form": "json", "plan": "json", "position": "json", "about": "json"})

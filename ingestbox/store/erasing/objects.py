@@ -8,9 +8,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ingestbox.family import Family
+from ingestbox.family import Distinct, Family
 from ingestbox.model import INDEX_BITS, Job, Put, delivery_digest, index_of
 from ingestbox.store import jobs, records, removal
+from ingestbox.store.distinct import Whose, told_anew
 from ingestbox.store.enqueued import count_enqueued
 from ingestbox.store.erasing.slices import Change, Pace, Position, Slice, Wanted
 from ingestbox.store.identity import BoxIdentity
@@ -23,8 +24,8 @@ from ingestbox.store.work import PROJECTION_ROWS, DeliveryLines, searched_weight
 @dataclass(frozen=True, slots=True)
 class Stored:
     """A row of a family's `erasable_<kind>`. `result` is JSON, and so is `record`, which only what came from
-    another box brings along. `person` is the address whose object it is, if it is one's; `crc` is null for
-    what is not stored as it is here."""
+    another box, or was made of no record, brings along. `person` is the address whose object it is, if it is
+    one's; `crc` is null for what is not stored as it is here."""
 
     id: int
     workspace: str
@@ -81,7 +82,8 @@ class PutAgain:
     """An object is put with other texts. With a `line` it is a new version, which upstream is told of.
 
     `params` are those of the family's `put_<kind>`; `head` is the version that the object's head had, if it
-    has one: another one was put by somebody else.
+    has one: another one was put by somebody else. With `distinct` it is told apart anew, for without the
+    address it may be the same as others.
     """
 
     family: str
@@ -91,6 +93,7 @@ class PutAgain:
     line: tuple[Job, bytes] | None
     identity: BoxIdentity
     now_ms: int
+    distinct: Distinct | None = None
 
     @property
     def weight(self) -> int:
@@ -105,6 +108,8 @@ class PutAgain:
         head.update(family=self.family, kind=self.kind)
         if _version(tx.one("erasures.head", head)) != self.head:
             return False
+        if self.distinct is not None and self.distinct.kind == self.kind and not params["origin"]:
+            self._tell_apart(tx, self.distinct, params)
         if self.line is not None:
             row = tx.one("erasures.next_version", {**head, "version": self.head})
             assert row is not None  # it was just seen
@@ -112,6 +117,13 @@ class PutAgain:
             self._deliver(tx, *self.line, params)
         tx.run(f"{self.family}.put_{self.kind}", params)
         return True
+
+    def _tell_apart(self, tx: Tx, rule: Distinct, params: dict[str, Any]) -> None:
+        whose = Whose(self.family, params["workspace"], params["owner"])
+        put = Put(self.kind, params["object_id"], params["result"], {}, "", params["match"])
+        told = told_anew(tx, rule, whose, {0: put}, {})[0]
+        crc = zlib.crc32(told.result + (params["record"] or b""))
+        params.update(told.columns, result=told.result, crc=crc)
 
     def _deliver(self, tx: Tx, job: Job, record: bytes, params: Mapping[str, Any]) -> None:
         taken = tx.one("box.take_seqs", {"n": 1})
@@ -160,15 +172,14 @@ def again(
     given = each.record if each.record is not None else record
     if given is None:  # of a contact from another box nothing but the result is kept
         given = b"{}" if each.origin else records.payload(tx, each.record_id)
-    scope = Scope(each.workspace, family.name, kind, each.owner or None, each.job_public or None)
-    gone = Remove(scope, each.origin, each.object_id, wanted.now_ms)
     if given is None or not each.sound:
-        return gone
+        return gone(wanted, family, kind, each)
     try:
         after, result = family.redact(kind, given, each.result, wanted.spelt)
         columns = family.project(kind, after, result)
     except (ValueError, TypeError, KeyError, RecursionError):  # made by an older version, or by a stranger
-        return gone
+        return gone(wanted, family, kind, each)
+    rule = family.distinct
     job = None if each.origin else _job(tx, each.record_id >> INDEX_BITS)
     head = tx.one("erasures.head", {**each.place, "family": family.name, "kind": kind})
     told = job is not None and _version(head) == each.version
@@ -188,7 +199,24 @@ def again(
         "lineage": None,
     }
     line = (job, after) if told and job is not None else None
-    return PutAgain(family.name, kind, params, _version(head), line, wanted.identity, wanted.now_ms)
+    return PutAgain(family.name, kind, params, _version(head), line, wanted.identity, wanted.now_ms, rule)
+
+
+def gone(wanted: Wanted, family: Family, kind: str, each: Stored) -> Remove:
+    """What removes an object."""
+    scope = Scope(each.workspace, family.name, kind, each.owner or None, each.job_public or None)
+    return Remove(scope, each.origin, each.object_id, wanted.now_ms)
+
+
+def is_of(wanted: Wanted, family: Family, record: bytes) -> bool:
+    """Whether a record is all about the person, as its family says."""
+    if family.subjects is None or not wanted.spelt.may_be_in(record):
+        return False
+    try:
+        addresses = family.subjects.addresses(record)
+    except (ValueError, TypeError, KeyError, RecursionError):  # damaged, or made by a stranger
+        return False
+    return any(wanted.spelt.is_all_of(address) for address in addresses)
 
 
 def _version(head: tuple[Any, ...] | None) -> int | None:
@@ -200,6 +228,11 @@ def _job(tx: ReadTx, job_id: int) -> Job | None:
     return None if row is None else jobs.from_row(row)
 
 
+def counted(kind: str) -> str:
+    """What objects of a kind count as; records are what was received."""
+    return "others" if kind == "record" else f"{kind}s"
+
+
 class Objects:
     """All objects of one kind, by their own table."""
 
@@ -207,7 +240,7 @@ class Objects:
         self.name = f"objects {family.name} {kind}"
         self._family = family
         self._kind = kind
-        self._counted = f"{kind}s"
+        self._counted = counted(kind)
 
     def look(self, tx: ReadTx, wanted: Wanted, after: Position) -> Slice:
         """The next slice after a position."""
@@ -230,14 +263,13 @@ class Objects:
         spelt = wanted.spelt
         if not each.origin and each.record_id >= wanted.beyond:
             return None  # made of what came later
-        if spelt.is_all_of(each.person) or spelt.is_in(each.object_id):
-            scope = Scope(
-                each.workspace, self._family.name, self._kind, each.owner or None, each.job_public or None
-            )
-            return Remove(scope, each.origin, each.object_id, wanted.now_ms)
+        theirs = self._family.subjects is not None and each.record is not None
+        theirs = theirs and is_of(wanted, self._family, each.record or b"")
+        if theirs or spelt.is_all_of(each.person) or spelt.is_in(each.object_id):
+            return gone(wanted, self._family, self._kind, each)
         if spelt.in_json(each.result) is None and (each.record is None or spelt.in_json(each.record) is None):
             return None
-        if not each.origin:
+        if not each.origin and each.record is None:
             record = records.payload(tx, each.record_id)
             if record is not None and spelt.in_json(record) is not None:
                 return None  # it is put again with its record

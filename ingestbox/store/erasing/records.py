@@ -8,16 +8,17 @@ from typing import Any
 import msgspec
 
 from ingestbox.family import Family
-from ingestbox.model import INDEX_BITS, RecordState, checksum, record_id
+from ingestbox.model import INDEX_BITS, RecordState, checksum, index_of, record_id
 from ingestbox.store import records
 from ingestbox.store.erasing import objects
 from ingestbox.store.erasing.slices import Change, Pace, Position, Slice, Wanted
 from ingestbox.store.readers import ReadTx
 from ingestbox.store.unit import Tx, weight_of
 
-_PENDING, _ISSUE, _DISCARDED = (
-    state.value for state in (RecordState.PENDING, RecordState.ISSUE, RecordState.DISCARDED)
+_PENDING, _ISSUE, _DONE, _DISCARDED = (
+    state.value for state in (RecordState.PENDING, RecordState.ISSUE, RecordState.DONE, RecordState.DISCARDED)
 )
+_COUNTED = (("pending", _PENDING), ("issues", _ISSUE), ("done", _DONE))
 
 NOTE = "Erased on request"
 """What is left in a row that was somebody's."""
@@ -28,7 +29,7 @@ class RewriteRecord:
     """A record becomes another one, and what follows from it does too. A worker that has it in hand loses its
     job: what it makes of the old one does not count.
 
-    `gone`: it was the person's own, and is given up unless it is settled.
+    `gone`: it was the person's own, and is given up; a staged one that is settled stays so.
     """
 
     id: int
@@ -37,6 +38,7 @@ class RewriteRecord:
     payload: bytes
     crc: int
     gone: bool
+    staged: bool
     actor: str
     now_ms: int
     following: tuple[Change, ...] = field(default=())
@@ -51,6 +53,7 @@ class RewriteRecord:
         """Whether it was still as it was looked at."""
         key, state, crc = self.was
         waits = state in (_PENDING, _ISSUE)
+        given_up = self.gone and (waits or (state == _DONE and not self.staged))
         rewritten = tx.run(
             "erasures.rewrite_record",
             {
@@ -58,7 +61,7 @@ class RewriteRecord:
                 "key": self.key,
                 "payload": self.payload,
                 "crc": self.crc,
-                "state": _DISCARDED if self.gone and waits else state,
+                "state": _DISCARDED if given_up else state,
                 "was_key": key,
                 "was_state": state,
                 "was_crc": crc,
@@ -71,8 +74,8 @@ class RewriteRecord:
             tx.run("erasures.take_away", {"id": job_id, "now": self.now_ms})
         if self.key.encode() != key:
             tx.run("staging.remove_key", {"job_id": job_id, "key": records.text(key), "record_id": self.id})
-        if self.gone and waits:
-            counts = {"pending": int(state == _PENDING), "issues": int(state == _ISSUE)}
+        if given_up:
+            counts = {name: int(state == each) for name, each in _COUNTED}
             tx.run("erasures.count_given_up", {"id": job_id, "now": self.now_ms, **counts})
             closing = {"resolution": "discard", "actor": self.actor, "now": self.now_ms}
             tx.run("issues.resolve", {"record_id": self.id, **closing})
@@ -127,8 +130,10 @@ class Records:
         key = records.text(raw_key)
         staged = family is not None and family.staging is not None
         named = spelt.is_in(key)
-        # A staged row may have several addresses where one belongs; then it is not all about this one.
-        theirs = spelt.is_all_of(key) if staged else named
+        if family is not None and family.subjects is not None:
+            theirs = objects.is_of(wanted, family, payload)
+        else:  # a staged row may have several addresses where one belongs; then it is not all about this one
+            theirs = spelt.is_all_of(key) if staged else named
         erased = spelt.in_json(payload)
         sound = checksum(raw_key, payload) == crc
         if not sound and erased is None and spelt.is_in(records.text(payload)):
@@ -139,9 +144,12 @@ class Records:
         new_key = "" if theirs else spelt.replace(key)
         following: tuple[Change, ...] = ()
         if family is not None and not theirs and state == RecordState.DONE:
-            object_id = _made(payload, rid) if staged else key
+            object_id = _made(payload, rid) if staged else _called(tx, family, key, rid)
             record = (rid, payload if sound else None)
             following = _objects(tx, wanted, family, workspace, object_id, record, found)
+        elif family is not None and family.subjects is not None and theirs:
+            object_id = _called(tx, family, key, rid)
+            following = _removed(tx, wanted, family, workspace, object_id, rid, found)
         found.add(
             RewriteRecord(
                 id=rid,
@@ -150,6 +158,7 @@ class Records:
                 payload=new,
                 crc=checksum(new_key.encode(), new) if sound else crc,
                 gone=theirs,
+                staged=staged,
                 actor=wanted.actor,
                 now_ms=wanted.now_ms,
                 following=following,
@@ -184,8 +193,29 @@ def _objects(
             continue
         if not wanted.spelt.is_all_of(each.person):
             changes.append(objects.again(tx, wanted, family, kind, each, record[1]))
-            found.count(**{f"{kind}s": 1})
+            found.count(**{objects.counted(kind): 1})
     return tuple(changes)
+
+
+def _removed(
+    tx: ReadTx, wanted: Wanted, family: Family, workspace: str, object_id: str, rid: int, found: Slice
+) -> tuple[Change, ...]:
+    """The objects of a record that is the person's own go with it, whatever they are called."""
+    changes: list[Change] = []
+    for kind in sorted(family.kinds):
+        each = objects.stored(tx, family.name, kind, object_id, workspace)
+        if each is not None and each.record_id == rid:
+            changes.append(objects.gone(wanted, family, kind, each))
+            found.count(**{objects.counted(kind): 1})
+    return tuple(changes)
+
+
+def _called(tx: ReadTx, family: Family, key: str, rid: int) -> str:
+    """The id of the object that a record became."""
+    if family.subjects is None:
+        return key
+    row = tx.one("erasures.job", {"id": rid >> INDEX_BITS})
+    return "" if row is None else family.subjects.object_id(row[1], index_of(rid))
 
 
 def _made(payload: bytes, rid: int) -> str:

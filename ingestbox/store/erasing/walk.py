@@ -51,6 +51,7 @@ class Walk:
         self._places: tuple[Place, ...] = (
             columns.JOBS,  # their names travel with lines that are made below
             columns.STAGED,
+            columns.UPLOADS,
             columns.RULINGS,  # or what they do to records would come after these
             columns.RULES,
             Records(),

@@ -91,7 +91,7 @@ WHERE id = :id AND owner IS NOT NULL AND state = 'running';
 -- name: count_given_up
 -- Unlike jobs.discard it leaves the job where it is: it waits for its person still.
 UPDATE jobs
-SET processed = processed + :pending, issues = issues - :issues, discarded = discarded + :pending + :issues,
+SET processed = processed + :pending, issues = issues - :issues, discarded = discarded + :pending + :issues + :done,
     updated_ms = :now
 WHERE id = :id;
 
@@ -137,6 +137,14 @@ LIMIT :limit;
 
 -- name: retire_file
 UPDATE files SET removed_ms = :now WHERE job_id = :job_id AND removed_ms IS NULL AND loaded_ms IS NOT NULL;
+
+-- name: scan_uploads
+-- Workspace, key, columns, as below: names of uploads of audience, and of their columns.
+SELECT workspace, id, name, fields FROM audience_uploads WHERE id > :p0 ORDER BY id;
+
+-- name: rewrite_uploads
+UPDATE audience_uploads SET name = :name, fields = :fields
+WHERE id = :k0 AND name = :was_name AND fields = :was_fields;
 
 -- name: scan_issues
 -- Workspace, key, columns: so are the others that are called so. What follows changes a row that is still the same.

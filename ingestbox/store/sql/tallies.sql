@@ -111,3 +111,13 @@ SELECT workspace, owner, company_key, contacts FROM contact_companies;
 -- name: true_companies
 SELECT workspace, owner, company_key, COUNT(*) FROM contacts WHERE origin = '' AND company_key <> ''
 GROUP BY workspace, owner, company_key;
+
+-- name: kept_uploads
+-- Of audience uploads that came from other boxes: how many records there are of each.
+SELECT workspace, origin, public_id, stored FROM audience_uploads WHERE origin <> '';
+
+-- name: true_uploads
+-- Counted along the index of their places; of records without an upload its number is told.
+SELECT COALESCE(u.workspace, ''), COALESCE(u.origin, ''), COALESCE(u.public_id, CAST(counted.upload AS TEXT)), counted.n
+FROM (SELECT upload, COUNT(*) AS n FROM audience_records WHERE origin <> '' GROUP BY upload) AS counted
+LEFT JOIN audience_uploads AS u ON u.id = counted.upload;

@@ -20,9 +20,9 @@ from ingestbox.web.replies import Problem
 NO_BODY = frozenset({204, 304})
 FORM = "application/x-www-form-urlencoded"
 FILE_FORM = "multipart/form-data"
-LINES = "application/x-ndjson"
+LINES = frozenset({"application/x-ndjson", "application/ndjson", "application/jsonl"})
 EVENTS = "text/event-stream"
-"""Both are text that holds one value of the declared type after another."""
+"""These are text that holds one value of the declared type after another."""
 
 _PLACEHOLDER = re.compile(r"\{(\w+)(?::(\w+))?\}")
 _WORDS = re.compile(r"[A-Za-z0-9]+")
@@ -47,6 +47,7 @@ def types_of(bound: BoundRoute) -> Iterator[Any]:
     yield from (parameter.type for parameter in route.parameters)
     if route.body is not None:
         yield route.body
+    yield from (other.type for other in route.bodies.values() if other.type is not None)
     yield from (answer.type for answer in route.answers if answer.type is not None)
     yield errors.error_type(bound)
     yield Problem
@@ -151,6 +152,11 @@ def _body(bound: BoundRoute, schemas: Schemas, limits: Limits) -> dict[str, Any]
     assert cap is not None  # the route has a limit
     content = {}
     for media_type in route.media_types:
+        if other := route.bodies.get(media_type):
+            content[media_type] = _media(media_type, other.type, schemas)
+            content[media_type]["schema"]["description"] = other.description
+            content[media_type]["example"] = _builtins(other.example)
+            continue
         content[media_type] = _media(media_type, route.body, schemas)
         if route.example is not None:
             content[media_type]["example"] = _builtins(route.example)
@@ -208,13 +214,13 @@ def _response(bound: BoundRoute, answer: Answer, schemas: Schemas) -> dict[str, 
 
 def _media(media_type: str, kind: Any, schemas: Schemas) -> dict[str, Any]:
     schema: dict[str, Any] = {} if kind is None else schemas.of(kind)
-    if media_type in (FORM, FILE_FORM) or (media_type.endswith("json") and media_type != LINES):
+    if media_type in (FORM, FILE_FORM) or (media_type.endswith("json") and media_type not in LINES):
         return {"schema": schema}
     if media_type == EVENTS:
         return {"schema": _event(schema)}
     text: dict[str, Any] = {"type": "string"}
-    if kind is not None and media_type == LINES:
-        text |= {"contentMediaType": LINES, "contentSchema": schema}
+    if kind is not None and media_type in LINES:
+        text |= {"contentMediaType": media_type, "contentSchema": schema}
     return {"schema": text}
 
 

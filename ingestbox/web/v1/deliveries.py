@@ -32,7 +32,8 @@ class DeliveryBody(msgspec.Struct, frozen=True):
     object_id: str
     version: int
     record: Annotated[
-        str | None, Meta(description="The record that led to it; null for what another box sent here.")
+        str | None,
+        Meta(description="The record that led to it; null for what is of none, or another box sent here."),
     ]
     at: str
     lanes: dict[str, State]
@@ -131,7 +132,7 @@ def _facts(delivery: Delivery) -> dict[str, Any]:
         "kind": delivery.kind,
         "object_id": delivery.object_id,
         "version": delivery.version,
-        "record": str(delivery.record_id) if delivery.record_id else None,
+        "record": str(delivery.record_id) if delivery.has_record else None,
         "at": iso(delivery.at_ms) or "",
         "lanes": dict(delivery.lanes),
     }

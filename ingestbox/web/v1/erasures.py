@@ -45,7 +45,8 @@ next sentence without a blank (`anna@x.com.Thanks`). Other addresses of the same
 no address is, are not looked for.
 
 - Contacts of that address are removed, and upstream gets a `delete`. Staged rows of it are blanked and
-  given up.
+  given up. So are records of audience uploads that have it as business_email, email or personal_email,
+  alone in its member (`counts.others` has what was found out about them).
 - Everywhere else `[erased]` takes its place: in tickets (their texts, entities, keywords and words in the
   search; upstream gets the new version), staged rows, issues, names of files, answers kept for an
   Idempotency-Key, and what the audit trail has of before and after. A ticket that is called by the address

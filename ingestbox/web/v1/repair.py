@@ -124,7 +124,8 @@ class Repair:
         else:
             made = await asyncio.to_thread(_corrected, *given)
         sides = (made.before, made.after)
-        if refused and not staged and made.key != record.key:
+        called = self._family(job).subjects is None  # its object is called by its record's key
+        if refused and not staged and called and made.key != record.key:
             sentence = "a record that is done keeps its id: send it in once more under another one"
             raise fields.refused([Fault("invalid", sentence)])
         if staged and refused:

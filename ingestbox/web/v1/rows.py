@@ -122,7 +122,7 @@ class Rows:
         family = self._parts.families[job.family]
         assert staging is not None  # it is a row of a staged job
         content = kept(record, key, payload)
-        chunk = Chunk(job.family, [Item(index_of(record.id), key, content)], job.id)
+        chunk = Chunk(job.family, [Item(index_of(record.id), key, content)], job.id, job.public_id)
         (outcome,) = await asyncio.to_thread(_made, family, chunk)
         if outcome.put is None:
             message = outcome.fault_message or ""

@@ -18,14 +18,22 @@ from schemathesis.transport.wsgi import WSGI_TRANSPORT
 BULK = "/v1/issues/bulk"
 SYNC = "/v1/sync/batches"
 
+JSON_WITHIN = {
+    "columns": '["email", "_domain"]',
+    "filter": '{"any": [{"field": "email", "op": "exists", "value": true}]}',
+}
+
 _number = itertools.count(1)
 
 
-@REQUESTS_TRANSPORT.serializer("application/x-ndjson")
-@ASGI_TRANSPORT.serializer("application/x-ndjson")
-@WSGI_TRANSPORT.serializer("application/x-ndjson")
+TEXTS = ("application/x-ndjson", "application/ndjson", "application/jsonl", "text/csv")
+
+
+@REQUESTS_TRANSPORT.serializer(*TEXTS)
+@ASGI_TRANSPORT.serializer(*TEXTS)
+@WSGI_TRANSPORT.serializer(*TEXTS)
 def lines(context: SerializationContext, value: Any) -> dict[str, Any]:
-    """A text of lines is sent as it is."""
+    """A text of lines, or a table, is sent as it is."""
     return {"data": encoded(value)}
 
 
@@ -60,6 +68,12 @@ def before_call(context: HookContext, case: Case[Any], kwargs: dict[str, Any]) -
     # What is searched has a letter, and few words.
     if "q" in query:
         query["q"] = f"a{str(query['q'])[:20]}"
+    # What is JSON inside a parameter is of its own form, and boxes are those that have sent something.
+    if case.operation.path.startswith("/api/audience/"):
+        query.pop("box", None)
+        for name, value in JSON_WITHIN.items():
+            if name in query:
+                query[name] = value
     # An id is one of a kind of object, which then has to be named too.
     if "object" not in query:
         query.pop("object_id", None)

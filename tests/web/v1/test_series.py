@@ -10,6 +10,7 @@ from typing import Any
 import httpx2
 import pytest
 
+from ingestbox.families import FAMILIES
 from ingestbox.model import Role
 from tests.harness import BoxProcess, post_tickets, running, ticket, until, wait_job
 from tests.web.v1.imports import person, row, upload
@@ -184,6 +185,6 @@ def test_what_cannot_be_answered_is_refused(box: BoxProcess, query: dict[str, An
 def test_a_box_that_has_nothing_says_so(tmp_path: Path) -> None:
     with running(tmp_path) as started, started.client() as client:
         found = get(client, "/v1/overview", all="true")
-        assert found["families"] == {"contacts": family(), "feedback": family()}
+        assert found["families"] == {name: family() for name in FAMILIES}
         assert (found["objects"], found["lanes"], found["alarms"]) == ([], [], [])
         assert get(client, "/v1/series")["families"] == {}

@@ -2,8 +2,8 @@
 
 -- What a batch was as a whole: the name and the fields it came with. One of this box is there with its job, whose
 -- public id it has, and goes when it is deleted; one of another box (`origin`) is there with the first record that
--- comes from it, and goes with the last. `fields` is a JSON list, of another box's an empty one; `stored` counts the
--- records of these alone.
+-- comes from it, and goes with the last. `fields` is a JSON list, of another box's the names that its records have;
+-- `stored` counts the records of these alone.
 CREATE TABLE audience_uploads (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
     workspace TEXT NOT NULL,
@@ -61,8 +61,8 @@ CREATE UNIQUE INDEX audience_records_first ON audience_records (workspace, owner
 CREATE INDEX audience_records_duplicates ON audience_records (workspace, owner, duplicate_of, id)
     WHERE origin = '' AND duplicate_of IS NOT NULL;
 
--- Objects of any family that were the first of several, and are so no more: their duplicates, up to the record `after`
--- already, are to be processed again (store/distinct.py).
+-- Objects of any family that were the first of several, and are so no more: their duplicates, those up to the record
+-- `after` already, are to be told what they are duplicates of now (store/departed.py).
 CREATE TABLE departed (
     family TEXT NOT NULL,
     kind TEXT NOT NULL,
@@ -73,29 +73,37 @@ CREATE TABLE departed (
     PRIMARY KEY (family, kind, workspace, owner, object_id)
 ) WITHOUT ROWID;
 
+-- UPDATE and INSERT, for in a trigger an OR REPLACE is overruled by what the statement says that fires it.
 CREATE TRIGGER audience_records_departed AFTER DELETE ON audience_records
 WHEN OLD.origin = '' AND OLD.duplicate_of IS NULL
 BEGIN
-    INSERT OR REPLACE INTO departed (family, kind, workspace, owner, object_id)
+    UPDATE departed SET after = 0
+    WHERE family = 'audience' AND kind = 'record' AND workspace = OLD.workspace AND owner = OLD.owner
+      AND object_id = OLD.object_id;
+    INSERT INTO departed (family, kind, workspace, owner, object_id)
     SELECT 'audience', 'record', OLD.workspace, OLD.owner, OLD.object_id
     WHERE EXISTS (SELECT 1 FROM audience_records
                   WHERE workspace = OLD.workspace AND owner = OLD.owner AND duplicate_of = OLD.object_id
-                    AND origin = '');
+                    AND origin = '')
+      AND NOT EXISTS (SELECT 1 FROM departed
+                      WHERE family = 'audience' AND kind = 'record' AND workspace = OLD.workspace
+                        AND owner = OLD.owner AND object_id = OLD.object_id);
 END;
 
 CREATE TRIGGER audience_records_changed AFTER UPDATE OF match, duplicate_of ON audience_records
 WHEN OLD.origin = '' AND OLD.duplicate_of IS NULL AND (NEW.match <> OLD.match OR NEW.duplicate_of IS NOT NULL)
 BEGIN
-    INSERT OR REPLACE INTO departed (family, kind, workspace, owner, object_id)
+    UPDATE departed SET after = 0
+    WHERE family = 'audience' AND kind = 'record' AND workspace = OLD.workspace AND owner = OLD.owner
+      AND object_id = OLD.object_id;
+    INSERT INTO departed (family, kind, workspace, owner, object_id)
     SELECT 'audience', 'record', OLD.workspace, OLD.owner, OLD.object_id
     WHERE EXISTS (SELECT 1 FROM audience_records
                   WHERE workspace = OLD.workspace AND owner = OLD.owner AND duplicate_of = OLD.object_id
-                    AND origin = '');
-END;
-
-CREATE TRIGGER audience_records_heard AFTER INSERT ON audience_records WHEN NEW.origin <> ''
-BEGIN
-    UPDATE audience_uploads SET stored = stored + 1 WHERE id = NEW.upload;
+                    AND origin = '')
+      AND NOT EXISTS (SELECT 1 FROM departed
+                      WHERE family = 'audience' AND kind = 'record' AND workspace = OLD.workspace
+                        AND owner = OLD.owner AND object_id = OLD.object_id);
 END;
 
 CREATE TRIGGER audience_records_gone AFTER DELETE ON audience_records WHEN OLD.origin <> ''
@@ -113,14 +121,60 @@ FROM audience_records;
 
 CREATE TRIGGER audience_put INSTEAD OF INSERT ON audience_puts
 BEGIN
+    -- Of another box anything may come: only the one spelling of an id of this upload has a place in it.
+    SELECT RAISE(ABORT, 'This is no id of a record of the upload.')
+    WHERE NEW.origin <> ''
+      AND (NEW.upload_id = '' OR INSTR(NEW.upload_id, '/') > 0 OR INSTR(NEW.upload_id, CHAR(0)) > 0
+           OR CAST(SUBSTR(NEW.object_id, LENGTH(NEW.upload_id) + 2) AS INTEGER) NOT BETWEEN 0 AND (1 << 24) - 1
+           OR NEW.object_id <> NEW.upload_id || '/'
+              || CAST(SUBSTR(NEW.object_id, LENGTH(NEW.upload_id) + 2) AS INTEGER));
+
+    -- Its id tells when it was made. CASE, and not AND, keeps what is not JSON from what takes JSON.
     INSERT INTO audience_uploads (workspace, origin, owner, public_id, job_id, name, fields, created_ms)
     SELECT NEW.workspace, NEW.origin, NEW.owner, NEW.upload_id, 0,
-           CASE WHEN json_valid(NEW.lineage) AND json_type(NEW.lineage, '$.file') = 'text' THEN NEW.lineage ->> '$.file'
-                ELSE NEW.upload_id END,
-           '[]', NEW.updated_ms
+           CASE WHEN LENGTH(TRIM(told.file)) > 0 THEN SUBSTR(told.file, 1, 100) ELSE NEW.upload_id END, '[]',
+           CASE WHEN NEW.upload_id GLOB 'upl_[0-9][0-9][0-9][0-9][0-9][0-9][0-9][0-9][0-9][0-9][0-9][0-9][0-9]_*'
+                THEN CAST(SUBSTR(NEW.upload_id, 5, 13) AS INTEGER) ELSE NEW.updated_ms END
+    FROM (SELECT CASE WHEN json_valid(NEW.lineage)
+                      THEN CASE json_type(NEW.lineage, '$.file') WHEN 'text' THEN NEW.lineage ->> '$.file' END
+                 END AS file) AS told
     WHERE NEW.origin <> ''
       AND NOT EXISTS (SELECT 1 FROM audience_uploads
                       WHERE public_id = NEW.upload_id AND origin = NEW.origin AND workspace = NEW.workspace);
+
+    -- The names that its records have, in order of first appearance, as long as there are not too many. Most records
+    -- have the same ones in the same order, which is seen at once.
+    UPDATE audience_uploads
+    SET fields = (
+        SELECT json_group_array(name) FROM (
+            SELECT name FROM (
+                SELECT value AS name, key AS n FROM json_each(audience_uploads.fields)
+                UNION ALL
+                SELECT key, 1000000 + id FROM (
+                    SELECT key, id FROM json_each(CAST(NEW.record AS TEXT)) WHERE LENGTH(key) <= 200 LIMIT 256)
+            )
+            GROUP BY name ORDER BY MIN(n) LIMIT 256
+        )
+    )
+    WHERE NEW.origin <> '' AND public_id = NEW.upload_id AND origin = NEW.origin AND workspace = NEW.workspace
+      AND CASE
+          WHEN NOT json_valid(CAST(NEW.record AS TEXT)) THEN 0
+          WHEN fields = (SELECT json_group_array(key)
+                         FROM (SELECT key FROM json_each(CAST(NEW.record AS TEXT)) LIMIT 256)) THEN 0
+          WHEN json_array_length(fields) >= 256 THEN 0
+          ELSE EXISTS (
+              SELECT key
+              FROM (SELECT key FROM json_each(CAST(NEW.record AS TEXT)) WHERE LENGTH(key) <= 200 LIMIT 256)
+              EXCEPT
+              SELECT value FROM json_each(audience_uploads.fields)
+          )
+          END;
+
+    -- Here and not in a trigger of the table, which would be asked about each record of this box's own too.
+    UPDATE audience_uploads SET stored = stored + 1
+    WHERE NEW.origin <> '' AND public_id = NEW.upload_id AND origin = NEW.origin AND workspace = NEW.workspace
+      AND NOT EXISTS (SELECT 1 FROM audience_records
+                      WHERE object_id = NEW.object_id AND origin = NEW.origin AND workspace = NEW.workspace);
 
     INSERT INTO audience_records (id, upload, place, workspace, origin, owner, object_id, version, match, duplicate_of,
                                   email, email_valid, domain, free_mail, disposable, completeness, updated_ms, result,
@@ -139,3 +193,45 @@ BEGIN
         completeness = excluded.completeness, updated_ms = excluded.updated_ms, result = excluded.result,
         record = excluded.record, crc = excluded.crc;
 END;
+
+-- Deletions of jobs that are under way (store/deleting.py): the objects go first, then records become blanks, up to the
+-- index `position` already. `actor` is who deleted it.
+CREATE TABLE job_deletions (
+    job_id INTEGER PRIMARY KEY,
+    position INTEGER NOT NULL,
+    actor TEXT NOT NULL
+);
+
+-- Segments: named selections of an upload's records. `object_id` is a segment's id, `upload_id` the upload's and
+-- `job_id` its job's, 0 of another box's. `record` is JSON and says what it is (its name, the filter, whether it is
+-- frozen), `result` what came of it (`count`, and the indexes as `rows` if it is frozen; a rule's own count is not
+-- kept). Upstream is told of those with `forward`, by their `version`; one that never was has version 0. `crc` is the
+-- CRC-32 of result and record.
+CREATE TABLE audience_segments (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    workspace TEXT NOT NULL,
+    origin TEXT NOT NULL,
+    owner TEXT NOT NULL,
+    object_id TEXT NOT NULL,
+    upload_id TEXT NOT NULL,
+    job_id INTEGER NOT NULL,
+    version INTEGER NOT NULL,
+    forward INTEGER NOT NULL,
+    frozen INTEGER NOT NULL,
+    name TEXT NOT NULL,
+    created_ms INTEGER NOT NULL,
+    updated_ms INTEGER NOT NULL,
+    crc INTEGER NOT NULL,
+    record BLOB NOT NULL,
+    result BLOB NOT NULL
+);
+CREATE UNIQUE INDEX audience_segments_by_id ON audience_segments (object_id, origin, workspace);
+CREATE INDEX audience_segments_of_owner ON audience_segments (workspace, owner, id) WHERE origin = '';
+CREATE INDEX audience_segments_by_workspace ON audience_segments (workspace, id);
+CREATE INDEX audience_segments_of_upload ON audience_segments (upload_id, origin, workspace, id);
+CREATE INDEX audience_segments_by_job ON audience_segments (job_id) WHERE job_id > 0;
+
+-- Those of an upload that is deleted go with it, and are out of sight at once.
+CREATE VIEW audience_segments_there AS
+SELECT * FROM audience_segments AS s
+WHERE s.origin <> '' OR EXISTS (SELECT 1 FROM audience_uploads AS u WHERE u.job_id = s.job_id AND u.job_id > 0);

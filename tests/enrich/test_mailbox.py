@@ -7,7 +7,7 @@ from email_validator import SPECIAL_USE_DOMAIN_NAMES, EmailNotValidError, valida
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from ingestbox.families.contacts.email import MAX_BYTES, SPECIAL, fault_in, is_plain
+from ingestbox.enrich.mailbox import MAX_BYTES, MAX_SHOWN, SPECIAL, Mailbox, canonical, fault_in, is_plain
 
 
 def library_takes(address: str) -> bool:
@@ -107,3 +107,56 @@ def test_the_reason_holds_no_more_of_the_domain_than_its_characters() -> None:
     reason = fault_in("a@private-\u2260\u0301.example")
     assert reason is not None
     assert "private" not in reason
+
+
+@pytest.mark.parametrize(
+    ("text", "address"),
+    [
+        ("anna@example.com", "anna@example.com"),
+        (" Anna@EXAMPLE.com\n", "anna@example.com"),
+        ("Anna Lee <Anna@example.com>", "anna@example.com"),
+        ('"Lee, Anna" <anna@example.com>', "anna@example.com"),
+        ("<anna@example.com>", "anna@example.com"),
+        ("mailto:anna@example.com?subject=Hi", "anna@example.com"),
+        ("MAILTO:anna%40example.com", "anna@example.com"),
+        ("\u200banna@exam\u00adple.com", "anna@example.com"),
+        ("anna@example.com.", "anna@example.com"),
+        ("Jörg@Bücher.example", "jörg@bücher.example"),
+        ("jo\u0308rg@xn--bcher-kva.example", "jörg@bücher.example"),
+        ("nguyễn@công-ty.vn", "nguyễn@công-ty.vn"),
+        ("用户@例子.中国", "用户@例子.中国"),
+    ],
+)
+def test_an_address_has_one_form(text: str, address: str) -> None:
+    found = canonical(text)
+    assert found == Mailbox(address, True, address.rpartition("@")[2])
+    assert canonical(found.address) == found
+
+
+@pytest.mark.parametrize(
+    ("text", "address"),
+    [
+        ("Anna", "anna"),
+        ("anna@", "anna@"),
+        ("@example.com", "@example.com"),
+        ("anna@box.local", "anna@box.local"),
+        ("anna lee@example.com", "anna lee@example.com"),
+        ("a@example.com, b@example.com", "a@example.com, b@example.com"),
+        ("anna@10.0.0.1", "anna@10.0.0.1"),
+        ("a" * 250 + "@example.com", "a" * 250 + "@example.com"),
+        ("A" * 5_000_000, "a" * MAX_SHOWN),
+        ("A" * 1_000, "a" * MAX_SHOWN),
+    ],
+)
+def test_what_is_none_stays_as_far_as_it_can_be_read(text: str, address: str) -> None:
+    assert canonical(text) == Mailbox(address, False, None)
+
+
+@settings(max_examples=300, deadline=None)
+@given(ADDRESS)
+def test_the_form_of_a_form_is_itself(address: str) -> None:
+    found = canonical(address)
+    again = canonical(found.address)
+    assert not found.valid or (again == found and fault_in(found.address) is None)
+    if is_plain(address):
+        assert found == Mailbox(address.lower(), True, address.rpartition("@")[2].lower())
