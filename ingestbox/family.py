@@ -255,11 +255,13 @@ class Distinct(msgspec.Struct, frozen=True):
     match, result and its CRC-32 of its duplicates above a record, in order) and `retell_<kind>` (workspace,
     object_id, version, duplicate_of, result, crc, at_ms; a null version leaves the one that is). Triggers of
     its table add to `departed` what was first, has duplicates, and is so no more; what these are duplicates
-    of is told anew (`store.departed`). `project` gives the columns `match` and `duplicate_of`.
+    of is told anew (`store.departed`). `match` gives an object's match from its record (JSON), for one that
+    is put again; `project` gives the columns `match`, empty where it does not count, and `duplicate_of`.
     """
 
     kind: str
     member: str
+    match: Callable[[bytes], str]
 
 
 class Subjects(msgspec.Struct, frozen=True):

@@ -86,11 +86,14 @@ class Table(msgspec.Struct, frozen=True):
     rows, and JSON of the family's own that came with the file (`Upload.wishes`).
     `rows(how, stem, rows)` makes an Intake of each row (`tabular.Row`), in order, faults included; `stem` is
     the same for every copy of the same file, and ids are made from it. `view` is how people upload one.
+    Rows with one key are the same object, of which the last row wins; not if they are `apart`, each an
+    object of its own.
     """
 
     plan: str
     rows: str
     view: UploadView | None = None
+    apart: bool = False
 
 
 class FileInfo(msgspec.Struct, frozen=True, kw_only=True):

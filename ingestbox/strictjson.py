@@ -64,7 +64,7 @@ def _decode(text: bytes, place: str, depth: int) -> object:
         value: object = _any.decode(text)
     except FAILURES as error:
         raise refusal(error, place) from None
-    if _reaches(text, depth + 1, b"[", b"{") and _deeper_than(value, depth):
+    if reaches(text, depth + 1, b"[", b"{") and _deeper_than(value, depth):
         raise _too_deep(place)
     return value
 
@@ -73,7 +73,7 @@ def _measure(text: bytes, place: str) -> Iterator[None]:
     """Refuses too many values and containers before they are made, in steps of about 5 ms."""
     if len(text) <= MAX_VALUES:  # it cannot have too much of anything
         return
-    if not (_reaches(text, MAX_VALUES, b",") or _reaches(text, MAX_CONTAINERS + 1, b"[", b"{")):
+    if not (reaches(text, MAX_VALUES, b",") or reaches(text, MAX_CONTAINERS + 1, b"[", b"{")):
         return
     # Once more without the strings: what looks like brackets and commas there is none.
     commas = containers = quotes = 0
@@ -86,9 +86,7 @@ def _measure(text: bytes, place: str) -> Iterator[None]:
                 "malformed_json", f"{place} has too many members and elements: {MAX_VALUES} are the most."
             )
         if containers > MAX_CONTAINERS:
-            raise IngestError(
-                "malformed_json", f"{place} has too many lists and objects: {MAX_CONTAINERS} are the most."
-            )
+            raise too_many_containers(place)
         yield
 
 
@@ -108,7 +106,7 @@ def without_strings(text: bytes) -> Iterator[tuple[bytes, int]]:
         within ^= quotes % 2 == 1
 
 
-def _reaches(text: bytes, most: int, *marks: bytes) -> bool:
+def reaches(text: bytes, most: int, *marks: bytes) -> bool:
     """Whether there are so many of these marks; stops counting there, for each takes time."""
     found = 0
     for start in range(0, len(text), COUNTED_BYTES):
@@ -125,6 +123,13 @@ def refusal(error: Exception, place: str = "The body") -> IngestError:
     if isinstance(error, RecursionError):
         return _too_deep(place)
     return IngestError("malformed_json", f"{place} is not valid JSON: {_reason(error)}.")
+
+
+def too_many_containers(place: str) -> IngestError:
+    """IngestError `malformed_json` for more than MAX_CONTAINERS in one thing."""
+    return IngestError(
+        "malformed_json", f"{place} has too many lists and objects: {MAX_CONTAINERS} are the most."
+    )
 
 
 def _too_deep(place: str) -> IngestError:

@@ -31,11 +31,13 @@ class Existing(msgspec.Struct, frozen=True):
 
 class Form(msgspec.Struct, frozen=True):
     """How a person repairs a record that has an issue with some code. `fields` come first, whether the record
-    has them or not. `existing` goes with the kind of this name."""
+    has them or not; with `columns` those of the file come before them, where a row of it could not be read.
+    `existing` goes with the kind of this name."""
 
     kind: FormKind
     fields: tuple[str, ...] = ()
     existing: Existing | None = None
+    columns: bool = False
 
 
 OTHERS = "*"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import importlib
 import inspect
 import re
@@ -49,11 +50,14 @@ LAYERS: tuple[frozenset[str], ...] = (
 LEVEL = {room: level for level, rooms in enumerate(LAYERS) for room in rooms}
 
 
-def modules() -> Iterator[tuple[str, ast.Module]]:
+@functools.cache
+def modules() -> list[tuple[str, ast.Module]]:
+    found = []
     for path in sorted(PACKAGE.rglob("*.py")):
         parts = path.relative_to(ROOT).with_suffix("").parts
         name = ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
-        yield name, ast.parse(path.read_text("utf-8"), str(path))
+        found.append((name, ast.parse(path.read_text("utf-8"), str(path))))
+    return found
 
 
 def imported(name: str, tree: ast.Module) -> Iterator[str]:

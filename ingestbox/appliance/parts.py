@@ -194,6 +194,10 @@ async def build(
         forwarder.reread()
         forwarder.wake()
 
+    def taken_to_its_end(job_id: int) -> None:  # by housekeeping: what was removed is to go upstream
+        bell.ring(job_id)
+        forwarder.wake()
+
     walk = Walk(store, shelf, known, Hooks(changed=rewritten, reworded=reworded))
     erasing = Erasing(store, walk, clock)
     watch = tidy.ClockWatch(clock)
@@ -202,7 +206,7 @@ async def build(
         known,
         watch=watch,
         being_filled=box.being_filled,
-        ring=bell.ring,
+        ring=taken_to_its_end,
         noted=(keys, users, gate),
         idempotency_hours=settings.store.idempotency_hours,
         retention=Retention(store, settings.store),

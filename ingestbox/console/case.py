@@ -184,7 +184,7 @@ class Cases:
         found.record, found.retag = record, _etag(reply)
         found.place = repairing.place_of(payload)
         first = found.issue.field or (found.form.existing.field if found.form.existing else None)
-        found.fields, found.hidden = repairing.shown(payload, found.form.fields, first, own=found.staged)
+        found.fields, found.hidden = repairing.shown(payload, _asked_for(found), first, own=found.staged)
         if found.form.kind == "email":
             found.suggestion = self._suggestion(found, payload)
         if found.form.existing is not None and found.open:
@@ -257,6 +257,16 @@ def _keep_id(fields: list[Field], key: str) -> None:
 
 def _waits(record: RecordBody) -> bool:
     return record.state == "issue"
+
+
+def _asked_for(found: Case) -> tuple[str, ...]:
+    """The fields that a form asks for, whether the record has them or not."""
+    fields = found.form.fields
+    if not found.form.columns or found.place.text is None or not found.job.file:
+        return fields
+    columns = (each.field or each.column for each in found.job.file.mapping)
+    names = dict.fromkeys([*(name for name in columns if name.strip()), *fields])
+    return tuple(names)[: repairing.MOST_FIELDS]
 
 
 def _etag(reply: Reply) -> str:

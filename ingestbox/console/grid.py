@@ -176,6 +176,7 @@ class Grids:
             title=str(about.get(grid.label) or key),
             state=state,
             error=error,
+            strange=[] if state.filter is None else heads.strange(state.filter),
             heads=heads,
             lines=shown,
             cut=CUT,
@@ -193,7 +194,7 @@ class Grids:
             if grid.part
             else "",
             into=self._grids.get(grid.save.into) if grid.save else None,
-            segments=await self._cards.parts_of(ask, grid, key, state),
+            parts=await self._cards.parts_of(ask, grid, key, state),
             notes=notes or Notes(said=ask.query.get("said", "")),
             waits=waits,
             may_see_all=bool(grid.everybody) and ask.caller.may(ADMIN),

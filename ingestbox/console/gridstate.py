@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import msgspec
@@ -90,22 +91,23 @@ def _names(given: str | None) -> list[str] | None:
 
 def column_of(rows: Rows, member: str) -> str:
     """What the column of a row's own member is called."""
-    return rows.own + member if _bare(rows, member) in _taken(rows) else member
+    return rows.own + member if _is_taken(rows, member) else member
 
 
 def member_of(rows: Rows, column: str) -> str:
     """The member of a row's own column: the inverse of `column_of`."""
-    return column.removeprefix(rows.own) if _bare(rows, column) in _taken(rows) else column
+    return column.removeprefix(rows.own) if _is_taken(rows, column) else column
 
 
-def _taken(rows: Rows) -> set[str]:
-    return {*rows.reserved, *(each.member for each in rows.columns)} if rows.own else set()
-
-
-def _bare(rows: Rows, name: str) -> str:
-    while rows.own and name.startswith(rows.own):
-        name = name[len(rows.own) :]
-    return name
+def _is_taken(rows: Rows, name: str) -> bool:
+    """Whether it is the name of another column, after `own` any number of times."""
+    if not rows.own:
+        return False
+    before, own, bare = name.rpartition(rows.own)
+    if bare not in rows.reserved and all(bare != each.member for each in rows.columns):
+        return False
+    # Compared at one go: a name can have megabytes of them.
+    return before + own == rows.own * ((len(name) - len(bare)) // len(rows.own))
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,13 +132,15 @@ class Heads:
     def __init__(self, state: State, fields: Sequence[str]) -> None:
         self._rows = state.grid.rows
         self._found = {each.member: each for each in self._rows.columns}
-        own = [column_of(self._rows, name) for name in dict.fromkeys(fields)]
-        self.offered = [self.of(name) for name in own[:MOST_OFFERED]]
+        names = dict.fromkeys(fields)
+        self._fields = names
+        own = [column_of(self._rows, name) for name in islice(names, MOST_OFFERED)]
+        self.offered = [self.of(name) for name in own]
         self.found = [self.of(name) for name in self._found]
-        self.more = max(0, len(own) - MOST_OFFERED)
+        self.more = max(0, len(names) - MOST_OFFERED)
         usual = [*own[:USUAL], *(name for name, each in self._found.items() if each.shown)]
         self.shown = [self.of(name) for name in (state.chosen or usual)]
-        self.count = len(own) + len(self._found)
+        self.count = len(names) + len(self._found)
 
     def of(self, name: str) -> Head:
         """The column of this name."""
@@ -156,6 +160,14 @@ class Heads:
         """Those that are shown, and in neither list of what is offered."""
         known = {head.name for head in (*self.offered, *self.found)}
         return [head for head in self.shown if head.name not in known]
+
+    def strange(self, group: Group) -> list[str]:
+        """The fields that a filter asks for and that no column has, each once."""
+        found: dict[str, None] = {}
+        for part in group.parts:
+            asked = [part.field] if isinstance(part, Condition) else self.strange(part)
+            found |= dict.fromkeys(name for name in asked if name not in self._fields)
+        return [name for name in found if name not in self._found]
 
     def label(self, name: str) -> str:
         """What people call it."""

@@ -19,7 +19,7 @@ from typing import Final
 
 import msgspec
 
-from ingestbox.enrich.folding import nfc
+from ingestbox.enrich.folding import UNSEEN, nfc
 
 MARK: Final = "[erased]"
 """What stands in the place of an address."""
@@ -36,7 +36,6 @@ _AT: Final = r"(?:[@＠]|%40|=40|&#0*64;|&#x0*40;|&commat;|\\u0040)"
 _FILES: Final = r"(?:csv|tsv|txt|xlsx|json|xml|pdf|eml|log)(?![^\W_]|[.-]+[^\W_])"
 """Endings of files that are called by an address; none of them is a domain."""
 
-_UNSEEN: Final = re.compile("[\u00ad\u200b-\u200f\u2060-\u2064\ufeff]")
 _SIGN: Final = re.compile(r"[^\w.\-~]", re.ASCII)
 _RUN: Final = re.compile(r"[\x00-\x7f]+(?![^\x00-\x7f])|.[^\x00-\x7f]*", re.DOTALL)
 PIECE = 256
@@ -153,7 +152,7 @@ class Spellings:
 def _plain(text: str) -> str:
     if text.isascii():
         return text.lower()
-    return _UNSEEN.sub("", nfc(nfc(text).casefold()))
+    return UNSEEN.sub("", nfc(nfc(text).casefold()))
 
 
 class _Places:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from typing import Final
+
+UNSEEN: Final = re.compile("[\u00ad\u200b-\u200f\u2060-\u2064\ufeff]")
+"""Characters that take no room, and come along when a text is copied."""
 
 
 class _Folds(dict[int, str]):

@@ -13,7 +13,7 @@ from typing import Final
 from urllib.parse import unquote
 
 from ingestbox.enrich import domains
-from ingestbox.enrich.folding import nfc
+from ingestbox.enrich.folding import UNSEEN, nfc
 
 MAX_BYTES: Final = 254
 """The longest address (RFC 5321, 4.5.3.1.3; RFC 3696, errata 1690)."""
@@ -28,7 +28,6 @@ SPECIAL: Final = frozenset({"arpa", "invalid", "local", "localhost", "onion", "t
 MAX_SHOWN: Final = 320
 """Of what is no address, so many characters stand for it."""
 
-_UNSEEN: Final = re.compile("[\u00ad\u200b-\u200f\u2060-\u2064\ufeff]")
 _NAMED: Final = re.compile(r"[^<>]*<([^<>]*)>")
 
 _QUOTED_DOMAIN = re.compile(r" \([^()]*['\"].*\)")
@@ -112,7 +111,7 @@ def canonical(text: str) -> Mailbox:
 
 def _bare(text: str) -> str:
     """An address without what people and programs put around it."""
-    bare = _UNSEEN.sub("", text).strip()
+    bare = UNSEEN.sub("", text).strip()
     if (named := _NAMED.fullmatch(bare)) is not None:
         bare = named[1].strip()
     if bare[:7].lower() == "mailto:":

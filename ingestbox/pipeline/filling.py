@@ -57,7 +57,8 @@ class Filling:
         if made.damaged is not None:
             await self._give_up(claim, file, made.damaged)
             return
-        repeated = [] if staged else await self._repeated(family, claim, file, made, under_way)
+        apart = staged or family.table.apart
+        repeated = [] if apart else await self._repeated(family, claim, file, made, under_way)
         if repeated:
             total = file.repeated + len(repeated)
             warnings = warnings_of(claim.job.warnings, total, min(repeated))

@@ -137,6 +137,7 @@ class Loader:
             most=pace.most,
             plain=pace.plain,
             staged=staged,
+            apart=table.apart,
         )
         made = _rows.decode(await self._pool.ask(_ROWS, _encode(wish), self._settings.chunk_seconds))
         if made.damaged is not None:

@@ -65,7 +65,8 @@ class Finding(msgspec.Struct, frozen=True, array_like=True):
 
 class More(msgspec.Struct, frozen=True, array_like=True):
     """A wish for up to `most` rows from `position` on. With `plain` they are not looked at, but set aside:
-    they ended the children that did. Of `staged` ones that are alike none replaces another."""
+    they ended the children that did. Of `staged` ones that are alike none replaces another, nor of those that
+    are `apart`."""
 
     path: str
     size: int
@@ -78,6 +79,7 @@ class More(msgspec.Struct, frozen=True, array_like=True):
     most: int
     plain: bool = False
     staged: bool = False
+    apart: bool = False
 
 
 class Rows(msgspec.Struct, frozen=True, array_like=True):
@@ -235,7 +237,7 @@ def _records(found: Sequence[Row | Unreadable], wish: More) -> list[Intake]:
         else _placed(next(whole), None if wish.staged else each)
         for each in found
     ]
-    if wish.staged:
+    if wish.staged or wish.apart:
         return records
     last = {record.key: place for place, record in enumerate(records) if record.fault is None}
     return [

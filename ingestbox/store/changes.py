@@ -21,6 +21,7 @@ from ingestbox.family import Family
 from ingestbox.model import JobState, RecordState, checksum, index_of, records_of
 from ingestbox.store import ReadTx, Store, files, jobs
 from ingestbox.store.audit import Act
+from ingestbox.store.removal import OBJECTS, remove_given_up, removes_given_up
 from ingestbox.store.review import ENDED, Blocked, resolve
 from ingestbox.store.unit import Tx
 
@@ -149,8 +150,11 @@ class ChangeSlice:
             return False  # somebody else is at it too, and was first; or it is another change by now
         span = records_of(self.job_id, position)
         span["beyond"] = self.looked.beyond or span["beyond"]
+        most = SLICE_ROWS
+        if action == "discard" and removes_given_up(tx, self.job_id):
+            most = OBJECTS
         rows = tx.all(
-            "records.waiting_sizes" if action == "retry" else "records.sizes", {**span, "limit": SLICE_ROWS}
+            "records.waiting_sizes" if action == "retry" else "records.sizes", {**span, "limit": most}
         )
         kept = [row for row in rows if row[0] not in self.looked.unfit]
         chosen, whole = _choose(kept, _TOUCHED[action])
@@ -167,7 +171,7 @@ class ChangeSlice:
                 self._discard(tx, chosen)
             else:
                 self._reopen(tx, chosen, actor)
-        if whole and len(rows) < SLICE_ROWS and self.looked.beyond is None:
+        if whole and len(rows) < most and self.looked.beyond is None:
             tx.run("jobs.end_change", {"id": self.job_id})
             if action == "discard":
                 unread = files.give_up(tx, self.job_id, CANCELLED, self.now_ms)
@@ -184,6 +188,7 @@ class ChangeSlice:
         waiting = len(self._settle(tx, chosen, RecordState.DISCARDED))
         counts = {"pending": len(chosen) - waiting, "issues": waiting, "now": self.now_ms}
         tx.run("jobs.discard", {"id": self.job_id, **counts})
+        remove_given_up(tx, self.job_id, [rid for rid, _ in chosen], self.now_ms)
 
     def _reopen(self, tx: Tx, chosen: list[tuple[int, str]], actor: str) -> None:
         waiting = self._settle(tx, chosen, RecordState.PENDING)

@@ -15,6 +15,7 @@ import msgspec
 from ingestbox.model import JobState, RecordState, checksum
 from ingestbox.store import parked, records
 from ingestbox.store.audit import Act
+from ingestbox.store.removal import ROWS_AN_OBJECT, remove_given_up
 from ingestbox.store.unit import Tx, weight_of
 
 Action = Literal["discard", "retry"]
@@ -140,8 +141,9 @@ class ResolveIssues:
 
     @property
     def weight(self) -> int:
-        """Five rows an issue: its own, that again for a comment, the record's, the job's and the trail's."""
-        return 5 * len(self.issues)
+        """Five rows an issue: its own, that again for a comment, the record's, the job's and the trail's; and
+        what became of the record before, which goes with it."""
+        return (5 + ROWS_AN_OBJECT * (self.action == "discard")) * len(self.issues)
 
     def apply(self, tx: Tx) -> list[Decided | Blocked]:
         """Writes what can be. Blocked: issue_resolved, job_cancelled."""
@@ -160,6 +162,7 @@ class ResolveIssues:
             resolve(tx, rid, "discard", self.act.actor, self.act.now_ms, self.comment)
             job = {"id": records.place(rid)[0], "pending": 0, "issues": 1, "now": self.act.now_ms}
             tx.run("jobs.discard", job)
+            remove_given_up(tx, job["id"], [rid], self.act.now_ms)
         after = {"record": str(rid), "action": self.action}
         if self.comment is not None:
             after["comment"] = self.comment[:SHOWN_CHARACTERS]

@@ -129,6 +129,10 @@ def test_records_without_what_is_needed_are_named(
     assert "Refused: stdin, line 2: At least one of: business_email, " in whole.err
     assert "Refused: stdin, line 1: it is in a batch that was refused for other records" in whole.err
     assert listed(sender, "stdin") == []
+    late = send(box, tmp_path, "-", stdin=lines([person(number) for number in range(30)]) + every)
+    named = [line for line in late.err.splitlines() if line.startswith("Refused: stdin, line ")]
+    assert "line 33: It is not valid JSON" in named[0]
+    assert "line 32: At least one of: business_email, " in named[1]
     some = send(box, tmp_path, "-", "--partial", "--wait", stdin=every)
     assert some.code == 1
     assert "Refused: stdin, line 2: At least one of: business_email, " in some.err
@@ -157,7 +161,7 @@ ROWS = [["ann@a.example", "Ánh", "12"], ["", "Nobody", "1"], ["ben@b.example", 
     [
         ("rows.csv", ";".join(HEADER) + "\n" + "\n".join(map(";".join, ROWS)) + "\n", 'delimiter ";"'),
         ("rows.tsv", "\t".join(HEADER) + "\r\n" + "\r\n".join(map("\t".join, ROWS)), "delimiter tab"),
-        ("rows.xlsx", "", "3 rows"),
+        ("rows.xlsx", "", 'rows.xlsx: 3 rows, sheet "Fair"; business_email from'),
     ],
     ids=["csv", "tsv", "xlsx"],
 )

@@ -234,6 +234,12 @@ def test_what_cannot_be_asked_is_said_beside_the_form(owner: Owner, key: str) ->
         assert page.status_code == 400
         assert says in main_of(page)
         assert 'id="builder"' in page.text
+    for field, strange in (("<b>country", True), ("country", False), ("_email", False)):
+        wanted = {"all": [one("country", "=", "XX"), {"any": [one(field, "=", "nothing")] * 2}]}
+        shown = main_of(owner.page(f"audience/{key}", filter=json.dumps(wanted)))
+        assert "Nothing fits" in shown
+        assert ("There is no such column:" in shown) == strange
+        assert "<b>country" not in shown
     for path in ("nothing", "audience/none", "audience/upl_1_aaaaaaaaa", "audience/none/counts"):
         assert owner.page(path).status_code == 404, path
     for place in ("x", "-1", str(ROWS), "9" * 30):
@@ -314,6 +320,19 @@ def test_others_see_it_when_they_are_administrators_and_ask(owner: Owner, key: s
     finally:
         colleague.close()
         admin.close()
+
+
+def test_a_row_that_cannot_be_read_is_repaired_with_its_files_columns(owner: Owner) -> None:
+    rows = "Thư điện tử;Thành phố;Công ty\nan@moc.example;Huế;Mộc\nlan@moc.example;Huế;Mộc;x\n".encode()
+    taken = owner.console.post("/console/upload/audience", files={"file": ("Lệch.csv", rows, "text/csv")})
+    key = taken.headers["location"].rpartition("/")[2]
+    until(lambda: owner.api.get(f"/v1/jobs/{key}").json()["state"] == "completed", "it is taken in", 90)
+    (issue,) = owner.api.get("/v1/issues", params={"job": key}).json()["issues"]
+    form = main_of(owner.console.get(f"/console/issues/{issue['id']}"))
+    asked = [unescape(each) for each in re.findall(r'name="n\d+" value="([^"]*)"', form)]
+    assert asked[:4] == ["email", "Thành phố", "company_name", "business_email"]
+    assert len(asked) == len(set(asked)) == 7
+    assert "Personal e-mail" in form
 
 
 def test_an_empty_page_says_how_to_send_the_first(box: BoxProcess) -> None:

@@ -33,7 +33,7 @@ def right(database: Path, *, settled: bool) -> None:
         departed = connection.execute("SELECT workspace, owner, object_id, after FROM departed").fetchall()
         lines = connection.execute(
             "SELECT object_id, version, op, CAST(line AS BLOB), crc FROM deliveries"
-            " WHERE family = 'audience' ORDER BY seq"
+            " WHERE family = 'audience' AND kind = 'record' ORDER BY seq"
         ).fetchall()
     finally:
         connection.close()
@@ -60,6 +60,7 @@ def _upstream(lines: list[tuple[Any, ...]], live: Mapping[str, tuple[int, bytes]
     for object_id, version, op, line, crc in lines:
         assert version > told.get(object_id, (0, None))[0], "versions go up"
         assert zlib.crc32(line) == crc
-        result = line[line.index(b'"result":') + 9 : line.index(b',"lineage"')] if op == "put" else None
+        said = op == "put" and b'"op":"skip"' not in line  # what an erasure took back
+        result = line[line.index(b'"result":') + 9 : line.index(b',"lineage"')] if said else None
         told[object_id] = (version, result)
     assert {name: each for name, each in told.items() if each[1] is not None} == dict(live)

@@ -18,11 +18,13 @@ from ingestbox.families.audience.process import process
 from ingestbox.family import Batch, Intake
 from ingestbox.model import Chunk, Item, Job, JobState, Outcome, record_id
 from ingestbox.store import Store, departed
+from ingestbox.store.audit import Act
 from ingestbox.store.claim import ClaimJob
 from ingestbox.store.departed import SLICE, TellDuplicates
 from ingestbox.store.distinct import Whose
 from ingestbox.store.intake import AcceptBatch, Accepted, Draft
 from ingestbox.store.removal import RemoveObjects, Scope
+from ingestbox.store.review import ResolveIssues
 from ingestbox.store.unit import Tx
 from ingestbox.store.work import Finish, SettleChunk
 from ingestbox.store.writer import GROUP_WEIGHT
@@ -238,6 +240,34 @@ def test_what_is_not_done_is_told_without_upstream(tmp_path: Path, state: str) -
         assert desk.firsts() == {"upl_1/0": None}
         assert desk.rows("SELECT version FROM objects WHERE object_id = 'upl_1/0'") == [(1,)]
         await store.write(Again(desk.chunk(job, [0])))
+        desk.right(settled=True)
+
+    with_store(tmp_path, body)
+
+
+def test_one_that_was_done_once_and_is_discarded_goes(tmp_path: Path) -> None:
+    async def body(store: Store) -> None:
+        desk = Desk(store)
+        first, second = [await desk.upload(ANNA, record("a")) for _ in range(2)]
+
+        @dataclass(frozen=True)
+        class SetAside:
+            weight: int = 1
+
+            def apply(self, tx: Tx) -> None:
+                rid = record_id(first.id, 0)
+                tx.many("records.settle", [("issue", rid)])
+                tx.many("issues.insert", [(first.id, rid, "worker_died", "It died.", None, NOW)])
+                tx._connection.execute("UPDATE jobs SET issues = 1 WHERE id = ?", (first.id,))
+
+        await store.write(SetAside())
+        (issue,) = desk.rows("SELECT id, record_id FROM issues")
+        act = Act("local:ann", "default", None, NOW)
+        await store.write(ResolveIssues([(issue[0], issue[1])], "discard", act))
+        assert desk.rows("SELECT deleted FROM objects ORDER BY object_id") == [(1,), (0,)]
+        desk.right(settled=False)
+        await desk.tell()
+        assert desk.firsts() == {f"{second.public_id}/0": None}
         desk.right(settled=True)
 
     with_store(tmp_path, body)

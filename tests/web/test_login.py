@@ -254,7 +254,7 @@ async def storm(box: BoxProcess, count: int) -> tuple[list[int], list[str]]:
     first = asyncio.Event()
     limits = httpx2.Limits(max_connections=count + 1)
     async with httpx2.AsyncClient(
-        base_url=box.url, timeout=PATIENCE, trust_env=False, verify=False, limits=limits
+        base_url=box.url, timeout=3 * PATIENCE, trust_env=False, verify=False, limits=limits
     ) as client:
 
         async def one() -> None:

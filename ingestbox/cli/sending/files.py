@@ -46,6 +46,7 @@ class FileInfo(msgspec.Struct):
     encoding_confidence: float
     delimiter: str
     mapping: list[Column]
+    sheet: str | None = None
 
 
 class Notice(msgspec.Struct):
@@ -190,10 +191,10 @@ def assumed(taken: UploadTaken) -> str:
     delimiter = {"\t": "tab", " ": "space", "": "none, one column"}.get(info.delimiter, f'"{info.delimiter}"')
     fields = [f"{each.field} from {each.column!r}" for each in info.mapping if each.field]
     kept = sum(each.field is None for each in info.mapping)
+    form = f"{info.encoding}{sure}, delimiter {delimiter}" if info.sheet is None else f'sheet "{info.sheet}"'
     said = [
-        f"{info.filename}: {info.rows:,} row{'' if info.rows == 1 else 's'}, {info.encoding}{sure}, "
-        f"delimiter {delimiter}; {', '.join(fields) or 'no field known'}"
-        + (f", {kept} more kept as they are." if kept else ".")
+        f"{info.filename}: {info.rows:,} row{'' if info.rows == 1 else 's'}, {form}; "
+        f"{', '.join(fields) or 'no field known'}" + (f", {kept} more kept as they are." if kept else ".")
     ]
     if info.refused:
         count = "1 row" if info.refused == 1 else f"{info.refused:,} rows"

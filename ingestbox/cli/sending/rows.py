@@ -88,5 +88,6 @@ def _assumed(name: str, found: tabular.Survey, columns: Sequence[sheet.Column]) 
         encoding_confidence=form.confidence,
         delimiter=form.delimiter,
         mapping=[Column(each.column, each.field) for each in columns],
+        sheet=form.sheet,
     )
     return assumed(UploadTaken("", info, [Notice(each.message) for each in found.notices]))

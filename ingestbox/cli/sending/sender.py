@@ -169,7 +169,8 @@ class Sender:
         if blamed:
             rest = "it is in a batch that was refused for other records; --partial takes it"
         self._tally.refused += [
-            Refused(place, blamed.get(index, rest)) for index, place in enumerate(batch.places)
+            Refused(place, blamed.get(index, rest), along=bool(blamed) and index not in blamed)
+            for index, place in enumerate(batch.places)
         ]
         return 0
 

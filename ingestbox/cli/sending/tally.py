@@ -10,10 +10,12 @@ SHOWN = 20
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """A record the box did not take, or could not process: where it lies and why."""
+    """A record the box did not take, or could not process: where it lies and why. `along`: nothing is wrong
+    with it, but with others of its batch."""
 
     place: str
     message: str
+    along: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +79,8 @@ class Tally:
         """The summary for people: what went wrong first, one line of counts last."""
         said = [f"Failed job: {job}" for job in self.failed]
         said += _first("Refused file", self.refused_files)
-        said += _first("Refused", self.refused) + _first("Not processed", self.issues)
+        refused = sorted(self.refused, key=lambda each: each.along)  # what is to be put right comes first
+        said += _first("Refused", refused) + _first("Not processed", self.issues)
         counts = [
             f"{_count(self.taken, 'record')} in {_count(len(self.jobs), self.noun)}",
             f"{seconds:.1f} s",

@@ -10,7 +10,7 @@ import re
 from pathlib import Path
 from typing import Final
 
-from ingestbox.enrich.folding import nfc
+from ingestbox.enrich.folding import UNSEEN, nfc
 
 MAX_CHARACTERS: Final = 253
 """The longest domain name (RFC 1035, 2.3.4; without the dot at its end)."""
@@ -24,7 +24,6 @@ _NAME: Final = re.compile(rf"(?:{_LABEL}\.)+(?:[a-z]{{2,63}}|xn--[a-z0-9-]{{1,58
 _SCHEME: Final = re.compile(r"(?:[a-z][a-z0-9+.-]*:)?//|mailto:", re.IGNORECASE)
 _END: Final = re.compile(r"[/?#\\]")
 _PORT: Final = re.compile(r":[0-9]{0,5}")
-_UNSEEN: Final = re.compile("[\u00ad\u200b-\u200f\u2060-\u2064\ufeff]")
 
 
 def domain_in(text: str) -> str | None:
@@ -41,7 +40,7 @@ def domain_in(text: str) -> str | None:
         return None
     name = text.strip()
     if not name.isascii():
-        name = _UNSEEN.sub("", name).strip()
+        name = UNSEEN.sub("", name).strip()
     if (scheme := _SCHEME.match(name)) is not None:
         name = name[scheme.end() :]
     name = _END.split(name, maxsplit=1)[0].rpartition("@")[2]

@@ -59,7 +59,40 @@ async def _records(member: Raw | UnsetType, most: int, faults: Sequence[Fault]) 
     return raws
 
 
+PLACE = "_row"
+"""The member in which the box keeps a file's row that it could not read, until a person writes its record."""
+
+
+class _Place(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What that member holds (`pipeline/tables.py`). A record may have a member of that name itself, which
+    stays."""
+
+    line: int
+    row: int
+    code: str
+    message: str
+    raw: str | None = None
+    cells: list[str] | None = None
+
+
+_members = msgspec.json.Decoder(dict[str, Raw])
+_place = msgspec.json.Decoder(_Place)
+
+
 def check_record(payload: bytes) -> Checked:
-    """One record that a person has corrected, as JSON. Raises IngestError `malformed_json`."""
-    key, faults = check(strictjson.decode(payload, "The record", DEPTH), None)
+    """One record that a person has corrected, as JSON, without what the box noted of a row that it could not
+    read: a record holds what somebody gave, and nothing else. Raises IngestError `malformed_json`."""
+    value = strictjson.decode(payload, "The record", DEPTH)
+    key, faults = check(value, None)
+    if isinstance(value, dict) and PLACE in value:
+        payload = _without_place(payload)
     return Checked(key, msgspec.json.format(payload, indent=-1), faults)
+
+
+def _without_place(payload: bytes) -> bytes:
+    members = _members.decode(payload)
+    try:
+        _place.decode(members[PLACE])
+    except msgspec.ValidationError:
+        return payload
+    return msgspec.json.encode({name: value for name, value in members.items() if name != PLACE})

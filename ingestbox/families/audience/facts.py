@@ -32,9 +32,9 @@ _encode = msgspec.json.Encoder().encode
 
 
 def facts_of(record: Mapping[str, Any]) -> tuple[Facts, str]:
-    """What is found out about a record, and its match: what it is compared by with others of its owner."""
-    given = {name: canonical(record[name]) for name in EMAILS if is_filled(record.get(name))}
-    mailbox = next((each for each in given.values() if each.valid), None) or next(iter(given.values()), None)
+    """What is found out about a record, and its match (`match_of`)."""
+    given = _given(record)
+    mailbox = _taken(given)
     valid = mailbox is not None and mailbox.valid
     at = "" if mailbox is None or mailbox.domain is None else mailbox.domain
     domain = _domain(record, given)
@@ -46,8 +46,26 @@ def facts_of(record: Mapping[str, Any]) -> tuple[Facts, str]:
         "_disposable": domains.is_disposable(at),
         "_completeness": completeness(record, email=valid, domain=domain is not None),
     }
-    match = BY_EMAIL + mailbox.address if mailbox is not None and valid else BY_CONTENT + content(record)
-    return facts, match
+    return facts, _match(record, mailbox)
+
+
+def match_of(record: Mapping[str, Any]) -> str:
+    """A record's match: what it is compared by with others of its owner."""
+    return _match(record, _taken(_given(record)))
+
+
+def _given(record: Mapping[str, Any]) -> dict[str, Mailbox]:
+    return {name: canonical(record[name]) for name in EMAILS if is_filled(record.get(name))}
+
+
+def _taken(given: Mapping[str, Mailbox]) -> Mailbox | None:
+    return next((each for each in given.values() if each.valid), None) or next(iter(given.values()), None)
+
+
+def _match(record: Mapping[str, Any], mailbox: Mailbox | None) -> str:
+    if mailbox is not None and mailbox.valid:
+        return BY_EMAIL + mailbox.address
+    return BY_CONTENT + content(record)
 
 
 def _domain(record: Mapping[str, Any], given: Mapping[str, Mailbox]) -> str | None:

@@ -10,7 +10,7 @@ from ingestbox.families.audience.decode import check_record
 from ingestbox.families.audience.deletion import KINDS
 from ingestbox.families.audience.fields import IDENTIFYING
 from ingestbox.families.audience.files import VIEW
-from ingestbox.families.audience.process import KIND, object_id
+from ingestbox.families.audience.process import KIND, match, object_id
 from ingestbox.families.audience.redact import addresses
 from ingestbox.families.audience.routes import ROUTES
 from ingestbox.families.audience.segments.told import SEGMENT, project
@@ -36,11 +36,12 @@ FAMILY = Family(
         plan="ingestbox.families.audience.table:plan",
         rows="ingestbox.families.audience.table:rows",
         view=VIEW,
+        apart=True,
     ),
     private=True,
     grids=GRIDS,
-    forms={OTHERS: Form("raw", IDENTIFYING)},
-    distinct=Distinct(KIND, "_duplicate_of"),
+    forms={OTHERS: Form("raw", IDENTIFYING, columns=True)},
+    distinct=Distinct(KIND, "_duplicate_of", match),
     subjects=Subjects(addresses, object_id),
     new_id=partial(ids.prefixed, "upl"),
     deletes=KINDS,

@@ -116,7 +116,7 @@ class _Reading:
             return None
         parts: list[Comparison | Condition] = []
         for index, one in enumerate(each):
-            if self._conditions >= MAX_CONDITIONS:
+            if max(index, self._conditions) >= MAX_CONDITIONS:
                 self._wrong(place, f"has too many conditions: {MAX_CONDITIONS} are the most", "too_many")
                 break
             part = self._part(one, f"{place}[{index}]", nested)

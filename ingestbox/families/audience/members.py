@@ -48,7 +48,7 @@ def column_of(member: str) -> str:
     >>> column_of("email"), column_of("_email"), column_of("record._email"), column_of("record.email")
     ('email', 'record._email', 'record.record._email', 'record.email')
     """
-    return OWN + member if _bare(member) in _RESERVED else member
+    return OWN + member if _is_taken(member) else member
 
 
 def member_of(column: str) -> str | None:
@@ -59,13 +59,14 @@ def member_of(column: str) -> str | None:
     """
     if column in _RESERVED:
         return None
-    return column.removeprefix(OWN) if _bare(column) in _RESERVED else column
+    return column.removeprefix(OWN) if _is_taken(column) else column
 
 
-def _bare(name: str) -> str:
-    while name.startswith(OWN):
-        name = name[len(OWN) :]
-    return name
+def _is_taken(name: str) -> bool:
+    """Whether it is a column of the box's own, after OWN any number of times."""
+    before, own, bare = name.rpartition(OWN)
+    # Compared at one go: a member's name can have megabytes of them.
+    return bare in _RESERVED and before + own == OWN * ((len(name) - len(bare)) // len(OWN))
 
 
 def chosen(query: Mapping[str, str]) -> list[str] | None:

@@ -6,13 +6,14 @@ from typing import Any
 
 import msgspec
 
-from ingestbox.families.audience.facts import Facts, facts_of
+from ingestbox.families.audience.facts import facts_of, match_of
 from ingestbox.families.audience.shapes import Result
 from ingestbox.model import Chunk, Item, Outcome, Put, delivery_digest
 
 KIND = "record"
 
 _decode = msgspec.json.Decoder(dict[str, Any]).decode
+_members = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _results = msgspec.json.Decoder(Result)
 _encode = msgspec.json.Encoder().encode
 
@@ -34,33 +35,24 @@ def _put(upload: str, item: Item) -> Put:
         kind=KIND,
         id=object_id(upload, item.index),
         result=result,
-        columns=_columns(facts),
+        columns={"email": facts["_email"]},
         digest=delivery_digest(item.payload, result),
         match=match,
     )
 
 
-def _columns(facts: Facts) -> dict[str, str | int | float | None]:
-    return {
-        "email": facts["_email"],
-        "email_valid": int(bool(facts["_email_valid"])),
-        "domain": facts["_domain"],
-        "free_mail": int(facts["_free_mail"]),
-        "disposable": int(facts["_disposable"]),
-        "completeness": facts["_completeness"],
-    }
-
-
 def project(kind: str, record: bytes, result: bytes) -> dict[str, str | int | float | None]:
     """The record's columns from a delivery that arrived finished from another box, and of one that is put
-    again: what its result says, whatever would be found out about it here.
+    again: what its result says, whatever would be found out about it here. Its match is empty: what came from
+    another box is told apart there.
 
     Raises msgspec.ValidationError for one that is no record, or whose result nobody could be shown.
     """
-    _, match = facts_of(_decode(record))
+    _members.decode(record)
     found = _results.decode(result)
-    return {
-        **_columns({f"_{name}": value for name, value in msgspec.structs.asdict(found).items()}),
-        "match": match,
-        "duplicate_of": found.duplicate_of,
-    }
+    return {"email": found.email, "match": "", "duplicate_of": found.duplicate_of}
+
+
+def match(record: bytes) -> str:
+    """What a record (JSON) is compared by (`facts.match_of`). Raises msgspec.DecodeError for what is none."""
+    return match_of(_decode(record))

@@ -7,31 +7,30 @@ VALUES (:workspace, '', :owner, :public_id, :job_id, :name, :fields, :now);
 -- The object's version was decided before (objects.put); `job_id` is the upload's id. See the trigger of
 -- `audience_puts`.
 INSERT INTO audience_puts (workspace, origin, owner, object_id, version, record_id, upload_id, match, duplicate_of,
-                           email, email_valid, domain, free_mail, disposable, completeness, updated_ms, result, record,
-                           crc, lineage)
-VALUES (:workspace, :origin, :owner, :object_id, :version, :record_id, :job_id, :match, :duplicate_of, :email,
-        :email_valid, :domain, :free_mail, :disposable, :completeness, :at_ms, :result, :record, :crc,
-        CAST(:lineage AS TEXT));
+                           email, updated_ms, result, record, crc, lineage)
+VALUES (:workspace, :origin, :owner, :object_id, :version, :record_id, :job_id, :match, :duplicate_of, :email, :at_ms,
+        :result, :record, :crc, CAST(:lineage AS TEXT));
 
 -- name: put_own_record
 -- The same for a record of this box's own, of the upload with the id `job`: most of what `audience_puts` has to ask is
 -- known, and its triggers take as long as the rest. The index of a record is in its id.
 INSERT INTO audience_records (id, upload, place, workspace, origin, owner, object_id, version, match, duplicate_of,
-                              email, email_valid, domain, free_mail, disposable, completeness, updated_ms, result,
-                              record, crc)
+                              email, updated_ms, result, record, crc)
 SELECT :record_id, u.id, :record_id & (1 << 24) - 1, :workspace, '', :owner, :object_id, :version, :match,
-       :duplicate_of, :email, :email_valid, :domain, :free_mail, :disposable, :completeness, :at_ms, :result, NULL, :crc
+       :duplicate_of, :email, :at_ms, :result, NULL, :crc
 FROM audience_uploads AS u
 WHERE u.job_id = :job AND u.job_id > 0
 ON CONFLICT (object_id, origin, workspace) DO UPDATE
 SET owner = excluded.owner, version = excluded.version, match = excluded.match, duplicate_of = excluded.duplicate_of,
-    email = excluded.email, email_valid = excluded.email_valid, domain = excluded.domain,
-    free_mail = excluded.free_mail, disposable = excluded.disposable, completeness = excluded.completeness,
-    updated_ms = excluded.updated_ms, result = excluded.result, crc = excluded.crc;
+    email = excluded.email, updated_ms = excluded.updated_ms, result = excluded.result, crc = excluded.crc;
 
 -- name: remove_record
 -- Its tombstone is in `objects`.
 DELETE FROM audience_records WHERE workspace = :workspace AND origin = :origin AND object_id = :object_id;
+
+-- name: given_up
+-- What became of records before they were given up: the kind, and the object. `ids` is a JSON list.
+SELECT 'record', r.object_id FROM json_each(:ids) AS given CROSS JOIN audience_records AS r ON r.id = given.value;
 
 -- name: forget_job
 -- Nobody sees the upload any more; its records follow (store/deleting.py).
@@ -222,14 +221,9 @@ WITH seen AS MATERIALIZED (
 SELECT COUNT(*) FROM seen WHERE :condition;
 
 -- name: records_from_among
+-- `given` is a JSON list of places.
 SELECT a.place, NULL, CAST(a.record AS BLOB), a.crc, CAST(a.result AS BLOB), NULL
 FROM json_each(:given) AS given CROSS JOIN audience_records AS a
-  ON a.upload = :upload AND a.place = given.value AND a.origin <> '';
-
--- name: results_from
--- Some of them; `places` is a JSON list.
-SELECT a.place, NULL, CAST(a.record AS BLOB), a.crc, CAST(a.result AS BLOB), NULL
-FROM json_each(:places) AS given CROSS JOIN audience_records AS a
   ON a.upload = :upload AND a.place = given.value AND a.origin <> '';
 
 -- name: segment
@@ -253,26 +247,25 @@ WHERE u.job_id = :job_id AND u.job_id > 0;
 -- name: add_segment
 -- With its own id again, if it has one.
 INSERT INTO audience_segments (id, workspace, origin, owner, object_id, upload_id, job_id, version, forward, frozen,
-                               name, created_ms, updated_ms, crc, record, result)
-VALUES (:id, :workspace, '', :owner, :object_id, :upload_id, :job_id, :version, :forward, :frozen, :name, :created_ms,
-        :now, :crc, :record, :result);
+                               created_ms, updated_ms, crc, record, result)
+VALUES (:id, :workspace, '', :owner, :object_id, :upload_id, :job_id, :version, :forward, :frozen, :created_ms, :now,
+        :crc, :record, :result);
 
 -- name: change_segment
 -- Unless somebody else was first.
 UPDATE audience_segments
-SET forward = :forward, frozen = :frozen, name = :name, updated_ms = :now, crc = :crc, record = :record,
-    result = :result
+SET forward = :forward, frozen = :frozen, updated_ms = :now, crc = :crc, record = :record, result = :result
 WHERE id = :id AND updated_ms = :was_updated AND crc = :was_crc AND forward = :was_forward;
 
 -- name: put_segment
 -- The version was decided before (objects.put, sync.version). What is put is forwarded, and stays so.
-INSERT INTO audience_segments (workspace, origin, owner, object_id, upload_id, job_id, version, forward, frozen, name,
+INSERT INTO audience_segments (workspace, origin, owner, object_id, upload_id, job_id, version, forward, frozen,
                                created_ms, updated_ms, crc, record, result)
-VALUES (:workspace, :origin, :owner, :object_id, :upload_id, :job, :version, 1, :frozen, :name, :at_ms, :at_ms, :crc,
+VALUES (:workspace, :origin, :owner, :object_id, :upload_id, :job, :version, 1, :frozen, :at_ms, :at_ms, :crc,
         :record, :result)
 ON CONFLICT (object_id, origin, workspace) DO UPDATE
-SET owner = excluded.owner, version = excluded.version, frozen = excluded.frozen, name = excluded.name,
-    updated_ms = excluded.updated_ms, crc = excluded.crc, record = excluded.record, result = excluded.result;
+SET owner = excluded.owner, version = excluded.version, frozen = excluded.frozen, updated_ms = excluded.updated_ms,
+    crc = excluded.crc, record = excluded.record, result = excluded.result;
 
 -- name: remove_segment
 DELETE FROM audience_segments WHERE workspace = :workspace AND origin = :origin AND object_id = :object_id;

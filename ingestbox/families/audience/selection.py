@@ -291,18 +291,13 @@ def results_of(tx: ReadTx, upload: Upload, indexes: Sequence[int]) -> list[Row]:
     """What is found out by now about these records, in their order: rows without the records. Raises
     IngestError `not_found` for an upload that was deleted meanwhile."""
     still_there(tx, upload)
-    base = record_id(upload.job_id, 0)
-    known: dict[int, Row] = {}
+    given = _given(upload, indexes)
     if upload.origin:
-        places = msgspec.json.encode(list(indexes)).decode()
-        for found in tx.all("audience.results_from", {"upload": upload.id, "places": places}):
-            row = _row_from(*found)
-            known[row.index] = replace(row, record=None)
-        return [known.get(index) or Row(index, None, None, damaged=False) for index in indexes]
-    ids = msgspec.json.encode([base + index for index in indexes]).decode()
-    for rid, result, crc in tx.all("audience.results", {"ids": ids}):
-        sound = zlib.crc32(result) == crc
-        known[index_of(rid)] = Row(index_of(rid), None, result if sound else None, not sound)
+        rows = tx.all("audience.records_from_among", {"upload": upload.id, "given": given})
+        found = [replace(_row_from(*each), record=None) for each in rows]
+    else:
+        found = [_result(*each) for each in tx.all("audience.results", {"ids": given})]
+    known = {row.index: row for row in found}
     return [known.get(index) or Row(index, None, None, damaged=False) for index in indexes]
 
 
@@ -329,6 +324,11 @@ def _row_from(index: int, _: object, record: bytes, crc: int, result: bytes, __:
     """Of another box record and result have one checksum: it does not say which of them is damaged."""
     sound = zlib.crc32(result + record) == crc
     return Row(index, record if sound else None, result if sound else None, not sound)
+
+
+def _result(rid: int, result: bytes, crc: int) -> Row:
+    sound = zlib.crc32(result) == crc
+    return Row(index_of(rid), None, result if sound else None, not sound)
 
 
 def _row(rid: int, key: bytes, payload: bytes, crc: int, result: bytes | None, result_crc: int | None) -> Row:

@@ -1,55 +1,23 @@
-"""Who sees what of contacts (contract: common, Who sees what): each person their own.
-
-An administrator who asks for `all=true` sees everybody's of the workspace, those from other boxes too;
-whoever operates the box, of every workspace. What is out of sight is answered as what does not exist.
-"""
+"""Who sees what of contacts: as in every private family. What is out of sight is answered as what is not
+there."""
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from ingestbox.errors import IngestError
+from ingestbox.families import private
 from ingestbox.families.contacts.pages import number
 from ingestbox.family import Ask
-from ingestbox.model import Role
-from ingestbox.route import Parameter
 from ingestbox.store import ReadTx
 from ingestbox.store.sight import Sight
 
 FAMILY = "contacts"
 
-ALL = Parameter(
-    "all",
-    "For administrators: what everybody has in the workspace; in every one, for those who operate the box.",
-    bool,
-)
-
-_PRIVATE = frozenset({FAMILY})
-_ADMINISTRATORS = frozenset({Role.ADMIN})
-
-
-def sight_of(ask: Ask) -> Sight:
-    """What the caller sees. Raises IngestError: bad_parameter, forbidden."""
-    caller, given = ask.caller, ask.query.get("all", "false")
-    if given not in ("true", "false"):
-        raise IngestError("bad_parameter", "all must be true or false.")
-    if given == "false":
-        return Sight(caller.workspace, caller.subject, _PRIVATE)
-    if not caller.may(_ADMINISTRATORS):
-        raise IngestError("forbidden", "all=true needs the role admin.")
-    return Sight(None if caller.operates else caller.workspace, None, _PRIVATE)
-
-
-def scoped(name: str, sight: Sight) -> str:
-    """The query of a list, of which there is one for each breadth of sight: `<name>_mine`, `_here`,
-    `_everywhere`."""
-    breadth = "mine" if sight.subject is not None else "here" if sight.workspace is not None else "everywhere"
-    return f"{FAMILY}.{name}_{breadth}"
-
-
-def scope(sight: Sight) -> dict[str, object]:
-    """Its parameters."""
-    return {"workspace": sight.workspace, "owner": sight.subject}
+ALL, scope = private.ALL, private.scope
+sight_of = partial(private.sight_of, FAMILY)
+scoped = partial(private.scoped, FAMILY)
 
 
 def no_job(given: object) -> IngestError:

@@ -82,8 +82,9 @@ class PutAgain:
     """An object is put with other texts. With a `line` it is a new version, which upstream is told of.
 
     `params` are those of the family's `put_<kind>`; `head` is the version that the object's head had, if it
-    has one: another one was put by somebody else. With `distinct` it is told apart anew, for without the
-    address it may be the same as others.
+    has one: another one was put by somebody else. Without a head its row has to be as it was, with the
+    checksum `was_crc`: somebody may have changed or removed it. With `distinct` it is told apart anew, for
+    without the address it may be the same as others.
     """
 
     family: str
@@ -94,6 +95,7 @@ class PutAgain:
     identity: BoxIdentity
     now_ms: int
     distinct: Distinct | None = None
+    was_crc: int | None = None
 
     @property
     def weight(self) -> int:
@@ -108,7 +110,9 @@ class PutAgain:
         head.update(family=self.family, kind=self.kind)
         if _version(tx.one("erasures.head", head)) != self.head:
             return False
-        if self.distinct is not None and self.distinct.kind == self.kind and not params["origin"]:
+        if self.head is None and not params["origin"] and not self._as_it_was(tx, params):
+            return False
+        if self.distinct is not None:
             self._tell_apart(tx, self.distinct, params)
         if self.line is not None:
             row = tx.one("erasures.next_version", {**head, "version": self.head})
@@ -117,6 +121,10 @@ class PutAgain:
             self._deliver(tx, *self.line, params)
         tx.run(f"{self.family}.put_{self.kind}", params)
         return True
+
+    def _as_it_was(self, tx: Tx, params: Mapping[str, Any]) -> bool:
+        each = stored(tx, self.family, self.kind, params["object_id"], params["workspace"])
+        return each is not None and each.crc == self.was_crc
 
     def _tell_apart(self, tx: Tx, rule: Distinct, params: dict[str, Any]) -> None:
         whose = Whose(self.family, params["workspace"], params["owner"])
@@ -152,7 +160,7 @@ class PutAgain:
         count_enqueued(tx, [(params["workspace"], self.family, self.kind, "put", False, len(line))])
 
 
-def stored(tx: ReadTx, family: str, kind: str, object_id: str, workspace: str) -> Stored | None:
+def stored(tx: ReadTx | Tx, family: str, kind: str, object_id: str, workspace: str) -> Stored | None:
     """This box's own object with an id."""
     row = tx.one(f"{family}.number_{kind}", {"workspace": workspace, "object_id": object_id})
     if row is None:
@@ -177,9 +185,13 @@ def again(
     try:
         after, result = family.redact(kind, given, each.result, wanted.spelt)
         columns = family.project(kind, after, result)
+        rule = family.distinct
+        if each.origin or (rule is not None and rule.kind != kind):
+            rule = None
+        if rule is not None:
+            columns["match"] = rule.match(after)
     except (ValueError, TypeError, KeyError, RecursionError):  # made by an older version, or by a stranger
         return gone(wanted, family, kind, each)
-    rule = family.distinct
     job = None if each.origin else _job(tx, each.record_id >> INDEX_BITS)
     head = tx.one("erasures.head", {**each.place, "family": family.name, "kind": kind})
     told = job is not None and _version(head) == each.version
@@ -199,7 +211,9 @@ def again(
         "lineage": None,
     }
     line = (job, after) if told and job is not None else None
-    return PutAgain(family.name, kind, params, _version(head), line, wanted.identity, wanted.now_ms, rule)
+    return PutAgain(
+        family.name, kind, params, _version(head), line, wanted.identity, wanted.now_ms, rule, each.crc
+    )
 
 
 def gone(wanted: Wanted, family: Family, kind: str, each: Stored) -> Remove:

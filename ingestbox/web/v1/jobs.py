@@ -369,6 +369,7 @@ class Jobs:
             raise IngestError(blocked.code)
         self._parts.progress.changed(job.id)
         await changes.carry_out(self._store, self._parts.families, job.id)
+        self._parts.wake()  # what is removed is told upstream
         self._parts.progress.changed(job.id)
         self._parts.ring(job.id)
         return await self._answer(job)

@@ -197,6 +197,8 @@ class Repair:
                     self._parts.progress.changed(job_id)
                     if action == "retry":
                         self._parts.ring(job_id)
+                if action == "discard":
+                    self._parts.wake()  # what is removed is told upstream
         return [codes[each.id] for each in chosen]
 
     async def _decide_refused(

@@ -15,7 +15,7 @@ from ingestbox.families.audience import decode as module
 from ingestbox.families.audience.check import NEEDED
 from ingestbox.families.audience.decode import check_record
 from ingestbox.families.audience.fields import IDENTIFYING
-from ingestbox.families.envelope import elements
+from ingestbox.families.envelope import TooManyError, elements
 from ingestbox.family import Batch
 from tests.families.audience.support import turns_of
 
@@ -286,3 +286,42 @@ def test_a_long_list_is_counted_in_turns() -> None:
     assert found is not None
     assert len(found) == 200_001
     assert turns > 8
+
+
+@pytest.mark.parametrize("most", [1_000, 50_000])
+def test_of_millions_of_objects_no_more_are_made_than_are_counted(most: int) -> None:
+    """16 MB of them are made in 1.6 s, in which nothing else has its turn."""
+    records = Raw(b"[" + b"{}," * 5_000_000 + b"{}]")
+    tracemalloc.start()
+    try:
+        with pytest.raises(TooManyError):
+            asyncio.run(elements(records, most))
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < len(records) + 24 * 1_048_576  # of all of them 100 MB
+
+
+@pytest.mark.parametrize("record", [b'{"n":{"n":1}}', b'{"n":[{"n":{}},{}]}', b'{"n":' * 7 + b"1" + b"}" * 7])
+def test_objects_in_objects_are_not_counted_as_records(record: bytes) -> None:
+    raw = Raw(b"[" + b",".join([record] * 60_000) + b"]")
+    found = asyncio.run(elements(raw, 60_000))
+    assert found is not None
+    assert len(found) == 60_000
+    with pytest.raises(TooManyError):
+        asyncio.run(elements(raw, 59_999))
+
+
+def test_a_large_thing_that_is_no_list_is_said_to_be_none() -> None:
+    members = b",".join(b'"number %d":1' % number for number in range(60_000))
+    assert asyncio.run(elements(Raw(b"{" + members + b"}"), 50_000)) is None
+
+
+def test_what_lies_in_one_record_is_not_counted_to_the_end() -> None:
+    """No record may have so much in it; 16 MB of it took 10 s."""
+    inside = b",".join([b"[" * 8 + b"]" * 8] * 60_000)
+    for more in (b"", b",{}"):
+        with pytest.raises(IngestError) as caught:
+            asyncio.run(elements(Raw(b"[1,[" + inside + b"]" + more + b"]"), 1_000))
+        assert caught.value.code == "malformed_json"
+        assert "too many lists and objects" in caught.value.detail

@@ -8,6 +8,7 @@ import httpx2
 import pytest
 
 from ingestbox.families.audience.check import NEEDED
+from ingestbox.families.audience.decode import check_record
 from ingestbox.families.audience.shapes import PATH
 from ingestbox.families.audience.table import FIELDS, plan
 from tests.families.audience.support import People, refused, wait_processed
@@ -78,6 +79,42 @@ def test_an_issue_that_is_repaired_joins_the_upload(people: People) -> None:
         return upload if upload["rows_stored"] == 2 else None
 
     assert until(joined, "the row joins")["records"][1] == {"email": "b@b.example", "n": "2"}
+
+
+def test_rows_with_one_address_all_stay(anna: httpx2.Client) -> None:
+    one = "twice@files.example"
+    answer = taken(anna, f"email,n\n{one},1\nother@files.example,2\n{one},3\n{one.upper()},4\n")
+    upload = wait_processed(anna, answer["upload_id"])
+    assert [each["n"] for each in upload["records"]] == ["1", "2", "3", "4"]
+    first = f"{answer['upload_id']}/0"
+    assert [each["_duplicate_of"] for each in upload["results"]] == [None, None, first, first]
+    assert (upload["rows_stored"], upload["rows_processed"]) == (4, 4)
+    assert not anna.get(f"/v1/jobs/{answer['job_id']}").raise_for_status().json()["warnings"]
+
+
+def test_a_repaired_row_has_what_its_person_gave_alone(people: People) -> None:
+    admin = people.admin
+    answer = taken(admin, "email,n\na@row.example,1\nb@row.example,2,3,4\n")
+    wait_processed(admin, answer["upload_id"])
+    (issue,) = admin.get("/v1/issues", params={"job": answer["job_id"]}).raise_for_status().json()["issues"]
+    record = f"/v1/records/{issue['record']}"
+    row = admin.get(record).raise_for_status()
+    assert row.json()["payload"]["_row"]["raw"] == "b@row.example,2,3,4"
+    patch = {"Content-Type": "application/merge-patch+json", "If-Match": row.headers["ETag"]}
+    admin.patch(record, json={"email": "b@row.example", "n": "2"}, headers=patch).raise_for_status()
+
+    def joined() -> Any:
+        upload = wait_processed(admin, answer["upload_id"])
+        return upload if upload["rows_stored"] == 2 else None
+
+    assert until(joined, "the row joins")["records"][1] == {"email": "b@row.example", "n": "2"}
+    assert "_row" not in admin.get(f"{PATH}/{answer['upload_id']}.ndjson").raise_for_status().text
+
+
+@pytest.mark.parametrize("own", ["7", '{"line": 3}', '"line 3"', "null"])
+def test_a_member_of_that_name_that_somebody_sent_stays(own: str) -> None:
+    record = f'{{"_row":{own},"email":"a@b.example","n":1.0}}'.encode()
+    assert check_record(record).payload == record.replace(b": ", b":")
 
 
 def test_a_name_may_be_given_in_the_form_or_the_query(anna: httpx2.Client) -> None:

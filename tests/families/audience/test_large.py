@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
 import httpx2
@@ -153,31 +153,3 @@ def _most_mb(box: BoxProcess) -> float:
     assert box.process is not None
     status = Path(f"/proc/{box.process.pid}/status").read_text()
     return int(status.partition("VmHWM:")[2].split()[0]) / 1024
-
-
-def test_more_than_the_most_is_refused_and_a_raised_limit_takes_it(tmp_path: Path) -> None:
-    """MAX_BATCH_SIZE and the size of a body are settings, and are held to in both directions."""
-    box = BoxProcess(tmp_path / "box", environ={"MAX_BATCH_SIZE": "60000"})
-    box.configure("[limits]\naudience_mb = 8\n")
-    few = b'{"domain":"a.example"}'
-    try:
-        box.start()
-        with box.client() as client:
-            for count, status in ((60_001, 400), (60_000, 200)):
-                reply = _of(client, [few] * count)
-                assert reply.status_code == status, reply.text
-                if status == 400:
-                    said = "Batch size too large. Maximum 60000 records per request."
-                    assert reply.json()["message"] == said
-            reply = _of(client, [b'{"domain":"a.example","x":"%s"}' % (b"x" * 9 * 1_048_576)])
-            assert (reply.status_code, reply.json()["code"]) == (413, "payload_too_large")
-            assert reply.json()["message"] == "Payload too large. Maximum size is 8MB."
-            (upload,) = client.get(PATH).json()["uploads"]
-            assert upload["rows_received"] == 60_000
-    finally:
-        box.close()
-
-
-def _of(client: httpx2.Client, records: Sequence[bytes]) -> httpx2.Response:
-    body = b'{"upload_name":"Many","records":[%s]}' % b",".join(records)
-    return client.post(PATH, content=body, headers={"Content-Type": "application/json"})

@@ -118,7 +118,7 @@ PLANS = {
     "records": "SEARCH r USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)",
     "results": "SEARCH a USING INTEGER PRIMARY KEY (rowid=?)",
     "records_from": "USING INDEX audience_records_elsewhere (upload=? AND place>?)",
-    "results_from": "USING INDEX audience_records_elsewhere (upload=? AND place=?)",
+    "records_from_among": "USING INDEX audience_records_elsewhere (upload=? AND place=?)",
     "of_job_record": "SEARCH audience_records USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)",
 }
 """How what may be long is found."""

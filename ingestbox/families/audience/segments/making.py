@@ -8,7 +8,7 @@ from msgspec import UNSET
 
 from ingestbox import ids
 from ingestbox.errors import IngestError
-from ingestbox.families.audience import filters, sight
+from ingestbox.families.audience import sight
 from ingestbox.families.audience.segments import bodies, told
 from ingestbox.families.audience.segments.shapes import (
     MAX_FROZEN,
@@ -23,6 +23,7 @@ from ingestbox.families.audience.segments.stored import (
     count_of,
     line_of,
     missing,
+    passing,
     segment_of,
     upload_of,
 )
@@ -143,8 +144,7 @@ async def _content(ask: Ask, upload: Upload, wanted: NewSegment, places: Chosen 
     if (wanted.frozen or wanted.forward) and upload.processed < upload.total:
         raise _busy()
     record = told.Record(wanted.name, upload.public_id, wanted.filter, wanted.frozen)
-    found = None if wanted.filter is None else filters.read(wanted.filter)[0]
-    chosen: Chosen = None if wanted.filter is None else () if found is None else found.condition
+    chosen = passing(wanted.filter)
     if not wanted.frozen:
         reads = _TO_THE_END if wanted.forward else READS
         count, exact, _ = await count_of(ask.box, upload, chosen, reads)

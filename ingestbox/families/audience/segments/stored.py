@@ -13,6 +13,7 @@ from msgspec import UNSET
 
 from ingestbox.clock import iso
 from ingestbox.errors import IngestError
+from ingestbox.families.audience import filters
 from ingestbox.families.audience.segments import told
 from ingestbox.families.audience.segments.shapes import Segment
 from ingestbox.families.audience.selection import (
@@ -97,13 +98,18 @@ async def upload_of(ask: Ask, kept: Kept) -> Upload:
 
 
 async def chosen_of(box: Box, kept: Kept) -> Chosen:
-    """Its records: those that pass its filter, those of its list, or all of the upload's. Of a filter that
-    this box does not know there are none. Raises IngestError `damaged`."""
+    """Its records: those of its list, or those that its filter lets pass. Raises IngestError `damaged`."""
     if kept.frozen:
         return await box.read_with(partial(_places, kept.id))
-    if kept.says.filter is None:
+    return passing(kept.says.filter)
+
+
+def passing(written: Any) -> Chosen:
+    """Those that pass a filter as it was written (JSON values): all without one, none of one that this box
+    does not know."""
+    if written is None:
         return None
-    found = told.condition_of(kept.says)
+    found, _ = filters.read(written)
     return () if found is None else found.condition
 
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Final
 import msgspec
 from msgspec import Meta
 
-from ingestbox.families.audience import filters, process
+from ingestbox.families.audience import process
 from ingestbox.model import Put, delivery_digest
 
 SEGMENT: Final = "segment"
@@ -70,13 +70,8 @@ def project(kind: str, record: bytes, result: bytes) -> dict[str, str | int | fl
 
 
 def _columns(told: Record) -> dict[str, str | int | float | None]:
-    return {"name": told.name, "upload_id": told.upload_id, "frozen": int(told.frozen)}
+    return {"upload_id": told.upload_id, "frozen": int(told.frozen)}
 
 
 MAX_TOLD = 200
 """Characters of a name that another box, or an erasure, gives."""
-
-
-def condition_of(record: Record) -> filters.Filter | None:
-    """The filter of a rule, or None if it has none, or one that this box does not know."""
-    return None if record.filter is None else filters.read(record.filter)[0]

@@ -155,7 +155,6 @@ def _row(kept: Kept, content: Content, now_ms: int) -> dict[str, Any]:
         "version": kept.version,
         "forward": int(kept.forward),
         "frozen": int(kept.frozen),
-        "name": kept.says.name,
         "created_ms": kept.created_ms,
         "now": now_ms,
         "crc": content.crc,

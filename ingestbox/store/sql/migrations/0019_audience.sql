@@ -43,11 +43,6 @@ CREATE TABLE audience_records (
     match TEXT NOT NULL,
     duplicate_of TEXT,
     email TEXT,
-    email_valid INTEGER NOT NULL,
-    domain TEXT,
-    free_mail INTEGER NOT NULL,
-    disposable INTEGER NOT NULL,
-    completeness REAL NOT NULL,
     updated_ms INTEGER NOT NULL,
     result BLOB NOT NULL,
     record BLOB,
@@ -116,7 +111,7 @@ END;
 -- name as its file.
 CREATE VIEW audience_puts AS
 SELECT workspace, origin, owner, object_id, version, id AS record_id, '' AS upload_id, match, duplicate_of, email,
-       email_valid, domain, free_mail, disposable, completeness, updated_ms, result, record, crc, '' AS lineage
+       updated_ms, result, record, crc, '' AS lineage
 FROM audience_records;
 
 CREATE TRIGGER audience_put INSTEAD OF INSERT ON audience_puts
@@ -177,21 +172,18 @@ BEGIN
                       WHERE object_id = NEW.object_id AND origin = NEW.origin AND workspace = NEW.workspace);
 
     INSERT INTO audience_records (id, upload, place, workspace, origin, owner, object_id, version, match, duplicate_of,
-                                  email, email_valid, domain, free_mail, disposable, completeness, updated_ms, result,
-                                  record, crc)
+                                  email, updated_ms, result, record, crc)
     SELECT CASE WHEN NEW.origin = '' THEN NEW.record_id
                 ELSE COALESCE((SELECT MAX(r.id) FROM audience_records AS r WHERE r.id >= 1 << 56), 1 << 56) + 1 END,
            u.id, CAST(SUBSTR(NEW.object_id, INSTR(NEW.object_id, '/') + 1) AS INTEGER), NEW.workspace, NEW.origin,
-           NEW.owner, NEW.object_id, NEW.version, NEW.match, NEW.duplicate_of, NEW.email, NEW.email_valid, NEW.domain,
-           NEW.free_mail, NEW.disposable, NEW.completeness, NEW.updated_ms, NEW.result, NEW.record, NEW.crc
+           NEW.owner, NEW.object_id, NEW.version, NEW.match, NEW.duplicate_of, NEW.email, NEW.updated_ms, NEW.result,
+           NEW.record, NEW.crc
     FROM audience_uploads AS u
     WHERE u.public_id = NEW.upload_id AND u.origin = NEW.origin AND u.workspace = NEW.workspace
     ON CONFLICT (object_id, origin, workspace) DO UPDATE
     SET owner = excluded.owner, version = excluded.version, match = excluded.match,
-        duplicate_of = excluded.duplicate_of, email = excluded.email, email_valid = excluded.email_valid,
-        domain = excluded.domain, free_mail = excluded.free_mail, disposable = excluded.disposable,
-        completeness = excluded.completeness, updated_ms = excluded.updated_ms, result = excluded.result,
-        record = excluded.record, crc = excluded.crc;
+        duplicate_of = excluded.duplicate_of, email = excluded.email, updated_ms = excluded.updated_ms,
+        result = excluded.result, record = excluded.record, crc = excluded.crc;
 END;
 
 -- Deletions of jobs that are under way (store/deleting.py): the objects go first, then records become blanks, up to the
@@ -218,7 +210,6 @@ CREATE TABLE audience_segments (
     version INTEGER NOT NULL,
     forward INTEGER NOT NULL,
     frozen INTEGER NOT NULL,
-    name TEXT NOT NULL,
     created_ms INTEGER NOT NULL,
     updated_ms INTEGER NOT NULL,
     crc INTEGER NOT NULL,
