@@ -239,6 +239,19 @@ CATALOGUE: dict[str, Entry] = {
         "The secret cannot be written to the data folder.",
         "The old one stays. Operator: see the log, and free disk space or mend the folder's permissions.",
     ),
+    "duplicate_content": Entry(
+        409,
+        "The same text is there already.",
+        "Nothing is lost: content_id names the first one. Do not send it again.",
+    ),
+    "content_not_found": Entry(
+        404, "There is no such content.", "Look at its id; content of other workspaces is out of sight."
+    ),
+    "source_not_found": Entry(
+        404,
+        "There is no such source.",
+        "Make it with POST /knowledge-management/sources, or correct source_id.",
+    ),
     "store_unavailable": Entry(
         503, "The store cannot be written.", "Nothing was kept; repeat it later. Operator: ingestbox doctor."
     ),

@@ -14,9 +14,9 @@ from typing import Any, Protocol, TypeVar
 import msgspec
 
 from ingestbox import ids
-from ingestbox.config import Limits
+from ingestbox.config import Limits, Settings
 from ingestbox.errors import Fault, IngestError
-from ingestbox.model import Caller, Job, JobState, Notice, Outcome, Role
+from ingestbox.model import Caller, Columns, Job, JobState, Notice, Outcome, Role
 from ingestbox.route import Reply, Route
 from ingestbox.sheet import JobFile, Sheet, Table, Upload
 from ingestbox.view import Form, Grid, View
@@ -54,6 +54,10 @@ class Batch(msgspec.Struct, frozen=True):
     `about` is what the family keeps of the job as a whole: the query `<family>.put_job` is run with it where
     the job is made, and with `job_id`, `public_id`, `workspace`, `owner`, `now`, and the `name` that is the
     job's, unless `about` has one.
+
+    `sift` is asked in the transaction that stores records, before them: `sift(tx, whose, first, records)`
+    writes what the family keeps of each, and gives them back as they are to be stored, as many and in their
+    order. It may run twice; what it raises refuses the batch.
     """
 
     family: str
@@ -62,6 +66,16 @@ class Batch(msgspec.Struct, frozen=True):
     records: Sequence[Intake]
     warnings: Sequence[Notice] = ()
     about: Mapping[str, str | int | None] | None = None
+    sift: Callable[[Any, Sifted, int, Sequence[Intake]], Sequence[Intake]] | None = None
+
+
+class Sifted(msgspec.Struct, frozen=True):
+    """Where records that `Batch.sift` is asked about go, and when (Unix milliseconds)."""
+
+    job_id: int
+    workspace: str
+    owner: str
+    now_ms: int
 
 
 class Work(Protocol[T_co]):
@@ -180,6 +194,7 @@ class Ask(Protocol):
     file: Upload | None  # of a route with `upload`
     box: Box
     limits: Limits
+    settings: Settings
 
 
 class Hit(msgspec.Struct, frozen=True):
@@ -294,6 +309,10 @@ def _redacted(_: str, record: bytes, result: bytes, address: Address) -> tuple[b
     return address.in_json(record) or record, address.in_json(result) or result
 
 
+def _as_they_say(family: Family, _: Settings) -> Family:
+    return family
+
+
 class Family(msgspec.Struct, frozen=True):
     """A kind of data the box takes in.
 
@@ -328,6 +347,10 @@ class Family(msgspec.Struct, frozen=True):
     each of these kinds `of_job_<kind>` (job_id; first and beyond, the ids of its records; limit): object_id
     and bytes of those that are there, which `remove_<kind>` removes.
 
+    `configured` gives the family as the settings want it. `context(tx, job, indexes)` gives what `process`
+    is told besides a chunk's records (`Chunk.context`): what the store knows of those with these indexes at
+    the moment they are read.
+
     What is erased when a person asks for it is found by `subjects` and by the queries `erasable_<kind>`,
     `number_<kind>` and `remove_<kind>`, and with a full text gone from there by `merge_<kind>` (see
     `store.erasing`).
@@ -338,7 +361,7 @@ class Family(msgspec.Struct, frozen=True):
     queries: Path
     routes: Sequence[Route]
     process: str
-    project: Callable[[str, bytes, bytes], dict[str, str | int | float | None]]
+    project: Callable[[str, bytes, bytes], Columns]
     check: Callable[[bytes], Checked]
     error_body: Callable[[IngestError, str], dict[str, object]]
     error_type: type[msgspec.Struct]
@@ -358,6 +381,8 @@ class Family(msgspec.Struct, frozen=True):
     subjects: Subjects | None = None
     new_id: Callable[[int], str] = ids.time_uuid
     deletes: tuple[str, ...] = ()
+    configured: Callable[[Family, Settings], Family] = _as_they_say
+    context: Callable[[Any, Job, Sequence[int]], bytes] | None = None
 
     @property
     def shown(self) -> tuple[View | Grid, ...]:

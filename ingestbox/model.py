@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import zlib
+from collections.abc import Mapping
 from enum import StrEnum
 
 import msgspec
@@ -161,20 +162,26 @@ class Item(msgspec.Struct, frozen=True, array_like=True):
     payload: bytes
 
 
+Columns = Mapping[str, str | int | float | None]
+"""Named values of a family's projection query, `<family>.put_<kind>`."""
+
+
 class Put(msgspec.Struct, frozen=True, array_like=True):
     """A new version of an object: what upstream and the family's own table are to hold.
 
-    `result` is JSON; `columns` are the named values of the family's projection query, which is
-    `<family>.put_<kind>`; `digest` is the hash of a delivery line (see `delivery_digest`). Objects of one
-    owner with the same `match` are the same thing, for a family that says so (`family.Distinct`).
+    `result` is JSON; `columns` go into the family's table; `digest` is the hash of a delivery line (see
+    `delivery_digest`). Objects of one owner with the same `match` are the same thing, for a family that says
+    so (`family.Distinct`). `blobs` are those of the columns that are bytes; where an object is put without
+    its process, as from another box, these columns are null.
     """
 
     kind: str
     id: str
     result: bytes
-    columns: dict[str, str | int | float | None]
+    columns: Columns
     digest: str
     match: str = ""
+    blobs: Mapping[str, bytes] = {}
 
 
 class Outcome(msgspec.Struct, frozen=True, array_like=True):
@@ -190,12 +197,13 @@ class Outcome(msgspec.Struct, frozen=True, array_like=True):
 
 class Chunk(msgspec.Struct, frozen=True, array_like=True):
     """Consecutive pending records of one job, processed and settled together; `job` is its id, and
-    `public_id` the one that its client knows."""
+    `public_id` the one that its client knows. `context` is what its family's `context` gave."""
 
     family: str
     items: list[Item]
     job: int = 0
     public_id: str = ""
+    context: bytes = b""
 
 
 def delivery_digest(record: bytes, result: bytes) -> str:

@@ -71,8 +71,9 @@ class Route(msgspec.Struct, frozen=True):
     `roles` empty admits every authenticated caller. `body_limit` names a field of `[limits]` ending in
     `_mb` or `_kb`; None means the call takes no body. `media_types` are the body's; `application/json` also
     admits every `…+json`. `rate` names a field of `[rates]`; calls are counted by caller, family and rate, or
-    not at all if it is empty. Public routes are counted by address, and only under a rate of their own: a
-    probe that is refused would look like a box that is down. With `upload` the body is a form
+    not at all if it is empty; those of a route that is `counted_alone` by its path too. Public routes are
+    counted by address, and only under a rate of their own: a probe that is refused would look like a box that
+    is down. With `upload` the body is a form
     (multipart/form-data) with one file, which is on disk when the handler is asked (`Ask.file`), and of which
     `body_limit` is the cap. `takes_records` says that the call makes work for the box, which refuses it while
     more records wait than `[limits] backlog_records`. With `wire` the handler also gets the body's bytes as
@@ -104,6 +105,7 @@ class Route(msgspec.Struct, frozen=True):
     takes_records: bool = False
     upload: bool = False
     wire: bool = False
+    counted_alone: bool = False
     bodies: Mapping[str, Body] = {}
 
 

@@ -106,7 +106,7 @@ async def build(
         return load_secrets(folder)
 
     signing = secrets()
-    known = families.load()
+    known = {name: family.configured(family, settings) for name, family in families.load().items()}
     metrics = Metrics()
     store = await Store.open(
         folder,
@@ -297,7 +297,12 @@ async def build(
     routes = (*bound, *documentation.routes)
     policies = Policies(Buckets(clock), settings.server, settings.rates, backlog.admit)
     binding = Binding(
-        guard=guard, box=box, limits=settings.limits, rates=policies.rates, uploads=Uploads(shelf)
+        guard=guard,
+        box=box,
+        limits=settings.limits,
+        rates=policies.rates,
+        uploads=Uploads(shelf),
+        settings=settings,
     )
     api = binding.endpoints(routes)
     pages = console.routes(

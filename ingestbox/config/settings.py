@@ -135,6 +135,13 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     audience_mb: Annotated[
         int, Meta(ge=1, le=1024, description="Batch of audience records, or a file of them, in MB.")
     ] = 5
+    knowledge_mb: Annotated[int, Meta(ge=1, le=1024, description="One article of knowledge, in MB.")] = 8
+    knowledge_bulk_mb: Annotated[
+        int, Meta(ge=1, le=1024, description="Bulk upload of articles of knowledge, in MB.")
+    ] = 64
+    knowledge_items: Annotated[
+        int, Meta(ge=1, le=100_000, description="Articles in one bulk upload of knowledge.")
+    ] = 1_000
     sync_mb: Annotated[int, Meta(ge=1, le=1024, description="Body of /v1/sync/batches, in MB.")] = 16
     control_kb: Annotated[
         int, Meta(ge=1, le=65536, description="Body of any other call (keys, administration), in KB.")
@@ -192,9 +199,41 @@ class Rates(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
         int, Meta(ge=0, description="Calls without a rate of their own, for each family and for /v1 apart.")
     ] = 0
     intake: Annotated[int, Meta(ge=0, description="Calls that take records in, for each family apart.")] = 0
+    knowledge_upload: Annotated[int, Meta(ge=0, description="Single uploads of knowledge.")] = 60
+    knowledge_bulk: Annotated[int, Meta(ge=0, description="Bulk uploads of knowledge.")] = 10
+    knowledge_read: Annotated[
+        int, Meta(ge=0, description="Each of the calls that read or search knowledge.")
+    ] = 120
+    knowledge_sources: Annotated[
+        int, Meta(ge=0, description="Calls that change or validate sources of knowledge.")
+    ] = 5
     login: Annotated[
         int, Meta(ge=0, description="POST /api/auth/login, for each address and for each e-mail apart.")
     ] = 10
+
+
+class Knowledge(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """[knowledge]: crawled articles."""
+
+    auto_register_sources: Annotated[
+        bool,
+        Meta(
+            description="Whether an article of a source that is not known makes the source known, as "
+            "unconfigured; otherwise it is refused. Set it to false on a central box."
+        ),
+    ] = True
+    content_types: Annotated[
+        list[Annotated[str, Meta(pattern="^[a-z][a-z0-9_]{0,49}$")]],
+        Meta(description="What `content_type` of an article may be; empty: what the documentation names."),
+    ] = []
+    low_quality: Annotated[
+        float,
+        Meta(
+            ge=0,
+            le=1,
+            description="An article whose quality is below this waits for a person before it is forwarded.",
+        ),
+    ] = 0.5
 
 
 class Alarms(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -338,6 +377,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     store: Store = Store()
     work: Work = Work()
     enrich: Enrich = Enrich()
+    knowledge: Knowledge = Knowledge()
     sync: Sync = Sync()
     issuers: Annotated[
         list[Issuer], Meta(description="Whose tokens are taken; also as JSON in INGESTBOX_ISSUERS.")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:  # a child needs none of it, and it takes 15 ms
     from ingestbox.family import Family
 
-FAMILIES = ("feedback", "contacts", "audience")
+FAMILIES = ("feedback", "contacts", "audience", "knowledge")
 
 
 def load() -> dict[str, Family]:

@@ -187,7 +187,9 @@ class Runner:
             now = self._store.clock.monotonic()
             cursor, most = ahead.next_index(claim.progress.cursor), claim.progress.chunk_limit
             piece = await self._store.read_with(
-                functools.partial(read_piece, job=claim.job, cursor=cursor, most=most, now=now)
+                functools.partial(
+                    read_piece, job=claim.job, cursor=cursor, most=most, now=now, context=family.context
+                )
             )
             if piece.file is None or piece.file.done:
                 ahead.begin(piece, asyncio.create_task(self._process(family, piece)))
@@ -199,7 +201,7 @@ class Runner:
     async def _process(self, family: Family, piece: Piece) -> list[Outcome]:
         if not piece.items:
             return []
-        chunk = Chunk(family.name, piece.items, piece.job_id, piece.public_id)
+        chunk = Chunk(family.name, piece.items, piece.job_id, piece.public_id, piece.context)
         return await self._pool.run(family.process, chunk, self._settings.chunk_seconds)
 
     async def _finish(

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ingestbox.model import checksum
+from ingestbox.model import Columns, checksum
 from ingestbox.store import Store
 from ingestbox.store.unit import Tx, weight_of
 from ingestbox.store.work import PROJECTION_ROWS, searched_weight
@@ -24,7 +24,7 @@ SLICE = 40
 SLICE_BYTES = 98_304
 """Objects read and put together, and what they may have in all (one at least): 5 to 10 ms of the writer."""
 
-Project = Callable[[str, bytes, bytes], Mapping[str, str | int | float | None]]
+Project = Callable[[str, bytes, bytes], Columns]
 """The named values of a put, from kind, record and result (`family.Family.project`)."""
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+from ingestbox.model import Columns
 from ingestbox.store import relay
 from ingestbox.store.chain import Link, follow
 from ingestbox.store.engine import sqlite3
@@ -58,7 +59,7 @@ class SyncLine:
     object_id: str
     job_id: str
     at_ms: int
-    columns: Mapping[str, str | int | float | None]
+    columns: Columns
     record: bytes
     result: bytes
     digest: str

@@ -216,6 +216,7 @@ class SettleChunk:
             rows.setdefault(put.kind, []).append(
                 {
                     **put.columns,
+                    **put.blobs,
                     "workspace": self.job.workspace,
                     "origin": "",
                     "owner": self.job.created_by,

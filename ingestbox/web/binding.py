@@ -8,7 +8,7 @@ from urllib.parse import parse_qsl
 
 import msgspec
 
-from ingestbox.config import MIB, Limits, Rates
+from ingestbox.config import MIB, Limits, Rates, Settings
 from ingestbox.errors import IngestError
 from ingestbox.family import Box
 from ingestbox.identity.guard import Guard
@@ -64,6 +64,7 @@ COMMON_RATE = "requests"
 """The rate of a route that names none."""
 
 _NO_QUERY: Mapping[str, str] = {}
+_DEFAULTS = Settings()
 
 
 def _as_it_is(error: IngestError) -> IngestError:
@@ -112,6 +113,7 @@ class Request:
         "query_string",
         "request_id",
         "route_path",
+        "settings",
         "url_path",
         "wire",
         "wire_sha256",
@@ -135,11 +137,13 @@ class Request:
         wire_sha256: bytes,
         file: Upload | None = None,
         wire: bytes = b"",
+        settings: Settings = _DEFAULTS,
     ) -> None:
         """Raises IngestError `bad_parameter` when the query string cannot be read."""
         self.caller = caller
         self.box = box
         self.limits = limits
+        self.settings = settings
         self.method = method
         self.url_path = url_path
         self.route_path = route_path
@@ -165,6 +169,7 @@ class Endpoint:
         "_guard",
         "_limit",
         "_limits",
+        "_settings",
         "_stall",
         "_uploads",
         "error_body",
@@ -186,6 +191,7 @@ class Endpoint:
         budget: Budget,
         rates: Rates | None = None,
         uploads: Uploads | None = None,
+        settings: Settings = _DEFAULTS,
     ) -> None:
         """`budget` is the one of all endpoints. Raises ValueError when the route's `body_limit` is not a size
         in `limits`, its `rate` is not in `rates`, or it takes a file and there is nowhere to put it."""
@@ -198,6 +204,7 @@ class Endpoint:
         self._box = box
         self._limit = bytes_of(bound.route.body_limit, limits)
         self._limits = limits
+        self._settings = settings
         self._stall = limits.body_stall_seconds
         self.quota = _quota(bound, rates or Rates())
         self.takes_records = bound.route.takes_records
@@ -268,6 +275,7 @@ class Endpoint:
                 wire_sha256=body.wire_sha256,
                 file=file,
                 wire=wire,
+                settings=self._settings,
             )
             return await self.handle(request)
         finally:
@@ -306,10 +314,12 @@ class Binding:
         limits: Limits,
         rates: Rates | None = None,
         uploads: Uploads | None = None,
+        settings: Settings = _DEFAULTS,
     ) -> None:
         self._guard = guard
         self._box = box
         self._limits = limits
+        self._settings = settings
         self._rates = rates
         self._uploads = uploads
         self._budget = Budget(limits.bodies_mb * MIB)
@@ -329,6 +339,7 @@ class Binding:
                 budget=self._budget,
                 rates=self._rates,
                 uploads=self._uploads,
+                settings=self._settings,
             )
             for route in routes
         ]
@@ -342,6 +353,8 @@ def _quota(bound: BoundRoute, rates: Rates) -> Quota | None:
         raise ValueError(f"{route.rate} is not in [rates]")
     per_minute: int = getattr(rates, route.rate)
     group = "v1" if route.path.startswith("/v1/") else bound.tag
+    if route.counted_alone:
+        group = f"{group}:{route.path}"
     return Quota(route.rate, per_minute, group, by_address=bound.public) if per_minute else None
 
 

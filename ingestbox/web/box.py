@@ -20,6 +20,8 @@ from ingestbox.store import ReadTx, Store, files, jobs, tidy
 from ingestbox.store.backlog import Backlog
 from ingestbox.store.files import AcceptFile, NewFile
 from ingestbox.store.intake import (
+    CHUNK_ROWS,
+    SIFTED_ROWS,
     AcceptBatch,
     Accepted,
     AddRecords,
@@ -106,7 +108,7 @@ class StoreBox:
         def encoded(public_id: str, job_id: int) -> bytes:
             return msgspec.json.encode(answer(public_id, job_id))
 
-        runs = slices(batch.records)
+        runs = slices(batch.records, CHUNK_ROWS if batch.sift is None else SIFTED_ROWS)
         # Once more: while the bodies of many were read, all of them were let in.
         await self._backlog.admit((key.scope, key.key) if key else None)
         with self._backlog.entering(len(batch.records)):
@@ -252,13 +254,14 @@ class StoreBox:
             opened = await self._stored(OpenJob(draft, batch, key), key)
             if isinstance(opened, Refused) or opened.replayed:
                 return opened
-            return await self._fill(draft, runs, opened.job_id, encoded)
+            return await self._fill(draft, batch, runs, opened.job_id, encoded)
         finally:
             self.being_filled.discard(draft.public_id)
 
     async def _fill(
         self,
         draft: Draft,
+        batch: Batch,
         runs: Sequence[tuple[int, Sequence[Intake]]],
         job_id: int,
         encoded: Callable[[str, int], bytes],
@@ -266,7 +269,7 @@ class StoreBox:
         try:
             for first, records in runs:
                 await self._store.write(
-                    AddRecords(job_id, first, records, draft.now_ms), intake=True, admitted=True
+                    AddRecords(draft, batch, job_id, first, records), intake=True, admitted=True
                 )
             body = encoded(draft.public_id, job_id)
             await self._store.write(PublishJob(job_id, body, draft.now_ms), intake=True, admitted=True)

@@ -19,7 +19,7 @@ from ingestbox import families
 from ingestbox.errors import IngestError
 from ingestbox.families.feedback.read.ticket import ticket_body
 from ingestbox.family import Family
-from ingestbox.model import Caller, Role, delivery_digest
+from ingestbox.model import Caller, Columns, Role, delivery_digest
 from ingestbox.route import Reply
 from ingestbox.store import Store
 from ingestbox.store.chain import Hole, Link, cover
@@ -237,8 +237,8 @@ def test_each_line_that_cannot_be_applied_is_rejected_alone(tmp_path: Path) -> N
 
 
 def test_a_projection_that_the_store_refuses_rejects_its_line_alone(tmp_path: Path) -> None:
-    def project(kind: str, record: bytes, result: bytes) -> dict[str, str | int | float | None]:
-        columns = FAMILIES["feedback"].project(kind, record, result)
+    def project(kind: str, record: bytes, result: bytes) -> Columns:
+        columns = dict(FAMILIES["feedback"].project(kind, record, result))
         return columns | ({"score": 2**63} if b"T-2" in record else {})
 
     known = {"feedback": msgspec.structs.replace(FAMILIES["feedback"], project=project)}

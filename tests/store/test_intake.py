@@ -30,11 +30,12 @@ def large() -> Batch:
 def test_a_job_that_was_taken_away_is_neither_filled_nor_answered_for(tmp_path: Path) -> None:
     async def body(store: Store) -> None:
         whole = large()
-        opened = await store.write(OpenJob(Draft("big", "default", "tester", 1), whole, None))
+        draft = Draft("big", "default", "tester", 1)
+        opened = await store.write(OpenJob(draft, whole, None))
         assert isinstance(opened, Accepted)
         assert await store.write(DiscardIntake(opened.job_id))
         for unit in (
-            AddRecords(opened.job_id, 0, whole.records[:10], 1),
+            AddRecords(draft, whole, opened.job_id, 0, whole.records[:10]),
             PublishJob(opened.job_id, b"answer", 1),
         ):
             with pytest.raises(IngestError) as caught:

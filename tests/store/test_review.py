@@ -48,7 +48,7 @@ async def a_job(store: Store, *kinds: Fault | str | None, size: int = 0, name: s
         opened = await store.write(OpenJob(draft, batch, None))
         assert isinstance(opened, Accepted)
         for first, run in runs:
-            await store.write(AddRecords(opened.job_id, first, run, NOW))
+            await store.write(AddRecords(draft, batch, opened.job_id, first, run))
         await store.write(PublishJob(opened.job_id, b"", NOW))
     return await job_of(store, name)
 

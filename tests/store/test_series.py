@@ -123,9 +123,10 @@ def test_a_batch_that_comes_in_pieces_counts_with_the_last(tmp_path: Path) -> No
             Intake(str(n), b"{}", Fault("missing", "no", n, "id") if n == 3 else None) for n in range(4)
         ]
         draft = Draft("pieces", "default", "local:ann", clock.now_ms())
-        begun = await store.write(OpenJob(draft, Batch("feedback", "csv", "b", records), None))
+        batch = Batch("feedback", "csv", "b", records)
+        begun = await store.write(OpenJob(draft, batch, None))
         assert isinstance(begun, Accepted)
-        await store.write(AddRecords(begun.job_id, 0, records, clock.now_ms()))
+        await store.write(AddRecords(draft, batch, begun.job_id, 0, records))
         assert await flows(store) == {}
         clock.advance(60)
         await store.write(PublishJob(begun.job_id, b"{}", clock.now_ms()))

@@ -261,12 +261,12 @@ def test_a_large_batch_is_invisible_until_its_last_chunk(tmp_path: Path) -> None
         key = Key("scope", "k", b"content")
         opened = await store.write(OpenJob(draft, whole, key))
         assert isinstance(opened, Accepted)
-        await store.write(AddRecords(opened.job_id, 0, whole.records[:2], NOW))
+        await store.write(AddRecords(draft, whole, opened.job_id, 0, whole.records[:2]))
         params = {"public_id": "big", "family": "feedback", "workspace": "default"}
         assert await store.read("jobs.by_public_id", params) == []
         assert await store.write(ClaimJob(opened.job_id, "me", 100.0, NOW)) is None
         assert await accept(store, "again", "a", key=key) == Refused("request_in_progress")
-        await store.write(AddRecords(opened.job_id, 2, whole.records[2:], NOW))
+        await store.write(AddRecords(draft, whole, opened.job_id, 2, whole.records[2:]))
         await store.write(PublishJob(opened.job_id, b"answer", NOW))
         assert await state(store, "big") == ("queued", 0, 0)
         assert await accept(store, "again", "a", key=key) == Accepted(0, b"answer", replayed=True)
@@ -278,10 +278,11 @@ def test_discarding_unfinished_intake_frees_its_key(tmp_path: Path) -> None:
     async def body(store: Store) -> None:
         key = Key("scope", "k", b"content")
         whole = batch(*(str(number) for number in range(4_500)))
-        opened = await store.write(OpenJob(Draft("big", "default", "tester", NOW), whole, key))
+        draft = Draft("big", "default", "tester", NOW)
+        opened = await store.write(OpenJob(draft, whole, key))
         assert isinstance(opened, Accepted)
         for first, records in slices(whole.records):
-            await store.write(AddRecords(opened.job_id, first, records, NOW))
+            await store.write(AddRecords(draft, whole, opened.job_id, first, records))
         answers: list[bool] = []
         while not answers or not answers[-1]:
             answers.append(await store.write(DiscardIntake(opened.job_id)))

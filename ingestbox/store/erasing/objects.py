@@ -184,7 +184,7 @@ def again(
         return gone(wanted, family, kind, each)
     try:
         after, result = family.redact(kind, given, each.result, wanted.spelt)
-        columns = family.project(kind, after, result)
+        columns = dict(family.project(kind, after, result))
         rule = family.distinct
         if each.origin or (rule is not None and rule.kind != kind):
             rule = None

@@ -5,6 +5,10 @@ VALUES (:public_id, :family, :workspace, :created_by, :source, :name, :state, :t
         :warnings, :now, :now)
 RETURNING id;
 
+-- name: sifted
+-- Records that were looked at where they are stored are not pending, or not issues, after all.
+UPDATE jobs SET processed = processed + :processed, issues = issues + :issues WHERE id = :id;
+
 -- name: publish
 -- A job whose records entered in chunks becomes visible with the last one.
 UPDATE jobs SET state = 'queued', updated_ms = :now WHERE id = :id AND state = 'receiving';

@@ -14,7 +14,7 @@ from msgspec import Meta
 from ingestbox import strictjson
 from ingestbox.errors import MAX_FAULTS, Fault, IngestError
 from ingestbox.family import Family
-from ingestbox.model import EVERYWHERE, Caller, delivery_digest
+from ingestbox.model import EVERYWHERE, Caller, Columns, delivery_digest
 from ingestbox.store.chain import Link
 from ingestbox.store.sync import SyncLine
 from ingestbox.web.v1.syncshapes import NAME
@@ -148,9 +148,7 @@ def checked(families: Mapping[str, Family], head: Head, text: bytes, caller: Cal
     )
 
 
-def _columns(
-    family: Family, line: _Line, record: bytes, result: bytes
-) -> Mapping[str, str | int | float | None]:
+def _columns(family: Family, line: _Line, record: bytes, result: bytes) -> Columns:
     """The projection's values. Raises RejectError for a record or result that does not fit the family."""
     try:
         strictjson.decode(record)

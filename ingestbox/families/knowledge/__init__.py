@@ -1,0 +1,1 @@
+"""Crawled articles: taken in, cleaned, judged, cut into passages, found again (contract: knowledge)."""
