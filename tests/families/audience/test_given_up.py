@@ -34,7 +34,7 @@ def lone(own_box: BoxProcess, central: Central) -> BoxProcess:
 
 def live(central: Central, upload_id: str) -> list[int]:
     """The places of the records that upstream has of an upload."""
-    names = [name for (_, name), (_, line) in central.objects.items() if line["op"] == "put"]
+    names = [name for (_, name), (_, line) in list(central.objects.items()) if line["op"] == "put"]
     return sorted(int(name.partition("/")[2]) for name in names if name.startswith(upload_id))
 
 

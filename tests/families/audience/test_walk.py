@@ -539,7 +539,8 @@ class Walk:
             30,
         )
         assert not self.central.wrong
-        live = {place: line for place, (_, line) in self.central.objects.items() if line["op"] == "put"}
+        there = list(self.central.objects.items())
+        live = {place: line for place, (_, line) in there if line["op"] == "put"}
         mine: dict[tuple[str, str], Json] = {}
         results = dict(self.rows("SELECT object_id, CAST(result AS TEXT) FROM audience_records"))
         for upload in self.model.uploads.values():
