@@ -248,7 +248,8 @@ class Jobs:
                 "Cancel a job",
                 SUBMITTERS,
                 description="What is done stays done. Records that are pending, or wait on an issue, are "
-                "discarded; that is final. A job that was cancelled before is answered as it is. One of a "
+                "discarded; that is final. An object that is of such a record alone (of audience) goes, "
+                "upstream too. A job that was cancelled before is answered as it is. One of a "
                 "staged family (contacts) takes the role editor; it may have failed, but nobody may be at "
                 "work on it.",
                 parameters=(JOB_ID, ALL),
