@@ -19,6 +19,7 @@ from benchmarks import (
     endtoend,
     forwarding,
     growth,
+    knowledge,
     latency,
     memory,
     overload,
@@ -50,6 +51,7 @@ BENCHMARKS: dict[str, Callable[[Options], list[Row]]] = {
     "upload": upload.measure,
     "contacts": contacts.measure,
     "audience": audience.measure,
+    "knowledge": knowledge.measure,
 }
 
 

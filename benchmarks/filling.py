@@ -1,4 +1,4 @@
-"""A store with a million tickets in some minutes: the program's own puts, many to a transaction, unsynced."""
+"""A store with a million objects in some minutes: the program's own puts, many to a transaction, unsynced."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ PUTS = 5_000
 CACHE_KIB = 262_144
 
 
-def fill(folder: Path, rows: Iterable[dict[str, object]]) -> None:
-    """Puts tickets into a store that exists already and that nobody has open."""
+def fill(folder: Path, rows: Iterable[dict[str, object]], put: str = "feedback.put_ticket") -> None:
+    """Puts tickets, or what else a query puts, into a store that exists already and that nobody has open."""
     queries = load_queries({name: family.queries for name, family in families.load().items()})
     connection = connect_writer(folder / DATABASE)
     try:
@@ -28,7 +28,7 @@ def fill(folder: Path, rows: Iterable[dict[str, object]]) -> None:
         rest = iter(rows)
         while some := list(itertools.islice(rest, PUTS)):
             connection.execute("BEGIN IMMEDIATE")
-            tx.many("feedback.put_ticket", some)
+            tx.many(put, some)
             connection.execute("COMMIT")
         connection.execute("PRAGMA wal_checkpoint (TRUNCATE)")
     finally:

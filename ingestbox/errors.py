@@ -139,6 +139,11 @@ CATALOGUE: dict[str, Entry] = {
         409, "The record was changed meanwhile.", "Read it again, and make the change on what it is now."
     ),
     "issue_resolved": Entry(409, "The issue is resolved already.", "Read it: it says how, when and by whom."),
+    "issue_not_held": Entry(
+        409,
+        "Nothing came of the record that could be accepted.",
+        "Correct it, have it processed again, or discard it. An issue that is `held` can be accepted.",
+    ),
     "precondition_failed": Entry(
         412, "This is not what If-Match names any more.", "Read it again, and send its new ETag."
     ),
@@ -251,6 +256,14 @@ CATALOGUE: dict[str, Entry] = {
         404,
         "There is no such source.",
         "Make it with POST /knowledge-management/sources, or correct source_id.",
+    ),
+    "source_exists": Entry(
+        409, "There is a source with this id.", "Change it with PUT, or give the new one another id."
+    ),
+    "source_has_content": Entry(
+        409,
+        "A source with content is not deleted.",
+        'Switch it off instead: PUT it with `"status": "disabled"`.',
     ),
     "store_unavailable": Entry(
         503, "The store cannot be written.", "Nothing was kept; repeat it later. Operator: ingestbox doctor."

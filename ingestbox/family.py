@@ -17,6 +17,7 @@ from ingestbox import ids
 from ingestbox.config import Limits, Settings
 from ingestbox.errors import Fault, IngestError
 from ingestbox.model import Caller, Columns, Job, JobState, Notice, Outcome, Role
+from ingestbox.outbound.fetched import Fetched
 from ingestbox.route import Reply, Route
 from ingestbox.sheet import JobFile, Sheet, Table, Upload
 from ingestbox.view import Form, Grid, View
@@ -131,12 +132,24 @@ class Box(Protocol):
     async def look(self, ask: Ask, family: str) -> Sheet:
         """Looks through the file of the request and stores nothing. Raises as `accept_file` does."""
 
-    async def compute(self, function: str, data: bytes) -> bytes:
+    async def compute(
+        self, function: str, data: bytes, *, stepped: bool = False, seconds: float | None = None
+    ) -> bytes:
         """Asks a function (`module:function`, from bytes to bytes) in a child process about `data`: for what
-        takes longer than other requests can wait. What it is given and gives back are a few MB at most.
+        takes longer than other requests can wait. What it is given and gives back are a few MB at most. With
+        `stepped` it is given `steps`, too, as `Family.process` is. `seconds` is how long it may wait for a
+        child, and again for an answer, if that is to be less than usual.
 
         Raises IngestError: overloaded when no child is free in time; validation_failed (400) when what was
         sent takes too long, or ended the child twice; shutting_down; internal when the function raised.
+        """
+
+    async def fetch(self, url: str, user_agent: str, most_bytes: int) -> Fetched:
+        """Fetches a page that a client names (http, https), with at most three redirects, within ten seconds;
+        the body is cut at `most_bytes`. Any status is an answer.
+
+        Raises `outbound.fetched.FetchError`, also for an address that is not global, unless `[outbound]
+        allow_hosts` opens it.
         """
 
     async def file(self, job: Job) -> JobFile | None:
@@ -197,6 +210,36 @@ class Ask(Protocol):
     settings: Settings
 
 
+class Room(Protocol):
+    """What a chore may ask of the box; each of these is as in `Box`."""
+
+    settings: Settings
+
+    async def read_with(self, function: Callable[[Any], T]) -> T:
+        """Runs a function over a `store.ReadTx`, all that it reads being of one moment; within a second."""
+
+    async def write(self, unit: Work[T]) -> T:
+        """Runs a unit of work; durable when it returns. Raises IngestError, or what the unit raised."""
+
+    async def compute(
+        self, function: str, data: bytes, *, stepped: bool = False, seconds: float | None = None
+    ) -> bytes:
+        """Asks a function in a child process; see `Box.compute`."""
+
+    def now_ms(self) -> int:
+        """The box's time, in Unix milliseconds."""
+
+
+class Chore(msgspec.Struct, frozen=True):
+    """What a family does in the background: `run` does a slice of it, which may be cut off at any point and
+    done again, and says whether there is more to do now. `state`, for people, says how far it is, over a
+    `store.ReadTx`; nothing where there is nothing to say."""
+
+    name: str
+    run: Callable[[Room], Awaitable[bool]]
+    state: Callable[[Any], str] | None = None
+
+
 class Hit(msgspec.Struct, frozen=True):
     """Something that a search found: what it is, with a piece of its text.
 
@@ -236,6 +279,23 @@ class Search(msgspec.Struct, frozen=True):
 
 def _as_it_is(error: IngestError) -> IngestError:
     return error
+
+
+class Trouble(msgspec.Struct, frozen=True):
+    """Something of a family's that is wrong now, and alarms if it stays: its name, such as
+    `source_quiet:news`, and a sentence for the operator, without a secret."""
+
+    name: str
+    detail: str
+
+
+class Gauge(msgspec.Struct, frozen=True):
+    """A number of a family's that metrics show: `values` by what each of `labels` is."""
+
+    name: str
+    text: str
+    labels: tuple[str, ...]
+    values: Mapping[tuple[str, ...], float]
 
 
 class Staging(msgspec.Struct, frozen=True):
@@ -284,7 +344,7 @@ class Subjects(msgspec.Struct, frozen=True):
     keys. Unless it is given a record is of the person whose address its key has.
 
     `addresses` gives the addresses of the person that a record (JSON) is all about; `object_id` what the
-    object of a record is called, from the job's public id and the record's index.
+    object of a record is called, from the job's public id and the record's id.
     """
 
     addresses: Callable[[bytes], Sequence[str]]
@@ -349,7 +409,12 @@ class Family(msgspec.Struct, frozen=True):
 
     `configured` gives the family as the settings want it. `context(tx, job, indexes)` gives what `process`
     is told besides a chunk's records (`Chunk.context`): what the store knows of those with these indexes at
-    the moment they are read.
+    the moment they are read. `conditions(tx, now_ms)` gives what is wrong with what the family keeps, every
+    few seconds; `gauges(tx)` what metrics show of it. Both take a few milliseconds whatever there is.
+
+    `pii` says what is done about personal data in its objects (`enrich.pii.marking`); the settings give it.
+
+    `chores` are what it does in the background (`ops.chores`).
 
     What is erased when a person asks for it is found by `subjects` and by the queries `erasable_<kind>`,
     `number_<kind>` and `remove_<kind>`, and with a full text gone from there by `merge_<kind>` (see
@@ -383,6 +448,10 @@ class Family(msgspec.Struct, frozen=True):
     deletes: tuple[str, ...] = ()
     configured: Callable[[Family, Settings], Family] = _as_they_say
     context: Callable[[Any, Job, Sequence[int]], bytes] | None = None
+    chores: tuple[Chore, ...] = ()
+    pii: str = "off"
+    conditions: Callable[[Any, int], Sequence[Trouble]] | None = None
+    gauges: Callable[[Any], Sequence[Gauge]] | None = None
 
     @property
     def shown(self) -> tuple[View | Grid, ...]:

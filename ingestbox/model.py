@@ -89,7 +89,7 @@ class JobState(StrEnum):
     """Where a job is. Families give these their own names on the wire; each move is an UPDATE in jobs.sql.
 
     A job ends with its last pending record: `failed` when every record of it is an open issue or was
-    discarded, `completed` otherwise; open issues do not keep it from ending. It is `queued` again as soon as
+    discarded, `completed` otherwise, as when one is held (`Outcome`); open issues do not keep it from ending. It is `queued` again as soon as
     one of its records is pending again (repaired, retried, reprocessed). Discarding an issue leaves an ended
     job as it is; one in `review` ends with its last issue. `cancelled` is final: nothing of such a job waits.
     """
@@ -172,7 +172,8 @@ class Put(msgspec.Struct, frozen=True, array_like=True):
     `result` is JSON; `columns` go into the family's table; `digest` is the hash of a delivery line (see
     `delivery_digest`). Objects of one owner with the same `match` are the same thing, for a family that says
     so (`family.Distinct`). `blobs` are those of the columns that are bytes; where an object is put without
-    its process, as from another box, these columns are null.
+    its process, as from another box, these columns are null. `told` are record and result as they are
+    forwarded, where that is not as they are stored (`enrich.pii`): None for one that is forwarded as it is.
     """
 
     kind: str
@@ -182,10 +183,24 @@ class Put(msgspec.Struct, frozen=True, array_like=True):
     digest: str
     match: str = ""
     blobs: Mapping[str, bytes] = {}
+    told: tuple[bytes | None, bytes | None] | None = None
+
+    def forwarded(self, record: bytes) -> tuple[bytes, bytes, str]:
+        """Record, result and their digest as upstream gets them; `record` is the stored one."""
+        if self.told is None or self.told == (None, None):
+            return record, self.result, self.digest
+        told_record, told_result = self.told
+        record = record if told_record is None else told_record
+        result = self.result if told_result is None else told_result
+        return record, result, delivery_digest(record, result)
 
 
 class Outcome(msgspec.Struct, frozen=True, array_like=True):
-    """What became of one record: a put, or a fault that a person has to look at."""
+    """What became of one record: a put, or a fault that a person has to look at.
+
+    With both it is *held*: the object is put and can be found, and nothing is told upstream until a person
+    accepts it, or it has no fault any more. `tallies` of what is held count once it is not.
+    """
 
     index: int
     put: Put | None = None
@@ -197,13 +212,15 @@ class Outcome(msgspec.Struct, frozen=True, array_like=True):
 
 class Chunk(msgspec.Struct, frozen=True, array_like=True):
     """Consecutive pending records of one job, processed and settled together; `job` is its id, and
-    `public_id` the one that its client knows. `context` is what its family's `context` gave."""
+    `public_id` the one that its client knows. `context` is what its family's `context` gave, `pii` its
+    `Family.pii`."""
 
     family: str
     items: list[Item]
     job: int = 0
     public_id: str = ""
     context: bytes = b""
+    pii: str = "off"
 
 
 def delivery_digest(record: bytes, result: bytes) -> str:

@@ -45,13 +45,27 @@ OTHERS = "*"
 
 
 ColumnKind = Literal[
-    "text", "email", "time", "number", "share", "rate", "badge", "language", "list", "row", "count"
+    "text",
+    "email",
+    "time",
+    "number",
+    "share",
+    "bar",
+    "rate",
+    "seconds",
+    "badge",
+    "language",
+    "list",
+    "link",
+    "row",
+    "count",
 ]
-"""How a value looks: `badge` is one of a few words, a `share` is from 0 to 1, a `rate` from -1 to 1, a `list`
-has several, and of a `count` it is told how many. A `row` is `<job>/<place>` of a
-record of a job."""
+"""How a value looks: `badge` is one of a few words, a `share` is from 0 to 1 and so is a `bar`, which is
+drawn too, a `rate` from -1 to 1, a `list` has several, and of a `count` it is told how many. A `row` is
+`<job>/<place>` of a record of a job. A `link` is an address elsewhere: it can be followed if it is one of the
+web's (http, https)."""
 
-FilterKind = Literal["choice", "date", "text", "number"]
+FilterKind = Literal["choice", "date", "text", "number", "share"]
 
 Look = Literal["good", "busy", "waits", "bad", "quiet"]
 """The colours of a badge."""
@@ -155,8 +169,9 @@ class Figure(msgspec.Struct, frozen=True):
 
 
 class Spans(msgspec.Struct, frozen=True):
-    """Where an object's texts name something: under `items`, elements with a `field`, `start`, `end` (in code
-    points), `text` and `label`. `sets` is as that of a facet."""
+    """Where an object's texts name something: under `items`, elements with a `field` (if that is '' they are
+    all of its only text), `start`, `end` (in code points), `text` and `label`. `sets` is as that of a facet;
+    without it they lead to a search, if the view has a `finder`. What has no place is named all the same."""
 
     items: str
     field: str
@@ -187,12 +202,51 @@ class Texts(msgspec.Struct, frozen=True):
     many: bool = False
 
 
+class Listed(msgspec.Struct, frozen=True, kw_only=True):
+    """Things that belong to an object, as a table of their own: under `items` a list, or an object, whose
+    members' names its rows have under `named`, in that order, and whose members that are no objects they have
+    under `value`. `opens` is the member that has the key of another object of the view. A column that is not
+    `shown` is left out where it is empty. `none` is what is said where there are no rows; without it nothing
+    is."""
+
+    items: str
+    label: str
+    columns: tuple[Column, ...]
+    lead: str = ""
+    named: str = ""
+    value: str = ""
+    opens: str = ""
+    none: str = ""
+
+
+class Passages(msgspec.Struct, frozen=True):
+    """Parts of the text `text` of an object: under `items` elements with `start` and `end` (code points)."""
+
+    items: str
+    text: str
+    label: str
+    lead: str = ""
+    start: str = "start"
+    end: str = "end"
+
+
+class Lead(msgspec.Struct, frozen=True):
+    """What is listed in another view because of an object: `sets` gives, for parameters of that view's list,
+    members of the object."""
+
+    label: str
+    view: str
+    sets: Mapping[str, str]
+
+
 class Item(msgspec.Struct, frozen=True):
-    """The page of one object: what GET `path` answers, where the view's `key` stands in for the placeholder.
+    """The page of one object: what GET `path` answers (or what it has under `inside`), where the view's `key`
+    stands in for the placeholder.
 
     `with_` gives parameters of `path`, and the member of a row that each is asked with. `title` is the member
     that heads the page. `facts` are shown as they are; so is every member of the object `rest`. `record` is
-    the member with the id of its record, `job` that with the public id of its job. `noun` is what the trail
+    the member with the id of its record, `job` that with the public id of its job; `of_record` is the key of
+    what a record became, where its id stands in for `{record}`. `noun` is what the trail
     calls such an object, and `called` the member with the id that it uses.
     """
 
@@ -200,15 +254,102 @@ class Item(msgspec.Struct, frozen=True):
     type: Any
     title: tuple[str, ...]
     facts: tuple[Column, ...]
+    inside: str = ""
     texts: tuple[Texts, ...] = ()
     spans: Spans | None = None
     said: Said | None = None
+    listed: tuple[Listed, ...] = ()
+    passages: Passages | None = None
+    leads: tuple[Lead, ...] = ()
     rest: str = ""
     with_: Mapping[str, str] = {}
     record: str = ""
     job: str = ""
+    of_record: str = ""
     noun: str = ""
     called: str = ""
+
+
+class Finder(msgspec.Struct, frozen=True, kw_only=True):
+    """A search that finds parts of objects, the best first: POST `path` takes the words as `asks`, how many
+    as `most`, and under `narrowed` those of `filters` that are filled in. It answers with a `type` that has
+    what it found under `items`: each with the view's key, a `heading`, a `snippet` of plain text, in which
+    `marks` are the places of what was looked for (each a `start` and an `end`, in code points), and
+    the `place` of the passage in its object, from 0. `facts` are shown beside each, and `fine`, how it was
+    found, in small print.
+    """
+
+    path: str
+    type: Any
+    title: str
+    lead: str
+    hint: str
+    asks: str
+    most: str
+    narrowed: str
+    items: str
+    heading: str
+    snippet: str
+    marks: str
+    place: str
+    facts: tuple[Column, ...] = ()
+    fine: tuple[Column, ...] = ()
+    filters: tuple[Filter, ...] = ()
+
+
+FieldKind = Literal["text", "url", "number", "choice", "lines", "switch"]
+"""How a field is filled in: of `lines` each is an element of a list."""
+
+
+class Field(msgspec.Struct, frozen=True, kw_only=True):
+    """A field of a form: the `member` of the body that it fills in (`a.b`: the member `b` of the object `a`),
+    and of an object the member that it stands in, unless it is called the same. One that is `fixed` can only
+    be given where the object is made."""
+
+    member: str
+    label: str
+    kind: FieldKind = "text"
+    help: str = ""
+    example: str = ""
+    choices: tuple[Word, ...] = ()
+    required: bool = False
+    fixed: bool = False
+    most: int = 500
+
+
+class Trial(msgspec.Struct, frozen=True, kw_only=True):
+    """A call that tries what a form says without keeping it: POST `path` takes the form under `wrap`, but for
+    the fields that it `leaves` out. It answers with a `type` that has `columns`, and sentences that advise
+    under `advice`; `listed`, `items` and `named` are as the columns, items and names of a `Listed`."""
+
+    path: str
+    wrap: str
+    type: Any
+    label: str
+    help: str
+    columns: tuple[Column, ...]
+    advice: str
+    leaves: tuple[str, ...] = ()
+    listed: tuple[Column, ...] = ()
+    items: str = ""
+    named: str = ""
+
+
+class Editor(msgspec.Struct, frozen=True, kw_only=True):
+    """How people with `roles` make, change and remove the objects of a view.
+
+    POST `path`, and PUT (or what `method` says) `one`, where the key stands in for the placeholder, take the
+    `fields`; DELETE `one` removes the object. `made` is the member of the answer to POST with the new key.
+    """
+
+    path: str
+    one: str
+    made: str
+    fields: tuple[Field, ...]
+    roles: frozenset[Role] = frozenset()
+    method: Literal["PUT", "PATCH"] = "PUT"
+    trial: Trial | None = None
+    remove_help: str = ""
 
 
 class View(msgspec.Struct, frozen=True, kw_only=True):
@@ -219,7 +360,9 @@ class View(msgspec.Struct, frozen=True, kw_only=True):
     `search` is the parameter for full text. `everybody` is the parameter with which administrators see what
     others made too. `whole` are parameters with which no row is missing or comes twice when all pages are
     read while rows are written. `sample` is the family whose sample file and upload belong here; `send` is a
-    call that brings such objects: a path, and a body (a file's name, if it takes files).
+    call that brings such objects: a path, and a body (a file's name, if it takes files). `finder` is a
+    search in them, `editor` how they are made by hand. Without `total` the list does not say how many there
+    are.
     """
 
     name: str
@@ -233,6 +376,8 @@ class View(msgspec.Struct, frozen=True, kw_only=True):
     key: str
     columns: tuple[Column, ...]
     item: Item
+    finder: Finder | None = None
+    editor: Editor | None = None
     roles: frozenset[Role] = frozenset()
     filters: tuple[Filter, ...] = ()
     facets: tuple[Facet, ...] = ()

@@ -30,6 +30,7 @@ OTHER: dict[str, Any] = {
     "prefix": "/ingest",
     "webhook_url": "https://alarms.example/box",
     "url": "https://language.example/",
+    "low_quality": 0.25,
 }
 
 
@@ -37,6 +38,10 @@ def other(name: str, default: Any) -> Any:
     """A value that is not the default and within its bounds."""
     if name in OTHER:
         return OTHER[name]
+    if isinstance(default, bool):
+        return not default
+    if default == "off":  # of [pii]
+        return "flag"
     if isinstance(default, list):
         return ["a" * 32, "b" * 32]
     return f"{default}other" if isinstance(default, str) else default + 1

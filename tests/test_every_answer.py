@@ -15,6 +15,7 @@ import pytest
 
 from ingestbox.model import record_id
 from ingestbox.web.binding import BoundRoute
+from tests.families.knowledge.support import article
 from tests.harness import BoxProcess, post_tickets, running, ticket, until, wait_job
 from tests.table import RATED, described, faults, name_of, operation_of, resolved, undocumented
 from tests.upstream import refusing
@@ -40,6 +41,7 @@ REFUSED = {"POST /v1/jobs/{id}/cancel", "POST /v1/lanes/{name}/remove"}
 LAST = ("PATCH", "DELETE")
 
 AUDIENCE = "/api/audience/batch-upload"
+KNOWLEDGE = "/knowledge-management"
 
 
 class Scene:
@@ -101,6 +103,13 @@ class Scene:
             lambda: self.client.get(f"{uploads}/{self.uploads[0]}").json()["rows_processed"] == len(people),
             "an upload is processed",
         )
+        self.content = self.made(f"{KNOWLEDGE}/content/upload", "content_id", **article(1))
+        until(
+            lambda: self.client.get(f"{KNOWLEDGE}/content/{self.content}").json()["result"],
+            "an article is processed",
+        )
+        made = {"id": "nothing-yet", "name": "Nothing yet", "base_url": "https://example.org", "type": "news"}
+        self.client.post(f"{KNOWLEDGE}/sources", json=made).raise_for_status()
 
     def list(self, path: str, name: str) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = self.client.get(path).raise_for_status().json()[name]
@@ -156,6 +165,8 @@ class Scene:
             "/docs/assets/": "docs.js",
             "/issues/": str(self.staged_issue),
             "/issues/job/": str(self.staged),
+            f"{KNOWLEDGE}/content/": self.content,
+            f"{KNOWLEDGE}/sources/": "nothing-yet" if ending else "ministry-health",
             "/jobs/": str(self.moved.get(name_of(bound), self.staged)),
             "/staging/": str(record_id(self.staged, 0)),
             "/v1/audit/": self.decided,

@@ -31,7 +31,7 @@ PACKAGE = ROOT / "ingestbox"
 
 LEAVES = frozenset(
     {"amounts", "clock", "config", "errors", "family", "ids", "lanewords", "logs", "metrics", "model"}
-    | {"route", "rules", "sheet", "spreadsheet", "strictjson", "view", "webhooks"}
+    | {"outbound", "route", "rules", "sheet", "spreadsheet", "strictjson", "view", "webhooks"}
 )
 LAYERS: tuple[frozenset[str], ...] = (
     LEAVES,
@@ -209,11 +209,15 @@ def test_a_familys_routes_can_be_bound(family: Family) -> None:
 
 
 def members(shape: Any, path: str) -> Any:
-    """The type of what stands under a path of members of a type; elements for a list."""
+    """The type of what stands under a path of members of a type; elements for a list. Whatever is in an
+    object whose members nobody knows before may be of any type."""
     for name in path.split("."):
-        inner = type_info(shape)
-        while isinstance(inner, msgspec.inspect.UnionType):
-            (inner,) = [each for each in inner.types if isinstance(each, msgspec.inspect.StructType)]
+        inner = there(shape)
+        if isinstance(inner, msgspec.inspect.AnyType):
+            return inner
+        if isinstance(inner, msgspec.inspect.DictType):
+            shape = inner.value_type
+            continue
         assert isinstance(inner, msgspec.inspect.StructType), (shape, name)
         found = {field.encode_name: field.type for field in inner.fields}
         assert name in found, f"{inner.cls.__name__} has no {name}"
@@ -227,8 +231,30 @@ def type_info(shape: Any) -> Any:
     return shape if isinstance(shape, msgspec.inspect.Type) else type_info(msgspec.inspect.type_info(shape))
 
 
-def element(shape: Any) -> Any:
+def there(shape: Any) -> Any:
+    """A type without that it may be null or left out."""
     inner = type_info(shape)
+    while isinstance(inner, msgspec.inspect.UnionType):
+        some = map(type_info, inner.types)
+        (inner,) = [each for each in some if not isinstance(each, msgspec.inspect.NoneType)]
+    return inner
+
+
+def lines(shape: Any, named: str) -> Any:
+    """The type of a row of a list, or of an object whose members are rows called `named`; None for plain
+    values."""
+    inner = there(shape)
+    if isinstance(inner, msgspec.inspect.AnyType):
+        return inner
+    if named:
+        assert isinstance(inner, msgspec.inspect.DictType), inner
+        inner = type_info(inner.value_type)
+        return inner if isinstance(inner, msgspec.inspect.StructType) else None
+    return element(inner)
+
+
+def element(shape: Any) -> Any:
+    inner = there(shape)
     assert isinstance(inner, msgspec.inspect.ListType), inner
     return inner.item_type
 
@@ -247,7 +273,9 @@ def test_a_view_shows_and_asks_what_its_routes_document(family: Family) -> None:
         answer, parameters = answer_of(family, view.path)
         assert answer is view.type
         row = element(members(view.type, view.items))
-        members(view.type, view.total), members(view.type, "next_cursor"), members(row, view.key)
+        members(view.type, "next_cursor"), members(row, view.key)
+        if view.total:
+            members(view.type, view.total)
         for column in view.columns:
             members(row, column.member)
             assert column.filters in {"", *(each.parameter for each in view.filters)}, column
@@ -257,6 +285,8 @@ def test_a_view_shows_and_asks_what_its_routes_document(family: Family) -> None:
         assert asked | words | set(view.whole) | {"limit", "cursor"} <= parameters, view.name
         item, with_ = answer_of(family, view.item.path)
         assert item is view.item.type
+        if view.item.inside:
+            item = members(item, view.item.inside)
         assert set(view.item.with_) <= with_
         named = (*view.item.title, view.item.record, view.item.job, view.item.called, view.item.rest)
         for name in (
@@ -271,12 +301,29 @@ def test_a_view_shows_and_asks_what_its_routes_document(family: Family) -> None:
         if spans is not None:
             each_span = element(members(item, spans.items))
             for name in (spans.field, spans.start, spans.end, spans.text, spans.label, *spans.sets.values()):
-                members(each_span, name)
+                if name:
+                    members(each_span, name)
+            assert spans.field or len(view.item.texts) == 1
+            assert spans.sets or view.finder
             assert set(spans.sets) <= asked
         if said is not None:
             fact = element(members(item, said.items))
             for name in (said.field, said.number, *(each.member for each in said.columns)):
                 members(fact, name)
+        for each in view.item.listed:
+            line = lines(members(item, each.items), each.named)
+            for name in {column.member for column in each.columns} - {each.named, each.value}:
+                members(line, name)
+            assert not each.opens or members(line, each.opens)
+        if view.item.passages is not None:
+            passage = element(members(item, view.item.passages.items))
+            members(item, view.item.passages.text)
+            members(passage, view.item.passages.start), members(passage, view.item.passages.end)
+        for lead in view.item.leads:
+            (other,) = [each for each in family.views if each.name == lead.view]
+            assert set(lead.sets) <= {each.parameter for each in other.filters}
+            for name in lead.sets.values():
+                members(item, name)
         for facet in view.facets:
             assert set(facet.sets) <= asked
             if not facet.path:
@@ -302,6 +349,43 @@ def test_a_view_shows_and_asks_what_its_routes_document(family: Family) -> None:
             point = element(members(points, chart.items))
             for name in (chart.at, *(each.member for each in chart.series)):
                 members(point, name)
+
+
+def test_what_a_view_finds_and_edits_is_what_its_routes_document(family: Family) -> None:
+    """A filter, a field of a form or a fact that the API has not would be refused, or show nothing."""
+    for view in family.views:
+        if (finder := view.finder) is not None:
+            body, answer, _ = takes(family, "POST", finder.path)
+            assert answer is finder.type
+            members(body, finder.asks), members(body, finder.most)
+            for each in finder.filters:
+                members(members(body, finder.narrowed), each.parameter)
+            found = element(members(answer, finder.items))
+            members(element(members(found, finder.marks)), "start")
+            for name in (view.key, finder.heading, finder.snippet, finder.place):
+                members(found, name)
+            for column in (*finder.facts, *finder.fine):
+                members(found, column.member)
+        if (editor := view.editor) is not None:
+            new, made, _ = takes(family, "POST", editor.path)
+            change, _, _ = takes(family, editor.method, editor.one)
+            takes(family, "DELETE", editor.one)
+            members(made, editor.made)
+            for field in editor.fields:
+                members(new, field.member)
+                assert field.fixed or members(change, field.member)
+                assert bool(field.choices) == (field.kind == "choice")
+            if (trial := editor.trial) is not None:
+                body, answer, _ = takes(family, "POST", trial.path)
+                assert answer is trial.type
+                for field in editor.fields:
+                    assert field.member in trial.leaves or members(members(body, trial.wrap), field.member)
+                for column in trial.columns:
+                    members(answer, column.member)
+                element(members(answer, trial.advice))
+                line = lines(members(answer, trial.items), trial.named)
+                for name in {column.member for column in trial.listed} - {trial.named}:
+                    members(line, name)
 
 
 def takes(family: Family, method: str, path: str) -> tuple[Any, Any, set[str]]:

@@ -1,6 +1,6 @@
-"""What README and the page on audience say works: their shell commands run, in order, in a fresh copy of the
-source, and what they show comes back. Only the port is another one, so that a box on this machine is in
-nobody's way."""
+"""What README and the pages on audience and knowledge say works: their shell commands run, in order, in a
+fresh copy of the source, and what they show comes back. Only the port is another one, so that a box on this
+machine is in nobody's way."""
 
 from __future__ import annotations
 
@@ -25,6 +25,7 @@ from tests.harness import until
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text("utf-8")
 AUDIENCE = (ROOT / "docs" / "audience.md").read_text("utf-8")
+KNOWLEDGE = (ROOT / "docs" / "knowledge.md").read_text("utf-8")
 PORT = str(config.Server().port)
 
 INSTALLED = 600.0
@@ -168,6 +169,7 @@ def test_every_command_runs_and_gives_what_is_shown(reader: Reader) -> None:
     assert shell[0][1] == "make run\n"
     assert followed(reader, README) == 2
     assert followed(reader, AUDIENCE) == 1
+    assert followed(reader, KNOWLEDGE) == 1
     assert (reader.folder / "ingestbox-data" / "ingestbox.db").exists()
 
 
@@ -190,7 +192,7 @@ def test_every_configuration_shown_can_be_loaded(tmp_path: Path) -> None:
 
 
 def test_every_block_is_of_a_kind_that_is_tested() -> None:
-    assert {kind for kind, _ in [*blocks(), *blocks(AUDIENCE)]} <= {"sh", "json", "toml"}
+    assert {kind for kind, _ in [*blocks(), *blocks(AUDIENCE), *blocks(KNOWLEDGE)]} <= {"sh", "json", "toml"}
 
 
 def test_every_target_named_exists() -> None:

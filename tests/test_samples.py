@@ -15,7 +15,16 @@ import pytest
 
 from ingestbox import families, samples
 from ingestbox.model import Role
-from ingestbox.samples import FILES, SAMPLES, UPLOADS, Sample, SampleFile, SampleUploads
+from ingestbox.samples import (
+    ARTICLES,
+    FILES,
+    SAMPLES,
+    UPLOADS,
+    Sample,
+    SampleArticles,
+    SampleFile,
+    SampleUploads,
+)
 from tests.families.contacts.person import Person
 from tests.harness import BoxProcess, until, wait_job
 
@@ -32,11 +41,13 @@ def sample(request: pytest.FixtureRequest) -> Sample:
 def test_every_file_has_its_entry_and_every_entry_its_family() -> None:
     files = {path.name for path in samples.FOLDER.iterdir() if path.suffix not in (".py", "")}
     named = {name for each in SAMPLES for name in (each.file, each.imperfect) if name}
-    assert files == named | {each.file for each in FILES} | {each.file for each in UPLOADS}
+    others: list[SampleFile | SampleUploads | SampleArticles] = [*FILES, *UPLOADS, *ARTICLES]
+    assert files == named | {each.file for each in others}
     owners = {
         *(each.family for each in SAMPLES),
         *(each.family for each in FILES),
         *(each.family for each in UPLOADS),
+        *(each.family for each in ARTICLES),
     }
     assert owners == set(families.FAMILIES)
 
@@ -190,6 +201,41 @@ def test_bodies_hold_every_record_once_and_those_that_come_again_have_new_keys(s
     twice = itertools.islice(samples.again(sample), 2 * len(records))
     keys = [each[sample.key] for body in twice for each in msgspec.json.decode(body)[sample.wrap]]
     assert len(set(keys) | {record[sample.key] for record in records}) == 3 * len(records)
+
+
+@pytest.mark.parametrize("sample", ARTICLES, ids=[each.file for each in ARTICLES])
+def test_of_articles_exactly_what_is_named_is_found_out(box: BoxProcess, sample: SampleArticles) -> None:
+    path = "/knowledge-management/content"
+    with box.client(workspace=f"samples-{sample.family}") as client:
+        answer = client.post(
+            sample.path, content=samples.articles(sample), headers={"Content-Type": "application/json"}
+        ).raise_for_status()
+        assert answer.json()["rejected_items"] == 0
+
+        def ended() -> dict[str, Any] | None:
+            query = {"batch_id": sample.batch_id}
+            found: dict[str, Any] = client.get(f"{path}/status", params=query).raise_for_status().json()
+            return found if found["overall_status"] == "completed" else None
+
+        items = until(ended, "the articles are processed")["items"]
+        assert sum(each.get("held", False) for each in items) == sample.low
+        every = [client.get(f"{path}/{each['content_id']}").raise_for_status().json() for each in items]
+        assert sum(bool(each["near_duplicates"]) for each in every) == sample.alike
+        assert {each["result"]["language"]["code"] for each in every} == {"vi", "en"}
+        for text, title in sample.searches:
+            found = client.post(sample.search, json={"query": text, "top_k": 3}).raise_for_status().json()
+            assert found["results"][0]["title"] == title
+
+
+def test_articles_name_nobody_real() -> None:
+    from ingestbox.enrich.pii import finds
+
+    every = samples.records("knowledge.ndjson")
+    assert all(re.match(r"https://[a-z.-]+\.example/", each["source_url"]) for each in every)
+    found = {find.value for each in every for find in finds(each["content"])}
+    mails = {value for value in found if "@" in value}
+    assert mails and all(value.endswith(".example") for value in mails)
+    assert "4111111111111111" in found
 
 
 def test_the_files_are_part_of_the_package() -> None:

@@ -163,6 +163,8 @@ class Appliance:
         stack.callback(parts.runner.stop_claiming)
         parts.housekeeping.start()
         stack.push_async_callback(parts.housekeeping.stop)
+        parts.chores.start()
+        stack.push_async_callback(parts.chores.stop)
         integrity.start(parts.store)
         stack.push_async_callback(integrity.stop)
         await parts.server.start()

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
+
 from ingestbox import console, families
 from ingestbox.clock import Clock
-from ingestbox.config import MIB, Loaded
+from ingestbox.config import MIB, Enrich, Loaded
 from ingestbox.console.gate import Gate
 from ingestbox.console.inside import Inside
 from ingestbox.console.pages import Pages
-from ingestbox.errors import IngestError
+from ingestbox.enrich.embedding.wordvectors import NoVectorsError, prepared
+from ingestbox.enrich.pii.found import REDACT
+from ingestbox.errors import IngestError, StartupError
 from ingestbox.family import Family
 from ingestbox.forward import Forwarder
 from ingestbox.identity.derived import Derived
@@ -26,6 +31,7 @@ from ingestbox.identity.users import StoredUsers
 from ingestbox.metrics import Metrics
 from ingestbox.ops import doctor, scrape, status
 from ingestbox.ops.alarms import Alarms
+from ingestbox.ops.chores import ChoreRoom, Chores
 from ingestbox.ops.conditions import BoxConditions
 from ingestbox.ops.erasing import Erasing
 from ingestbox.ops.health import BoxHealth
@@ -33,8 +39,9 @@ from ingestbox.ops.housekeeping import Housekeeping
 from ingestbox.ops.integrity import Integrity
 from ingestbox.ops.telling import Telling
 from ingestbox.ops.webhook import webhook_of
+from ingestbox.outbound.fetch import Fetcher
 from ingestbox.pipeline.computing import Computing
-from ingestbox.pipeline.endpoints import endpoints
+from ingestbox.pipeline.endpoints import Endpoint, endpoints, looked_up
 from ingestbox.pipeline.loader import Loader
 from ingestbox.pipeline.pool import Pool
 from ingestbox.pipeline.runner import Runner
@@ -77,6 +84,7 @@ class Parts:
     runner: Runner
     bell: Bell
     housekeeping: Housekeeping
+    chores: Chores
     alarms: Alarms
     progress: Progress
     door: Door
@@ -107,6 +115,10 @@ async def build(
 
     signing = secrets()
     known = {name: family.configured(family, settings) for name, family in families.load().items()}
+    known = {
+        name: msgspec.structs.replace(family, pii=getattr(settings.pii, name, "off"))
+        for name, family in known.items()
+    }
     metrics = Metrics()
     store = await Store.open(
         folder,
@@ -116,6 +128,7 @@ async def build(
         limits=settings.limits,
         clock=clock,
         observe=metrics.group,
+        redacted=frozenset(name for name, family in known.items() if family.pii == REDACT),
     )
 
     forwarder = Forwarder(store, settings.lanes, clock=clock, observe=metrics)
@@ -126,18 +139,24 @@ async def build(
         clock=clock,
         log_level=settings.log.level,
         log_format=settings.log.format,
-        endpoints=endpoints(settings.enrich),
+        endpoints=await _steps(settings.enrich, folder),
     )
     shelf = Shelf(folder, keep_free_bytes=settings.store.min_free_mb * MIB)
     stack.callback(shelf.close)
     loader = Loader(pool, shelf, settings.work)
     progress = Progress()
+
+    def settled(made: int) -> None:
+        if made:
+            forwarder.wake()
+            chores.wake()
+
     runner = Runner(
         store,
         pool,
         known,
         settings.work,
-        settled=lambda made: forwarder.wake() if made else None,
+        settled=settled,
         moved=progress.changed,
         observe=metrics.settled,
         ring=lambda job_id: bell.ring(job_id),
@@ -171,7 +190,19 @@ async def build(
     await series.name_private(store, private)
     new_ids = {name: family.new_id for name, family in known.items()}
     compute = Computing(pool, settings.work).compute
-    box = StoreBox(store, bell.ring, backlog, metrics.received, files, changed, private, new_ids, compute)
+    chores = Chores(ChoreRoom(store, settings, compute), known)
+    box = StoreBox(
+        store,
+        bell.ring,
+        backlog,
+        metrics.received,
+        files,
+        changed,
+        private,
+        new_ids,
+        compute,
+        Fetcher(settings.outbound).get,
+    )
     keys, users = StoredKeys(store), StoredUsers(store)
     gate = Gate(store, clock, settings.console)
     hasher = Hasher()
@@ -223,7 +254,8 @@ async def build(
     webhook = webhook_of(settings.alarms, clock)
     if webhook is not None:
         stack.push_async_callback(webhook.close)
-    conditions = BoxConditions(store, health, forwarder, issuers, settings.sync.gap_minutes)
+    troubles = [family.conditions for family in known.values() if family.conditions is not None]
+    conditions = BoxConditions(store, health, forwarder, issuers, settings.sync.gap_minutes, troubles)
     alarms = Alarms(store, conditions.look, webhook, seconds=settings.alarms.check_seconds, clock=clock)
     observed = scrape.Parts(
         store=store,
@@ -233,6 +265,7 @@ async def build(
         server=lambda: server,
         pool=pool,
         bell=bell,
+        families=[family.gauges for family in known.values() if family.gauges is not None],
     )
 
     async def snapshot(workspace: str | None) -> status.Status:
@@ -251,7 +284,9 @@ async def build(
         return metrics.render(accept, await scrape.gather(observed))
 
     async def examine() -> Report:
-        running = doctor.Running(alarms.raised, issuers(), watch.steady, pool.servers.states())
+        running = doctor.Running(
+            alarms.raised, issuers(), watch.steady, pool.servers.states(), chores.states
+        )
         return await doctor.examine(store, settings, running)
 
     parts = v1.Parts(
@@ -328,6 +363,7 @@ async def build(
         runner=runner,
         bell=bell,
         housekeeping=housekeeping,
+        chores=chores,
         alarms=alarms,
         progress=progress,
         door=door,
@@ -337,6 +373,20 @@ async def build(
         pages=pages,
         documentation=documentation,
     )
+
+
+async def _steps(settings: Enrich, folder: Path) -> tuple[Endpoint, ...]:
+    """The servers of the analysis, and the file that vectors of words are looked up in; it is read once, for
+    half a minute perhaps. Raises StartupError."""
+    found = endpoints(settings)
+    source = settings.embeddings.model_path
+    if not source:
+        return found
+    try:
+        compiled = await asyncio.to_thread(prepared, Path(source), folder)
+    except (NoVectorsError, OSError) as error:
+        raise StartupError(f"[enrich.embeddings] model_path: {error}") from None
+    return (*found, looked_up(compiled))
 
 
 def _family_routes(known: Mapping[str, Family]) -> list[BoundRoute]:

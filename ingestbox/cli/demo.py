@@ -44,9 +44,10 @@ def command(port: int, keep: Path | None, once: bool) -> int:
 
     The records, in English and Vietnamese, go through the same API as any others: the edge box takes them
     in, analyses them, and forwards the results to the central one. So does a file of contacts with faults,
-    which are repaired row by row before they become contacts, and two uploads of audience records, with a
-    segment that is selected from them. Then both stay for a look until Ctrl-C, which leaves nothing behind:
-    no process, no folder. Only a demo killed with -9 leaves its folder; the next demo removes it. Nothing
+    which are repaired row by row before they become contacts, two uploads of audience records, with a
+    segment that is selected from them, and articles, which are searched, and reach the central box without
+    what is personal in them. Then both stay for a look until Ctrl-C, which leaves nothing behind: no
+    process, no folder. Only a demo killed with -9 leaves its folder; the next demo removes it. Nothing
     beyond this machine is contacted.
     """
     return asyncio.run(_demo(port, keep, once))

@@ -39,7 +39,7 @@ def look(loaded: Loaded) -> list[Check]:
     found = [Check("warning", "settings", each) for each in loaded.warnings]
     for part in (_file, _folder, _server, _tls, _identity, _alarms, _senders, _address, _reachable):
         found += part(loaded)
-    for part in (_lanes, _filters, _steps):
+    for part in (_lanes, _filters, _steps, _outbound):
         found += part(loaded)
     return found
 
@@ -137,6 +137,16 @@ def _alarms(loaded: Loaded) -> Iterator[Check]:
     alarms = loaded.settings.alarms
     well = "posted to a webhook" if alarms.webhook_url else "logged, not posted"
     yield from _tried("alarms", lambda: webhook_of(alarms, SystemClock()), well)
+
+
+def _outbound(loaded: Loaded) -> Iterator[Check]:
+    """Whether what may be fetched from can be understood."""
+    from ingestbox.outbound.fetch import Fetcher
+
+    outbound = loaded.settings.outbound
+    opened = ", ".join(outbound.allow_hosts)
+    well = f"pages of public sites, and of {opened}" if opened else "pages of public sites alone"
+    yield from _tried("outbound", lambda: Fetcher(outbound), well)
 
 
 def _senders(loaded: Loaded) -> Iterator[Check]:
@@ -302,6 +312,19 @@ def _steps(loaded: Loaded) -> Iterator[Check]:
             yield Check("warning", about, sentence[0].upper() + sentence[1:])
         else:
             yield tried
+    if loaded.settings.enrich.embeddings.model_path:
+        yield _words(loaded.settings.enrich.embeddings.model_path)
+
+
+def _words(path: str) -> Check:
+    """The file that vectors of words are looked up in."""
+    from ingestbox.enrich.embedding.wordvectors import NoVectorsError, look
+
+    try:
+        dimension = look(Path(path))
+    except NoVectorsError as error:
+        return Check("error", "embeddings step", f"[enrich.embeddings] model_path: {error}")
+    return Check("ok", "embeddings step", f"{path}: vectors of {dimension} numbers")
 
 
 def is_loopback(host: str) -> bool:

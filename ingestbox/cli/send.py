@@ -14,7 +14,7 @@ from ingestbox.cli.sending import columns
 from ingestbox.cli.sending.target import Target
 
 STDIN = "-"
-FAMILIES = ("feedback", "contacts", "audience")
+FAMILIES = ("feedback", "contacts", "audience", "knowledge")
 
 
 @click.command(
@@ -30,6 +30,7 @@ Examples:
   INGESTBOX_TOKEN=$TOKEN ingestbox send --family contacts people.csv
   ingestbox send --family contacts list.xlsx --mapping email=Kontakt --mapping company=Haus
   INGESTBOX_TOKEN=$TOKEN ingestbox send --family audience fair.csv --name "Trade fair" --wait
+  ingestbox send --family knowledge articles.ndjson --name crawl-7 --wait
 """,
 )
 @click.argument("files", nargs=-1, required=True, metavar="FILE...", type=click.Path(allow_dash=True))
@@ -62,7 +63,7 @@ Examples:
     "--batch",
     "most",
     type=click.IntRange(1, 100_000),
-    help="Records in a batch.  [default: 1000, of audience 50000: the box's limit]",
+    help="Records in a batch.  [default: 1000, of audience 50000: the box's limit; of knowledge 50]",
 )
 @click.option(
     "--encoding", help="Of files of rows, if it is known: utf-8, windows-1258, …  [default: found out]"
@@ -84,13 +85,14 @@ Examples:
 )
 @click.option(
     "--name",
-    help="Of audience: what the upload is called; a part of a large file has its number after it.  "
-    "[default: the file's name]",
+    help="Of audience: what the upload is called; a part of a large file has its number after it. Of "
+    "knowledge: the batch_id.  [default: the file's name]",
 )
 @click.option(
     "--parallel",
     type=click.IntRange(1, 16),
-    help="Batches sent at once.  [default: 4; 1 for audience, whose parts then are in the file's order]",
+    help="Batches sent at once.  [default: 4; 1 for audience and knowledge, whose parts then are in the "
+    "file's order]",
 )
 @click.option(
     "--patience",
@@ -137,6 +139,10 @@ def command(
     Files of rows are read here and sent as records. A file beyond the box's limits becomes several uploads,
     called NAME (1), NAME (2) … With --wait each says how many duplicates and invalid addresses it has.
 
+    Articles of knowledge go in chunks of 50, called NAME_chunk_1, NAME_chunk_2 … of a batch NAME; a document
+    is {"source_id": …, "items": […]}, and columns of rows are called as the members of an item. With --wait
+    it says how many are completed, failed, of low quality, and duplicates.
+
     Exit code 0 when every record was taken and, with --wait, processed; otherwise 1.
     """
     said = {key: value for key, value in (("encoding", encoding), ("delimiter", delimiter)) if value}
@@ -151,8 +157,10 @@ def command(
         return contacts.send(files, at, said, patience, wait=wait is not False, as_json=as_json)
     if baseline:
         raise click.UsageError("--baseline is for --family contacts.")
-    if family == "feedback" and (mapping or name is not None):
-        raise click.UsageError("--mapping is for contacts and audience, --name for audience.")
+    if (family == "feedback" and name is not None) or (family in ("feedback", "knowledge") and mapping):
+        raise click.UsageError("--mapping is for contacts and audience, --name for audience and knowledge.")
+    if family == "knowledge" and partial:
+        raise click.UsageError("Of knowledge the good articles of a batch are taken anyway.")
     said |= columns.said(mapping)
     from ingestbox.cli.sending import records
 
@@ -168,7 +176,11 @@ def command(
         compress=compress,
         wait=bool(wait),
     )
-    kind = records.Audience(order, name) if family == "audience" else records.Feedback(order)
+    kind: records.Feedback | records.Audience | records.Knowledge
+    if family == "knowledge":
+        kind = records.Knowledge(order, name)
+    else:
+        kind = records.Audience(order, name) if family == "audience" else records.Feedback(order)
     return records.send(order, kind, as_json=as_json)
 
 

@@ -236,6 +236,51 @@ class Knowledge(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     ] = 0.5
 
 
+class Outbound(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """[outbound]: pages that the box fetches for others, to look at a source; never inside, unless opened."""
+
+    allow_hosts: Annotated[
+        list[str],
+        Meta(
+            description="Private hosts that may be fetched from nevertheless: names, `*.example.vn` for all "
+            "below one, addresses or networks. Whoever controls the DNS of a name decides where it leads."
+        ),
+    ] = []
+    user_agent: Annotated[
+        str,
+        Meta(
+            pattern="^[A-Za-z0-9!#$%&'*+.^_`|~-]+(/[ -~]{1,200})?$",
+            max_length=256,
+            description="What the box calls itself there; robots.txt is read for what is before the `/`.",
+        ),
+    ] = "CareCircle-Crawler/1.0"
+    tls_ca: Annotated[
+        str, Meta(description="File with CAs (PEM) that are trusted there besides the public ones.")
+    ] = ""
+
+
+_Pii = Literal["off", "flag", "redact-before-forwarding"]
+
+
+class Pii(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """[pii]: personal data in records: e-mail addresses, phone numbers, national ids, payment cards. `flag`
+    tells in the result what was found; `redact-before-forwarding` hides it in what is forwarded, and never in
+    what is stored."""
+
+    feedback: Annotated[_Pii, Meta(description="What is done about personal data in feedback.")] = "off"
+    contacts: Annotated[
+        _Pii,
+        Meta(
+            description="In contacts. Redacted, they reach upstream without their addresses and numbers, by "
+            "which it would know them."
+        ),
+    ] = "off"
+    audience: Annotated[
+        _Pii, Meta(description="In audience records and segments; redacted, as with contacts.")
+    ] = "off"
+    knowledge: Annotated[_Pii, Meta(description="In articles of knowledge.")] = "off"
+
+
 class Alarms(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """[alarms]: who is told when something is wrong, or well again; the log always is."""
 
@@ -352,6 +397,23 @@ class KeywordsStep(Endpoint, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     """[enrich.keywords]: what a text is about."""
 
 
+class EmbeddingsStep(Endpoint, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """[enrich.embeddings]: vectors of passages, by which articles are found. The url is that of a server that
+    speaks as OpenAI's does; `/v1/embeddings` is added if it is not there."""
+
+    model: Annotated[
+        str,
+        Meta(max_length=200, description="The model that the server is asked for; with a url it has to be set."),
+    ] = ""
+    model_path: Annotated[
+        str,
+        Meta(
+            description="Instead of a server: a file of word vectors (the text format of word2vec, GloVe and "
+            "fastText, most frequent words first), of which the first 200,000 are taken."
+        ),
+    ] = ""
+
+
 class Enrich(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """[enrich]: the steps of the analysis of texts, each with a section of its own."""
 
@@ -359,6 +421,7 @@ class Enrich(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     sentiment: SentimentStep = SentimentStep()
     entities: EntitiesStep = EntitiesStep()
     keywords: KeywordsStep = KeywordsStep()
+    embeddings: EmbeddingsStep = EmbeddingsStep()
 
 
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -378,6 +441,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     work: Work = Work()
     enrich: Enrich = Enrich()
     knowledge: Knowledge = Knowledge()
+    pii: Pii = Pii()
+    outbound: Outbound = Outbound()
     sync: Sync = Sync()
     issuers: Annotated[
         list[Issuer], Meta(description="Whose tokens are taken; also as JSON in INGESTBOX_ISSUERS.")

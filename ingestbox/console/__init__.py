@@ -15,7 +15,9 @@ from ingestbox.console.audit import AuditPlace
 from ingestbox.console.boxes import Boxes
 from ingestbox.console.browse import Browse
 from ingestbox.console.bulk import BulkPlace
+from ingestbox.console.editing import Editing
 from ingestbox.console.erasures import ErasuresPlace
+from ingestbox.console.find import Find
 from ingestbox.console.grid import Grids
 from ingestbox.console.health import Health
 from ingestbox.console.home import Home, Nowhere
@@ -58,6 +60,6 @@ def routes(parts: Parts) -> list[BoundRoute]:
     places += (Health(parts),)
     places += (BulkPlace(parts), RulesPlace(parts), AuditPlace(parts), ErasuresPlace(parts))
     places += (IssuesPlace(parts), IssuePlace(parts))
-    places += (Browse(parts), Grids(parts))
+    places += (Browse(parts), Find(parts), Editing(parts), Grids(parts))
     places += (Nowhere(parts),)
     return [route for place in places for route in place.routes()]

@@ -21,7 +21,7 @@ FILTERS = ("actor", "action", "object", "object_id")
 DAYS = ("since", "until")
 OBJECTS = (
     *("job", "record", "issue", "contact", "ticket", "rule"),
-    *("segment", "user", "key", "lane", "delivery", "erasure", "secret", "audit"),
+    *("article", "source", "segment", "user", "key", "lane", "delivery", "erasure", "secret", "audit"),
 )
 ACTIONS = (
     *(
@@ -30,6 +30,7 @@ ACTIONS = (
         "issue.edit",
         "issue.discard",
         "issue.retry",
+        "issue.accept",
         "issue.bulk",
         "audit.undo",
     ),
@@ -37,6 +38,7 @@ ACTIONS = (
     *("user.create", "user.update", "user.remove", "key.create", "key.revoke"),
     *("lane.pause", "lane.resume", "lane.replay", "lane.remove"),
     *("delivery.retry", "delivery.discard", "segment.create", "segment.change", "segment.remove"),
+    *("source.create", "source.change", "source.remove"),
     *("erasure.begin", "erasure.done", "secret.rotate"),
 )
 """What a reader may look for, among others: the box writes more."""

@@ -15,10 +15,10 @@ from ingestbox.console.nav import ADMIN
 from ingestbox.console.object import ObjectPage
 from ingestbox.console.overview import Overview
 from ingestbox.console.parts import Parts
+from ingestbox.console.sights import view_of
 from ingestbox.console.table import COLUMNS, CURSOR, State, chips, member, named, together, usual
 from ingestbox.errors import IngestError
 from ingestbox.route import Reply
-from ingestbox.view import View
 from ingestbox.web.binding import BoundRoute, Request
 
 PAGE = 50
@@ -47,7 +47,7 @@ class Browse:
     async def table(self, ask: Request) -> Reply:
         """GET /console/browse/{view}, also with `.json` or `.csv` behind it."""
         name, dot, kind = ask.path["view"].partition(".")
-        view = self._view(ask, name)
+        view = view_of(self._views, ask, name)
         state = State(view, ask.query)
         if dot:
             make = {"json": twins.as_json, "csv": twins.as_csv}.get(kind)
@@ -62,16 +62,7 @@ class Browse:
 
     async def one(self, ask: Request) -> Reply:
         """GET /console/browse/{view}/{key}."""
-        return await self._objects.reply(ask, self._view(ask, ask.path["view"]), ask.path["key"])
-
-    def _view(self, ask: Request, name: str) -> View:
-        """A view that the caller may see. Raises IngestError: not_found, forbidden."""
-        view = self._views.get(name)
-        if view is None:
-            raise IngestError("not_found", "There is no such page.")
-        if not ask.caller.may(view.roles):
-            raise IngestError("forbidden", f"This page needs the role {' or '.join(sorted(view.roles))}.")
-        return view
+        return await self._objects.reply(ask, view_of(self._views, ask), ask.path["key"])
 
     async def _table(self, ask: Request, state: State) -> Reply:
         view, error = state.view, None
@@ -95,7 +86,7 @@ class Browse:
             state=state,
             error=error,
             rows=[(row, {**together(view, row), **state.scope}) for row in rows],
-            total=page[view.total],
+            total=page[view.total] if view.total in page else None if page.get("next_cursor") else len(rows),
             at_least="total_is" in page,
             indexing="indexing" in page,
             cursor=page.get("next_cursor"),
@@ -109,6 +100,7 @@ class Browse:
             figures=await overview.figures() if first and not nothing else [],
             charts=await overview.charts() if first and not nothing else [],
             days=overview.usual,
+            edits=view.editor if view.editor and ask.caller.may(view.editor.roles or ADMIN) else None,
             may_see_all=bool(view.everybody) and ask.caller.may(ADMIN),
             curl_query={**state.asked, **({"limit": str(PAGE)} if state.asked else {})},
         )

@@ -9,7 +9,7 @@ from ingestbox.family import Family
 from ingestbox.rules import MOST_MEMBERS
 from ingestbox.store.parked import REFUSED
 
-Kind = Literal["keep", "set", "clean", "discard", "retry", "give_up", "send_again", "let_go"]
+Kind = Literal["keep", "set", "clean", "discard", "retry", "accept", "give_up", "send_again", "let_go"]
 
 
 class Choice(NamedTuple):
@@ -19,18 +19,23 @@ class Choice(NamedTuple):
     needs_editor: bool
 
 
-def kinds_for(families: Sequence[Family | None], codes: Collection[str]) -> list[Choice]:
+def kinds_for(
+    families: Sequence[Family | None], codes: Collection[str], *, held: bool = False
+) -> list[Choice]:
     """What can be decided about issues with these codes, the likeliest first.
 
     Of copies one is kept, or all are given up: setting a value makes a copy of none of them something else,
     and what exists already stays so. What an upstream refused is sent again, or given up for a reason.
+
+    `held`: something came of some of the records, which can be forwarded as it is.
     """
     stagings = [family.staging for family in families if family is not None]
     staged = [each for each in stagings if each is not None]
     if all(code == REFUSED for code in codes):
         return [Choice("send_again", bool(staged)), Choice("let_go", bool(staged))]
     if not staged or len(staged) < len(families):
-        return [Choice("retry", False), Choice("let_go" if REFUSED in codes else "give_up", False)]
+        first: list[Choice] = [Choice("accept", False)] if held else []
+        return [*first, Choice("retry", False), Choice("let_go" if REFUSED in codes else "give_up", False)]
     repeated = {each.repeated[0] for each in staged}
     existing = {each.existing[0] for each in staged}
     kinds: tuple[Kind, ...] = ("discard",)
@@ -58,6 +63,8 @@ def decided(given: Sequence[tuple[str, str]]) -> dict[str, Any] | None:
             return {"rule": {"clean": how, "fields": [value for name, value in given if name == "fields"]}}
         case "retry":
             return {"action": "retry"}
+        case "accept":
+            return {"action": "accept"}
         case "send_again":
             return {"action": "retry"}
         case "let_go":

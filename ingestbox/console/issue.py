@@ -16,6 +16,7 @@ from ingestbox.console.onwards import Onwards
 from ingestbox.console.pages import is_htmx
 from ingestbox.console.parts import Parts
 from ingestbox.console.repairing import Typed, same
+from ingestbox.console.sights import became
 from ingestbox.errors import Fault, IngestError
 from ingestbox.route import Reply
 from ingestbox.web.binding import BoundRoute, Request
@@ -27,7 +28,7 @@ CHANGED = frozenset({"precondition_failed", "issue_resolved", "record_not_waitin
 
 TOLD = CHANGED | {
     *("validation_failed", "malformed_json", "payload_too_large", "damaged", "rule_not_applicable"),
-    *("job_active", "job_not_waiting", "job_cancelled", "job_ended"),
+    *("issue_not_held", "job_active", "job_not_waiting", "job_cancelled", "job_ended"),
     *("issue_not_existing", "rows_undecided", "nothing_to_update"),
     *("superseded", "turn_taken", "key_taken", "lane_off", "reason_required"),
 }
@@ -102,7 +103,7 @@ class IssuePlace:
             body |= {"action": "keep", "record": row}
         elif do == "complete":
             return await self._most_complete(ask, issue, etag, scope)
-        elif do in ("discard", "retry", "update"):
+        elif do in ("discard", "retry", "accept", "update"):
             body |= {"action": do}
         else:
             raise IngestError("bad_parameter", "The form is not one of this page.")
@@ -209,6 +210,9 @@ class IssuePlace:
             "conflict": conflict,
             "typed": [each for each in typed or [] if each.changed],
             "scope": case.scope(ask),
+            "became": became(self._parts, ask, found.issue.family, found.issue.record)
+            if found.issue.held
+            else None,
             "comment_length": COMMENT_LENGTH,
         }
         return self._parts.pages.reply(ask, "issues/issue.html", status=status, headers=headers, **values)

@@ -8,8 +8,8 @@ from typing import Any
 
 import msgspec
 
-from ingestbox.console import audit
-from ingestbox.console.nav import ADMIN
+from ingestbox.console import audit, listed
+from ingestbox.console.nav import ADMIN, READERS
 from ingestbox.console.parts import Parts
 from ingestbox.console.show import segment
 from ingestbox.console.table import State, member, named
@@ -20,6 +20,9 @@ from ingestbox.web.binding import Request
 
 MOST_CHARACTERS = 50_000
 """Of one text that a page shows: its record has the rest."""
+
+PASSAGE = "passage"
+"""The member of an address that chooses a passage."""
 
 MOST_TEXTS = 200
 """Comments that a page shows."""
@@ -61,19 +64,23 @@ class ObjectPage:
         item, state = view.item, State(view, ask.query)
         asked = {**state.scope, **{name: ask.query[name] for name in item.with_ if ask.query.get(name)}}
         begin, _, placeholder = item.path.removesuffix("}").partition("{")
-        body = msgspec.to_builtins(
-            await self._parts.inside.get(ask, item.path, item.type, asked, params={placeholder: key})
-        )
+        found = await self._parts.inside.get(ask, item.path, item.type, asked, params={placeholder: key})
+        body = msgspec.json.decode(msgspec.json.encode(found))  # some of it is JSON already
+        body = member(body, item.inside) if item.inside else body
         record = await self._get(
-            ask, "/v1/records/{id}", "id", body.get(item.record) if item.record else None, state
+            ask, "/v1/records/{id}", "id", member(body, item.record) if item.record else None, state
         )
-        job_id = record["job"] if record else body.get(item.job) if item.job else None
+        job_id = record["job"] if record else member(body, item.job) if item.job else None
         job = await self._get(ask, "/v1/jobs/{id}", "id", job_id, state)
         result = record.get("result") if record else None
         delivery = result["delivery"] if result else None
         sent = await self._get(ask, "/v1/deliveries/{seq}", "seq", delivery, state)
-        lines = await audit.history(self._parts, ask, item.noun, str(body[item.called])) if item.noun else []
-        rest = body.get(item.rest) if item.rest else None
+        lines = (
+            await audit.history(self._parts, ask, item.noun, str(member(body, item.called)))
+            if item.noun
+            else []
+        )
+        rest = member(body, item.rest) if item.rest else None
         return self._parts.pages.reply(
             ask,
             "browse/object.html",
@@ -84,9 +91,15 @@ class ObjectPage:
             asked=asked,
             path=begin + segment(key),
             body=body,
-            title=" ".join(str(body[name]) for name in item.title if body.get(name)) or key,
+            title=" ".join(str(member(body, name)) for name in item.title if member(body, name)) or key,
             texts=_texts(item, body),
             names=_named(item.spans, body) if item.spans else [],
+            tables=listed.tables(item, body),
+            passages=listed.passages(item, body, ask.query.get(PASSAGE)),
+            waits=_waits(record),
+            asks=lambda lead: {name: str(member(body, mine)) for name, mine in lead.sets.items()},
+            may_repair=ask.caller.may(READERS),
+            edits=view.editor if view.editor and ask.caller.may(view.editor.roles or ADMIN) else None,
             rest=[(name, _said(value)) for name, value in rest.items()] if isinstance(rest, dict) else [],
             record=record,
             job=job,
@@ -113,7 +126,7 @@ class ObjectPage:
 def _texts(item: Item, body: Mapping[str, Any]) -> list[ShownText]:
     found = []
     for each in item.texts:
-        value = body.get(each.member)
+        value = member(body, each.member)
         texts = value if each.many and isinstance(value, list) else [value]
         for number, text in enumerate(texts[:MOST_TEXTS], 1):
             if isinstance(text, str) and text.strip():
@@ -124,14 +137,14 @@ def _texts(item: Item, body: Mapping[str, Any]) -> list[ShownText]:
 def _shown(item: Item, each: Texts, body: Mapping[str, Any], text: str, number: int | None) -> ShownText:
     cut = len(text) > MOST_CHARACTERS
     text = text[:MOST_CHARACTERS]
-    spans = body.get(item.spans.items) if item.spans and number is None else None
+    spans = member(body, item.spans.items) if item.spans and number is None else None
     pieces = _pieces(text, each.field, item.spans, spans or []) if item.spans else [Piece(text)]
     return ShownText(each.label, number, pieces, _facts(item, each.field, number, body), cut)
 
 
 def _facts(item: Item, name: str, number: int | None, body: Mapping[str, Any]) -> Mapping[str, Any]:
     if item.said is not None:
-        for fact in body.get(item.said.items) or ():
+        for fact in member(body, item.said.items) or ():
             if fact.get(item.said.field) == name and fact.get(item.said.number) == number:
                 found: Mapping[str, Any] = fact
                 return found
@@ -141,9 +154,10 @@ def _facts(item: Item, name: str, number: int | None, body: Mapping[str, Any]) -
 def _pieces(text: str, name: str, spans: Spans, found: list[Any]) -> list[Piece]:
     """A text with what it names apart. What does not stand where it is said to is left out: a box sent it."""
     pieces, at = [], 0
-    for each in sorted(found, key=lambda each: (each[spans.start], -each[spans.end])):
+    placed = [each for each in found if each[spans.start] is not None and each[spans.end] is not None]
+    for each in sorted(placed, key=lambda each: (each[spans.start], -each[spans.end])):
         start, end = each[spans.start], each[spans.end]
-        if each[spans.field] != name or start < at or not start < end <= len(text):
+        if (spans.field and each[spans.field] != name) or start < at or not start < end <= len(text):
             continue
         if text[start:end] != each[spans.text]:
             continue
@@ -158,11 +172,18 @@ def _pieces(text: str, name: str, spans: Spans, found: list[Any]) -> list[Piece]
 def _named(spans: Spans, body: Mapping[str, Any]) -> list[Piece]:
     """What the object names, once each."""
     found: dict[tuple[str, str], Piece] = {}
-    for each in body.get(spans.items) or ():
+    for each in member(body, spans.items) or ():
         label, text = str(each[spans.label]), str(each[spans.text])
         query = {parameter: str(each[mine]) for parameter, mine in spans.sets.items()}
         found.setdefault((label, text), Piece(text, label, query))
     return list(found.values())
+
+
+def _waits(record: Any) -> Any:
+    """The open issue that a record waits with, or None."""
+    if not record or record["state"] != "issue":
+        return None
+    return next((each for each in record["issues"] if not each["resolved_at"] and not each["lane"]), None)
 
 
 def _said(value: object) -> str:

@@ -7,6 +7,7 @@ import msgspec
 from ingestbox.console.curl import seen
 from ingestbox.console.job import views_of
 from ingestbox.console.parts import Parts
+from ingestbox.console.sights import became
 from ingestbox.errors import IngestError
 from ingestbox.route import Reply
 from ingestbox.web.binding import BoundRoute, Request
@@ -60,6 +61,7 @@ class Records:
             deliveries=await self._deliveries(ask, record.id, everyone),
             waits=[issue for issue in record.issues if issue.resolved_at is None],
             settled=[issue for issue in record.issues if issue.resolved_at is not None],
+            became=became(self._parts, ask, record.family, record.id) if record.state == "issue" else None,
             objects=views_of(self._parts, record.family, ask.caller),
             everyone=everyone,
         )

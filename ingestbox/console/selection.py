@@ -89,7 +89,8 @@ class Selecting:
                 ask, "/v1/jobs/{id}", JobBody, selection.query, params={"id": found[0].job}
             )
         families = [self._parts.families.get(name) for name in {issue.family for issue in found}]
-        choices = kinds_for(families, {issue.code for issue in found})
+        held = any(issue.held for issue in found)
+        choices = kinds_for(families, {issue.code for issue in found}, held=held)
         if all(choice.needs_editor for choice in choices) and not ask.caller.may(EDITORS):
             raise IngestError("forbidden", self._parts.pages.texts["bulk"].needs_editor)
         return Chosen(selection, found, more, job, await self._columns(ask, found, selection), choices)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 from markupsafe import Markup, escape
 
@@ -79,6 +79,19 @@ def moment(value: object) -> Markup:
         return text(value)
 
 
+def link(value: object) -> Markup:
+    """An address elsewhere, to be followed if it is one of the web's; else it is a text like any other. The
+    other site is not told where its visitor comes from."""
+    try:
+        parts = urlsplit(str(value))
+        web = parts.scheme in ("http", "https") and bool(parts.hostname)
+    except ValueError:
+        web = False
+    if not web:
+        return clip(value)
+    return Markup('<a href="{}" rel="noopener noreferrer external">{}</a>').format(str(value), clip(value))
+
+
 def segment(value: object) -> str:
     """A value as one segment of a path."""
     return quote(str(value), safe="")
@@ -99,6 +112,7 @@ FILTERS = {
     "when": when,
     "moment": moment,
     "inert": inert,
+    "link": link,
     "segment": segment,
 }
 """The filters of templates, by name."""

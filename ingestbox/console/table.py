@@ -109,7 +109,8 @@ def word_of(kind: Filter, value: str) -> str:
 
 
 def named(words: Iterable[Word], value: object) -> Word:
-    """The word for a value; one that is not known is as it is."""
+    """The word for a value; one that is not known is as it is. What is true or false is called so."""
+    value = str(value).lower() if isinstance(value, bool) else value
     return next((each for each in words if each.value == value), Word(str(value), str(value)))
 
 

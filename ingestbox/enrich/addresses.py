@@ -25,7 +25,7 @@ MARK: Final = "[erased]"
 """What stands in the place of an address."""
 
 _MARKS = "\u0300-\u036f"
-_SOLID: Final = (
+SOLID: Final = (
     "\u0e00-\u0eff\u1000-\u109f\u1100-\u11ff\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7ff\uf900-\ufaff"
     "\U00020000-\U0003ffff"
 )
@@ -203,7 +203,7 @@ def _origins(text: str) -> list[int]:
 
 def _before(first: str) -> str:
     """What has to be before a whole address that begins so."""
-    letter = rf"[^\W{_SOLID}]" if first.isascii() else r"\w"
+    letter = rf"[^\W{SOLID}]" if first.isascii() else r"\w"
     return (
         rf"(?<!{letter})(?<![{_MARKS}])(?<!\w[.+\-'&])"  # no part of a longer name
         r"|(?<=%[0-9a-f][0-9a-f])|(?<=\\[nrt])"  # but after a character that is written out
@@ -212,7 +212,7 @@ def _before(first: str) -> str:
 
 def _after(last: str) -> str:
     """What has to follow a whole address that ends so."""
-    letter = rf"[^\W_{_SOLID}]" if last.isascii() else r"[^\W_]"
+    letter = rf"[^\W_{SOLID}]" if last.isascii() else r"[^\W_]"
     return rf"(?!{letter}|[{_MARKS}])(?!\.(?!{_FILES}){letter})(?!-+{letter})"
 
 

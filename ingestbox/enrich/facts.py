@@ -6,7 +6,7 @@ from typing import Literal, get_args
 
 import msgspec
 
-Step = Literal["language", "sentiment", "entities", "keywords"]
+Step = Literal["language", "sentiment", "entities", "keywords", "embeddings"]
 """The parts of an analysis, in the order in which they are done."""
 
 LanguageCode = Literal["vi", "en", "other"]

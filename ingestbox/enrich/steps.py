@@ -1,4 +1,4 @@
-"""The four steps of an analysis, each over many texts at once, and who did it: built in, or elsewhere."""
+"""The steps of an analysis, each over many texts at once, and who did it: built in, or elsewhere."""
 
 from __future__ import annotations
 
@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from typing import Final, Generic, Protocol, TypeVar
 
 from ingestbox.enrich import entities, keywords, language, sentiment
+from ingestbox.enrich.embedding import hashed
+from ingestbox.enrich.embedding.vector import Vector
+from ingestbox.enrich.embedding.wordvectors import Compiled, NoVectorsError, opened
 from ingestbox.enrich.facts import Entity, Language, LanguageCode, Sentiment, Step
 
 T = TypeVar("T")
@@ -18,7 +21,7 @@ BUILTIN: Final[dict[Step, str]] = {
     "keywords": f"builtin/{keywords.RULES}",
 }
 """What a result says of a step that was done here: the version of its rules, which changes whenever an
-answer can."""
+answer can. An embedding says its model instead."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +47,9 @@ class Steps(Protocol):
     def keywords(self, texts: Sequence[str], languages: Sequence[LanguageCode]) -> Answers[list[str]]:
         """What each text is about, the weightiest first."""
 
+    def embeddings(self, texts: Sequence[str]) -> Answers[Vector]:
+        """A vector for each text; those by one model have the same dimension."""
+
 
 class BuiltIn:
     """The steps as this program does them: pure, and linear in the length of each text."""
@@ -63,6 +69,27 @@ class BuiltIn:
     def keywords(self, texts: Sequence[str], languages: Sequence[LanguageCode]) -> Answers[list[str]]:
         """See `Steps`."""
         return _answers("keywords", map(keywords.keywords, texts, languages))
+
+    def embeddings(self, texts: Sequence[str]) -> Answers[Vector]:
+        """See `Steps`."""
+        found = [Vector(hashed.MODEL, hashed.embed(text)) for text in texts]
+        return Answers(found, [hashed.MODEL] * len(found))
+
+
+class LookedUp(BuiltIn):
+    """The same, but embeddings are made of a file's vectors of words, as long as it can be read."""
+
+    def __init__(self, words: Compiled) -> None:
+        self._words = words
+
+    def embeddings(self, texts: Sequence[str]) -> Answers[Vector]:
+        """See `Steps`."""
+        try:
+            file = opened(self._words)
+        except (OSError, ValueError, NoVectorsError):
+            return super().embeddings(texts)
+        found = [Vector(file.model, file.embed(text)) for text in texts]
+        return Answers(found, [file.model] * len(found))
 
 
 def _answers(step: Step, found: Iterable[T]) -> Answers[T]:

@@ -24,6 +24,19 @@ def wordlist(name: str) -> dict[str, frozenset[str]]:
     return {section: frozenset(words) for section, words in found.items()}
 
 
+def phraselist(name: str) -> dict[str, frozenset[str]]:
+    """The same of a file with a phrase on each line."""
+    found: dict[str, list[str]] = {}
+    section = ""
+    for line in (_DATA / f"{name}.txt").read_text("utf-8").splitlines():
+        if line.startswith("["):
+            section = line.strip("[] ")
+            found[section] = []
+        elif line and not line.startswith("#"):
+            found[section].append(line)
+    return {section: frozenset(phrases) for section, phrases in found.items()}
+
+
 def words(text: str) -> list[str]:
     """The words of a short list, with blanks between them."""
     return text.split()

@@ -108,7 +108,7 @@ class Alarms:
             await self._load()
         conditions = {each.name: each for each in await self._look()}
         gone = [
-            Condition(name, True, "it is not there any more") for name in self._raised.keys() - conditions
+            Condition(name, True, "it is over") for name in self._raised.keys() - conditions
         ]
         for condition in (*conditions.values(), *gone):
             self._judge(condition)

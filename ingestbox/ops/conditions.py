@@ -11,10 +11,11 @@ import msgspec
 
 from ingestbox.config import MIB
 from ingestbox.errors import IngestError
+from ingestbox.family import Trouble
 from ingestbox.forward import LaneState
 from ingestbox.ops import boxes
 from ingestbox.ops.health import BoxHealth, IssuerState
-from ingestbox.store import Store
+from ingestbox.store import ReadTx, Store
 from ingestbox.store.cap import PAGE_BYTES
 from ingestbox.store.health import size
 
@@ -63,13 +64,17 @@ class BoxConditions:
         lanes: Lanes,
         issuers: Callable[[], Sequence[IssuerState]],
         gap_minutes: int,
+        families: Sequence[Callable[[ReadTx, int], Sequence[Trouble]]] = (),
     ) -> None:
+        """`families` are the `Family.conditions` of those that have some."""
         self._store = store
         self._health = health
         self._lanes = lanes
         self._issuers = issuers
         self._gap_minutes = gap_minutes
+        self._families = families
         self._senders: list[Condition] = []
+        self._troubles: list[Condition] = []
 
     async def look(self) -> list[Condition]:
         """All conditions, good and bad; takes a few seconds at most."""
@@ -85,7 +90,7 @@ class BoxConditions:
         ]
         if self._store.cap.pages:
             found.append(await self._size())
-        return found + await self._boxes()
+        return found + await self._boxes() + await self._of_families()
 
     async def _boxes(self) -> list[Condition]:
         """What is wrong with the boxes that send here, or was when the store could be read last."""
@@ -96,6 +101,24 @@ class BoxConditions:
                     for each in await boxes.troubles(self._store, self._gap_minutes)
                 ]
         return self._senders
+
+    async def _of_families(self) -> list[Condition]:
+        """What is wrong with what families keep, or was when the store could be read last."""
+        with contextlib.suppress(IngestError, TimeoutError):
+            async with asyncio.timeout(READ_SECONDS):
+                now_ms = self._store.clock.now_ms()
+                found = [
+                    Condition(each.name, False, each.detail)
+                    for look in self._families
+                    for each in await self._asked(look, now_ms)
+                ]
+            self._troubles = found
+        return self._troubles
+
+    async def _asked(
+        self, look: Callable[[ReadTx, int], Sequence[Trouble]], now_ms: int
+    ) -> Sequence[Trouble]:
+        return await self._store.read_with(lambda tx: look(tx, now_ms))
 
     async def _size(self) -> Condition:
         try:

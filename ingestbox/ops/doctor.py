@@ -5,9 +5,10 @@ from __future__ import annotations
 import resource
 import shutil
 import stat
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from ingestbox.clock import iso
 from ingestbox.config import MIB, Settings
@@ -19,6 +20,7 @@ from ingestbox.store import Store, alarms, lanes, retention, tallies
 from ingestbox.store.alarms import Raised
 from ingestbox.store.engine import has_wal_reset_bug, sqlite3, version
 from ingestbox.store.health import newest_ms
+from ingestbox.store.nearest import FALLBACK, learn
 from ingestbox.web.v1.reports import Finding, Report, SqliteReport
 
 MADE_MS = 1_767_225_600_000
@@ -33,13 +35,14 @@ SPARE_DESCRIPTORS = 64
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """What only a running box knows: its alarms and issuers, whether its clock goes steadily, and how the
-    servers of the analysis do."""
+    """What only a running box knows: its alarms and issuers, whether its clock goes steadily, how the servers
+    of the analysis do, and what says how far the families' chores are."""
 
     raised: Sequence[Raised]
     issuers: Sequence[IssuerState]
     steady: bool
     servers: Sequence[ServerState] = ()
+    chores: Sequence[tuple[str, Callable[[Any], str]]] = ()
 
 
 async def examine(store: Store, settings: Settings, running: Running | None = None) -> Report:
@@ -55,6 +58,8 @@ async def examine(store: Store, settings: Settings, running: Running | None = No
         *await _alarms(store, running),
         *(_issuer(issuer) for issuer in (running.issuers if running else ())),
         *(_server(server) for server in (running.servers if running else ())),
+        _nearness(),
+        *[await _chore(store, *each) for each in (running.chores if running else ())],
         await _integrity(store),
         await _tallies(store),
         *await _invariants(store),
@@ -195,6 +200,25 @@ def _server(server: ServerState) -> Finding:
         return Finding("enrich", True, told)
     remedy = f"Look at the server, and at [enrich.{server.step}]. Meanwhile the box does the step itself."
     return Finding("enrich", False, f"{told}; it fails: {server.failing}", remedy)
+
+
+def _nearness() -> Finding:
+    connection = sqlite3.connect(":memory:")
+    try:
+        found = learn(connection)
+    finally:
+        connection.close()
+    if found == FALLBACK:
+        return Finding("vectors", True, "compared without sqlite-vec, which does not load; that is slower")
+    return Finding("vectors", True, f"compared by sqlite-vec {found}")
+
+
+async def _chore(store: Store, name: str, state: Callable[[Any], str]) -> Finding:
+    try:
+        said = await store.read_with(state)
+    except IngestError as error:
+        return Finding(name, False, f"it cannot be read: {error.detail}", error.remedy)
+    return Finding(name, True, said or "there is nothing to do")
 
 
 async def _tallies(store: Store) -> Finding:

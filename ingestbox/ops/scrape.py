@@ -18,13 +18,14 @@ from pathlib import Path
 from prometheus_client.core import Metric
 
 from ingestbox.errors import IngestError
+from ingestbox.family import Gauge
 from ingestbox.forward import LaneState
 from ingestbox.metrics import counter, gauge
 from ingestbox.model import JobState
 from ingestbox.ops import boxes
 from ingestbox.ops.health import IssuerState
 from ingestbox.pipeline.pool import Pool
-from ingestbox.store import Store, health, lanes, senders, tallies
+from ingestbox.store import ReadTx, Store, health, lanes, senders, tallies
 from ingestbox.store.alarms import Raised
 from ingestbox.store.health import Size
 from ingestbox.store.lanes import LaneStatus
@@ -50,6 +51,7 @@ class Parts:
     server: Callable[[], HttpServer]
     pool: Pool
     bell: Bell
+    families: Sequence[Callable[[ReadTx], Sequence[Gauge]]] = ()
 
 
 async def gather(parts: Parts) -> list[Metric]:
@@ -64,6 +66,11 @@ async def gather(parts: Parts) -> list[Metric]:
             sent = await senders.senders(store, boxes.MOST_BOXES)
             stored = [*_work(found, now), *_sums(rows, parts.lanes(), now), *_size(store, size)]
             stored += boxes.metrics(sent)
+            for look in parts.families:
+                stored += [
+                    gauge(each.name, each.text, each.values, *each.labels)
+                    for each in await store.read_with(look)
+                ]
     return [
         gauge("store_readable", "0 while the store cannot be read.", float(bool(stored))),
         *stored,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Sequence
 from typing import Annotated, Any, Final
@@ -9,6 +10,7 @@ from typing import Annotated, Any, Final
 import msgspec
 from msgspec import Meta
 
+from ingestbox.enrich.embedding.vector import MOST, Vector, packed
 from ingestbox.enrich.facts import (
     Entity,
     EntityLabel,
@@ -22,6 +24,9 @@ from ingestbox.enrich.steps import Answers
 
 BY: Final = "http"
 """What a result says of a step that a server did; with a slash and its version, if it has said one."""
+
+_LARGEST: Final = 1e15
+"""Of the numbers of a vector; the squares of larger ones have no sum."""
 
 _VERSION: Final = re.compile(r"[\w.:-]{1,64}", re.ASCII)
 
@@ -62,7 +67,17 @@ class _Answer(msgspec.Struct, frozen=True):
     version: str | None = None
 
 
+class _Embedding(msgspec.Struct, frozen=True):
+    index: Annotated[int, Meta(ge=0)]
+    embedding: Annotated[list[float], Meta(min_length=2, max_length=MOST)]
+
+
+class _Embeddings(msgspec.Struct, frozen=True):
+    data: list[_Embedding]
+
+
 _answer = msgspec.json.Decoder(_Answer)
+_embeddings = msgspec.json.Decoder(_Embeddings)
 
 
 def read(step: Step, content: bytes, texts: Sequence[str]) -> Answers[Any]:
@@ -80,6 +95,28 @@ def read(step: Step, content: bytes, texts: Sequence[str]) -> Answers[Any]:
             raise Unfit("not in its shape")
         by = f"{BY}/{answer.version}"
     return Answers(found, [by] * len(found))
+
+
+def read_embeddings(content: bytes, model: str, count: int) -> Answers[Vector]:
+    """The vectors of an answer as OpenAI's servers give it, in the order of the texts, of length one. Raises
+    Unfit for anything else: another number of them, or of numbers in one, or numbers that are none."""
+    try:
+        data = _embeddings.decode(content).data
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        raise Unfit("not in its shape") from None
+    if sorted(each.index for each in data) != list(range(count)):
+        raise Unfit("another number of results")
+    if len({len(each.embedding) for each in data}) > 1:
+        raise Unfit("vectors of several dimensions")
+    name = f"{BY}/{model}"
+    found: list[Vector] = []
+    for each in sorted(data, key=lambda one: one.index):
+        if not all(map(math.isfinite, each.embedding)) or max(map(abs, each.embedding)) > _LARGEST:
+            raise Unfit("numbers that are none")
+        if not any(each.embedding):
+            raise Unfit("a vector of zeros")
+        found.append(Vector(name, packed(each.embedding)))
+    return Answers(found, [name] * count)
 
 
 def _read_language(result: msgspec.Raw, text: str) -> Language:

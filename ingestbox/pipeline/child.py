@@ -52,13 +52,15 @@ _FOR_SERVERS = 0.5
 
 class Call(msgspec.Struct, frozen=True, array_like=True):
     """What the parent asks: run `function` (`module:function`) on `chunk` within `timeout` seconds; or, when
-    there are `data`, on these, which gives data back. `endpoints` do their steps of the analysis."""
+    there are `data`, on these, which gives data back. `endpoints` do their steps of the analysis; a function
+    of data is given the steps only if it is to be (`stepped`)."""
 
     function: str
     timeout: float
     chunk: Chunk
     data: bytes | None = None
     endpoints: tuple[Endpoint, ...] = ()
+    stepped: bool = False
 
 
 class Answer(msgspec.Struct, frozen=True, array_like=True):
@@ -104,7 +106,7 @@ def answer(frame: bytes) -> bytes:
     signal.setitimer(signal.ITIMER_REAL, call.timeout + _GRACE_SECONDS)
     try:
         if call.data is not None:
-            return _encoder.encode(_given_back(function, call.function, call.data))
+            return _encoder.encode(_given_back(function, call, call.data))
         return _encoder.encode(_processed(function, call))
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
@@ -113,17 +115,22 @@ def answer(frame: bytes) -> bytes:
 def _processed(function: Process, call: Call) -> _Encoded:
     if not call.endpoints:
         return _Encoded(_outcomes(function, call.chunk))
-    from ingestbox.pipeline.remote import steps  # a client of HTTP, which most boxes have no use for
+    from ingestbox.pipeline.stepping import served, stepping
 
-    asked = steps(call.endpoints)
-    asked.allow(call.timeout * _FOR_SERVERS)
+    asked = stepping(call.endpoints, call.timeout * _FOR_SERVERS)
     outcomes = _outcomes(functools.partial(function, steps=asked), call.chunk)
-    return _Encoded(outcomes, served=asked.served())
+    return _Encoded(outcomes, served=served(asked))
 
 
-def _given_back(function: Any, name: str, data: bytes) -> _Encoded:
+def _given_back(function: Any, call: Call, data: bytes) -> _Encoded:
+    name = call.function
     try:
-        return _Encoded([], data=function(data))
+        if not call.stepped:
+            return _Encoded([], data=function(data))
+        from ingestbox.pipeline.stepping import served, stepping
+
+        asked = stepping(call.endpoints, call.timeout * _FOR_SERVERS)
+        return _Encoded([], data=function(data, steps=asked), served=served(asked))
     except Exception as error:  # noqa: BLE001 - its place is logged; its text may quote what was sent
         stack = "".join(traceback.format_tb(error.__traceback__, limit=_STACK_ENTRIES))
         kind = type(error).__name__
@@ -167,6 +174,10 @@ def _attempt(function: Process, chunk: Chunk) -> list[msgspec.Raw]:
         raise BadResult
     if [one.index for one in outcomes] != [item.index for item in chunk.items]:
         raise BadResult
+    if chunk.pii != "off":
+        from ingestbox.enrich.pii import marking  # which most boxes have no use for
+
+        outcomes = marking.marked(chunk, outcomes)
     return [msgspec.Raw(_encoder.encode(one)) for one in outcomes]
 
 

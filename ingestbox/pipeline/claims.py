@@ -27,7 +27,8 @@ log = logging.getLogger(__name__)
 @dataclass(frozen=True, slots=True)
 class Progress:
     """How far a job is, as far as it is on disk. `deaths` counts those of children since the last success,
-    `issues` the records that came to nothing: a person has given some of them up."""
+    `issues` the records that came to nothing, or were held before it was claimed: a person has given some of
+    them up."""
 
     cursor: int
     issues: int
@@ -45,11 +46,12 @@ class Progress:
         """Once these outcomes are on disk: the chunk went well, so the next may be larger."""
         tallies = dict(self.tallies)
         for outcome in outcomes:
-            for name, number in outcome.tallies.items():
-                tallies[name] = tallies.get(name, 0) + number
+            if outcome.fault_code is None:  # what is held counts once it is not
+                for name, number in outcome.tallies.items():
+                    tallies[name] = tallies.get(name, 0) + number
         return Progress(
             cursor=cursor,
-            issues=self.issues + sum(1 for outcome in outcomes if outcome.fault_code is not None),
+            issues=self.issues + sum(1 for outcome in outcomes if outcome.put is None),
             tallies=tallies,
             chunk_limit=min(self.chunk_limit * 2, chunk_records),
             deaths=0,
@@ -61,7 +63,7 @@ class Progress:
         if file is not None and file.error is not None:
             return Finish(JobState.FAILED, file.error)
         if job.total and self.issues >= job.total:
-            return Finish(JobState.FAILED, "No record could be processed; see errors.")
+            return Finish(JobState.FAILED, "No record could be processed; see errors.", nothing=True)
         return Finish(JobState.COMPLETED)
 
 

@@ -21,15 +21,17 @@ class Computing:
         self._settings = settings
         self._wait_seconds = wait_seconds
 
-    async def compute(self, function: str, data: bytes) -> bytes:
+    async def compute(
+        self, function: str, data: bytes, *, stepped: bool = False, seconds: float | None = None
+    ) -> bytes:
         """What the function gives for the data; see `family.Box.compute`."""
         try:
             try:
-                return await self._ask(function, data)
+                return await self._ask(function, data, stepped, seconds)
             except ChildTimeout:
                 raise
             except ChildDied:  # that can be bad luck
-                return await self._ask(function, data)
+                return await self._ask(function, data, stepped, seconds)
         except PoolBusy:
             told = "No process was free to read this."
             raise IngestError("overloaded", told, retry_after=RETRY_SECONDS) from None
@@ -43,6 +45,11 @@ class Computing:
         except FunctionFailed:
             raise IngestError("internal") from None
 
-    async def _ask(self, function: str, data: bytes) -> bytes:
-        seconds = self._settings.chunk_seconds + SECONDS_PER_MB * len(data) / MIB
-        return await self._pool.ask(function, data, seconds, self._wait_seconds)
+    async def _ask(self, function: str, data: bytes, stepped: bool, most: float | None) -> bytes:
+        seconds, patience = (
+            self._settings.chunk_seconds + SECONDS_PER_MB * len(data) / MIB,
+            self._wait_seconds,
+        )
+        if most is not None:
+            seconds, patience = min(seconds, most), min(patience, most)
+        return await self._pool.ask(function, data, seconds, patience, stepped=stepped)

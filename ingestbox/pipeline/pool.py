@@ -153,7 +153,7 @@ class Pool:
     ) -> None:
         self.restarts = 0
         """Children that ended unasked or were killed for being late, since start."""
-        self.servers = Servers(endpoint.step for endpoint in endpoints)
+        self.servers = Servers(endpoint.step for endpoint in endpoints if endpoint.url)
         """How the servers do that are asked for steps of the analysis."""
         self._endpoints = endpoints
         self._command = _command(preload, log_level, log_format)
@@ -208,13 +208,19 @@ class Pool:
         data: bytes,
         timeout: float,  # noqa: ASYNC109 - as in `run`
         patience: float | None = None,
+        *,
+        stepped: bool = False,
     ) -> bytes:
         """Asks `function` (`module:function`, from bytes to bytes) in a child about `data`.
 
-        Waits, and raises, as `run` does; and FunctionFailed when the function raised, and PoolBusy when there
-        was no free child for `patience` seconds.
+        With `stepped` it is given the steps of the analysis, too (`steps`, as a family's `process` is), for
+        half of the time at most. Waits, and raises, as `run` does; and FunctionFailed when the function
+        raised, and PoolBusy when there was no free child for `patience` seconds.
         """
-        answer = await self._call(Call(function, timeout, _NOTHING, data=data), patience)
+        endpoints = self._endpoints if stepped else ()
+        call = Call(function, timeout, _NOTHING, data=data, endpoints=endpoints, stepped=stepped)
+        answer = await self._call(call, patience)
+        self.servers.note(answer.served)
         if answer.failed is not None:
             raise FunctionFailed(answer.failed)
         return answer.data

@@ -19,9 +19,10 @@ import httpx2
 import msgspec
 
 import ingestbox
+from ingestbox.enrich.embedding.vector import Vector
 from ingestbox.enrich.facts import Entity, Language, LanguageCode, Sentiment, Step
-from ingestbox.enrich.steps import BUILT_IN, Answers
-from ingestbox.pipeline.answered import Unfit, read
+from ingestbox.enrich.steps import BUILT_IN, Answers, Steps
+from ingestbox.pipeline.answered import Unfit, read, read_embeddings
 from ingestbox.pipeline.breaker import Breaker
 from ingestbox.pipeline.endpoints import Endpoint
 from ingestbox.pipeline.servers import Served
@@ -34,6 +35,9 @@ BATCH_CHARACTERS: Final = 1_000_000
 
 TEXT_BYTES: Final = 65_536
 """An answer may have this many bytes for each text, and as many besides."""
+
+VECTOR_BYTES: Final = 131_072
+"""The same where the answer has vectors."""
 
 KEEPALIVE_SECONDS: Final = 3.0
 """Shorter than the 5 s after which common servers close, so that no request meets a closing connection."""
@@ -62,18 +66,23 @@ class _Failed(Exception):  # noqa: N818 - says what happened
 
 
 @functools.lru_cache(maxsize=1)
-def steps(endpoints: tuple[Endpoint, ...]) -> Remote:
-    """The steps with these servers; the same ones, with their connections and breakers, as long as the
-    endpoints are the same."""
-    return Remote(endpoints)
+def steps(endpoints: tuple[Endpoint, ...], here: Steps = BUILT_IN) -> Remote:
+    """The steps with these servers, and `here` for what none does; the same ones, with their connections and
+    breakers, as long as the endpoints are the same."""
+    return Remote(endpoints, here=here)
 
 
 class Remote:
     """The steps (`enrich.steps.Steps`), some of which a server does. For one thread."""
 
     def __init__(
-        self, endpoints: Sequence[Endpoint], monotonic: Callable[[], float] = time.monotonic
+        self,
+        endpoints: Sequence[Endpoint],
+        monotonic: Callable[[], float] = time.monotonic,
+        here: Steps = BUILT_IN,
     ) -> None:
+        """`here` does what no server does."""
+        self._here = here
         self._monotonic = monotonic
         self._runner = asyncio.Runner()
         self._lines = {endpoint.step: _Line(endpoint, monotonic) for endpoint in endpoints}
@@ -108,6 +117,10 @@ class Remote:
     def keywords(self, texts: Sequence[str], languages: Sequence[LanguageCode]) -> Answers[list[str]]:
         """See `Steps`."""
         return self._done("keywords", texts, languages, BUILT_IN.keywords)
+
+    def embeddings(self, texts: Sequence[str]) -> Answers[Vector]:
+        """See `Steps`."""
+        return self._done("embeddings", texts, None, lambda some, _: self._here.embeddings(some))
 
     def _done(
         self,
@@ -206,13 +219,13 @@ class _Line:
         if left < LEAST_SECONDS or not self._breaker.admits:
             return None
         try:
-            body = _encode(_Question(self.endpoint.step, question))
+            body = _encode(_asked(self.endpoint, question))
         except UnicodeEncodeError:  # half a character, of which JSON knows nothing
             return None
         try:
             async with asyncio.timeout(min(self.endpoint.timeout, left)):
                 content = await self._post_again(body, len(question))
-            answers = read(self.endpoint.step, content, [each.text for each in question])
+            answers = _read(self.endpoint, content, question)
         except (TimeoutError, httpx2.TimeoutException):
             self._failed("timeout")
         except (_Failed, Unfit) as failure:
@@ -242,7 +255,8 @@ class _Line:
             return await self._post(body, texts)
 
     async def _post(self, body: bytes, texts: int) -> bytes:
-        limit = TEXT_BYTES * (texts + 1)
+        each = VECTOR_BYTES if self.endpoint.step == "embeddings" else TEXT_BYTES
+        limit = each * (texts + 1)
         client = self._client = self._client or _client()
         async with client.stream(
             "POST", self.endpoint.url, content=body, headers=self._headers, timeout=self.endpoint.timeout
@@ -257,6 +271,20 @@ class _Line:
                 if len(content) > limit:
                     raise _Failed("too large")
             return bytes(content)
+
+
+def _asked(endpoint: Endpoint, question: Sequence[_Asked]) -> object:
+    """What is posted; of embeddings as OpenAI's servers take it."""
+    if endpoint.step == "embeddings":
+        texts = [each.text for each in question]
+        return {"model": endpoint.model, "input": texts, "encoding_format": "float"}
+    return _Question(endpoint.step, question)
+
+
+def _read(endpoint: Endpoint, content: bytes, question: Sequence[_Asked]) -> Answers[Any]:
+    if endpoint.step == "embeddings":
+        return read_embeddings(content, endpoint.model, len(question))
+    return read(endpoint.step, content, [each.text for each in question])
 
 
 def _client() -> httpx2.AsyncClient:

@@ -201,7 +201,7 @@ class Runner:
     async def _process(self, family: Family, piece: Piece) -> list[Outcome]:
         if not piece.items:
             return []
-        chunk = Chunk(family.name, piece.items, piece.job_id, piece.public_id, piece.context)
+        chunk = Chunk(family.name, piece.items, piece.job_id, piece.public_id, piece.context, family.pii)
         return await self._pool.run(family.process, chunk, self._settings.chunk_seconds)
 
     async def _finish(
@@ -266,11 +266,11 @@ class Runner:
             keys={item.index: item.key for item in piece.items},
         )
         settled = await self._store.write(unit)
-        claim.progress = after
+        claim.progress = replace(after, tallies=settled.tallies)
         self._settled(settled.deliveries)
         self._moved(claim.job.id)
         if everything:
-            issues = sum(1 for outcome in everything if outcome.put is None)
+            issues = settled.held + sum(1 for outcome in everything if outcome.put is None)
             counted = {
                 "done": settled.deliveries,
                 "superseded": len(everything) - issues - settled.deliveries,

@@ -1,7 +1,7 @@
 """Sample data: what people would send, English and Vietnamese, and by which call of the API each kind goes.
 
-All of it is made up. A family brings its samples by a file in this folder and an entry in `SAMPLES`, `FILES`
-or `UPLOADS`.
+All of it is made up. A family brings its samples by a file in this folder and an entry in `SAMPLES`, `FILES`,
+`UPLOADS` or `ARTICLES`.
 """
 
 from __future__ import annotations
@@ -80,6 +80,26 @@ class SampleUploads(msgspec.Struct, frozen=True):
     columns: tuple[str, ...]
 
 
+class SampleArticles(msgspec.Struct, frozen=True):
+    """Articles that go as one bulk upload, called `batch_id`, to be searched.
+
+    `file` has a JSON object a line. Of all of them `low` are of low quality, so that they wait for a person
+    before they are forwarded; `alike` have a near-duplicate among the others; the one with the index
+    `personal` has personal data. Each search, a text for
+    `search`, finds best an article with the title that is given with it.
+    """
+
+    family: str
+    file: str
+    path: str
+    batch_id: str
+    low: int
+    alike: int
+    personal: int
+    search: str
+    searches: tuple[tuple[str, str], ...]
+
+
 SAMPLES: tuple[Sample, ...] = (
     Sample(
         family="feedback",
@@ -152,6 +172,24 @@ UPLOADS: tuple[SampleUploads, ...] = (
 )
 """One entry for each family whose samples are uploads with names."""
 
+ARTICLES: tuple[SampleArticles, ...] = (
+    SampleArticles(
+        family="knowledge",
+        file="knowledge.ndjson",
+        path="/knowledge-management/content/bulk-upload",
+        batch_id="demo",
+        low=1,
+        alike=4,
+        personal=6,
+        search="/knowledge-management/search",
+        searches=(
+            ("huyết áp cao ăn nhạt", "Tăng huyết áp: dấu hiệu và cách phòng ngừa"),
+            ("which inhaler during an attack", "Living with asthma: inhalers, triggers and a plan"),
+        ),
+    ),
+)
+"""One entry for each family whose samples are articles."""
+
 
 def records(file: str) -> list[dict[str, Any]]:
     """The records of one of the files in this folder."""
@@ -175,6 +213,13 @@ def uploads(sample: SampleUploads) -> Iterator[tuple[int, bytes]]:
         yield count, msgspec.json.encode(body)
 
 
+def articles(sample: SampleArticles) -> bytes:
+    """The samples as the body for `sample.path`."""
+    every = records(sample.file)
+    body = {"batch_id": sample.batch_id, "source_id": every[0]["source_id"], "items": every}
+    return msgspec.json.encode(body)
+
+
 def again(sample: Sample) -> Iterator[bytes]:
     """Bodies of one record each, without an end: the samples once more, each time under keys of their own."""
     every = records(sample.file)
@@ -191,7 +236,7 @@ def table(family: str) -> tuple[str, bytes] | None:
     for each in FILES:
         if each.family == family:
             return each.file, (FOLDER / each.file).read_bytes()
-    files: list[Sample | SampleUploads] = [*SAMPLES, *UPLOADS]
+    files: list[Sample | SampleUploads | SampleArticles] = [*SAMPLES, *UPLOADS, *ARTICLES]
     for sample in files:
         if sample.family == family:
             return f"{family}.csv", _as_rows(records(sample.file))
@@ -199,11 +244,15 @@ def table(family: str) -> tuple[str, bytes] | None:
 
 
 def _as_rows(found: list[dict[str, Any]]) -> bytes:
-    """Records as CSV in UTF-8 with a mark, by which spreadsheets know it; a list becomes a column each."""
+    """Records as CSV in UTF-8 with a mark, by which spreadsheets know it; a list becomes a column each, and
+    so does each member of an object, its lists as one text."""
     flat: list[dict[str, Any]] = []
     for record in found:
         row: dict[str, Any] = {}
         for name, value in record.items():
+            if isinstance(value, dict):
+                row.update({f"{name}.{member}": _one(each) for member, each in value.items()})
+                continue
             items = value if isinstance(value, list) else [value]
             names = [f"{name} {n}" for n in range(1, len(items) + 1)] if isinstance(value, list) else [name]
             row.update(zip(names, items, strict=True))
@@ -214,3 +263,7 @@ def _as_rows(found: list[dict[str, Any]]) -> bytes:
     writer.writeheader()
     writer.writerows(flat)
     return out.getvalue().encode("utf-8-sig")
+
+
+def _one(value: object) -> object:
+    return "; ".join(map(str, value)) if isinstance(value, list) else value

@@ -73,10 +73,12 @@ class Store:
         limits: Limits,
         clock: Clock,
         observe: Callable[[int, float], None] = lambda units, seconds: None,
+        redacted: frozenset[str] = frozenset(),
     ) -> Store:
         """Opens and migrates the database in `folder`, whose lock the caller holds.
 
-        Everything opened is put on `stack`. `observe(units, seconds)` hears of each transaction.
+        Everything opened is put on `stack`. `observe(units, seconds)` hears of each transaction. `redacted`
+        are the families whose personal data is hidden in what is forwarded.
         Raises StartupError.
         """
         if is_too_old(version()):
@@ -87,7 +89,9 @@ class Store:
         path = folder / DATABASE
         queries = load_queries(families)
         cap = Cap(settings.max_mb, settings.reserve_percent)
-        writer = Writer(path, queries, cap=cap, max_waiting=limits.waiting_writes, observe=observe)
+        writer = Writer(
+            path, queries, cap=cap, max_waiting=limits.waiting_writes, observe=observe, redacted=redacted
+        )
 
         def prepare(connection: sqlite3.Connection) -> BoxIdentity:
             return _prepare(connection, queries, clock.now_ms(), place_of(folder, machine_id()))

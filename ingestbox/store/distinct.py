@@ -55,12 +55,17 @@ def _named(
     first = firsts.setdefault(put.match, put.id)
     other = None if first == put.id else first
     # Spliced in: decoding and encoding the result again would take the writer longer than the insert.
-    result = b"%s,%s:%s}" % (put.result[:-1], msgspec.json.encode(rule.member), msgspec.json.encode(other))
+    member = b",%s:%s}" % (msgspec.json.encode(rule.member), msgspec.json.encode(other))
+    result = put.result[:-1] + member
+    told = put.told
+    if told is not None and told[1] is not None:
+        told = told[0], told[1][:-1] + member
     named = msgspec.structs.replace(
         put,
         result=result,
         digest=delivery_digest(payloads.get(outcome.index, b""), result),
         columns={**put.columns, "match": put.match, "duplicate_of": other},
+        told=told,
     )
     return msgspec.structs.replace(outcome, put=named)
 

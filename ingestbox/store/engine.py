@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 from ingestbox.store.conditions import folded
+from ingestbox.store.nearest import learn
 
 try:
     import pysqlite3
@@ -83,7 +84,7 @@ def connect_writer(path: Path) -> sqlite3.Connection:
 
 def connect_reader(path: Path, statements: int = CACHED_STATEMENTS) -> sqlite3.Connection:
     """A connection that cannot write, and keeps so many statements prepared. It knows the function `folded`
-    (`store.conditions`)."""
+    (`store.conditions`), and how far apart vectors are (`store.nearest`)."""
     connection = sqlite3.connect(
         f"{path.absolute().as_uri()}?mode=ro",
         uri=True,
@@ -94,6 +95,7 @@ def connect_reader(path: Path, statements: int = CACHED_STATEMENTS) -> sqlite3.C
     try:
         _pragmas(connection, READER_CACHE_KIB)
         connection.create_function("folded", 1, folded, deterministic=True)
+        learn(connection)
         connection.execute("PRAGMA query_only = ON")
     except BaseException:
         connection.close()

@@ -19,6 +19,8 @@ class Issue:
     Of a staged job it may hold several records that fail alike (then it has a `key`), of which `record_id` is
     the first; `revision` counts what people changed of it. `made_by` is who made the job.
 
+    `held` is 1 for one whose record became an object that waits to be forwarded.
+
     That of a refused delivery has the `lane` and `seq` of the line, and the upstream's code as `refusal`.
     """
 
@@ -42,6 +44,7 @@ class Issue:
     lane: str | None
     seq: int | None
     refusal: str | None
+    held: int
 
     @property
     def grouped(self) -> bool:

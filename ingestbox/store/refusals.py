@@ -44,7 +44,10 @@ class ResolveRefused:
         return 1 + 6 * len(self.issues)
 
     def apply(self, tx: Tx) -> list[Decided | Blocked]:
-        """Writes what can be. Blocked: issue_resolved, lane_off."""
+        """Writes what can be. Blocked: issue_resolved, issue_not_held (none of them can be accepted),
+        lane_off."""
+        if self.action == "accept":
+            return [Blocked("issue_not_held")] * len(self.issues)
         ids = msgspec.json.encode(list(self.issues)).decode()
         outcomes: dict[int, Decided | Blocked] = {}
         seqs: dict[str, list[int]] = {}

@@ -62,10 +62,14 @@ class PutAgain:
 async def go_on(store: Store, family: str, kind: str, project: Project) -> int:
     """Puts one slice; how many it had (0: all are done).
 
-    A row of `not_indexed_<kind>` ends with owner and import, if a put of its kind takes them, and its id.
+    A row of `not_indexed_<kind>` ends with owner and import, if a put of its kind takes them, and its id. A
+    family whose objects have been found from the first on has no such query.
     What is damaged, or nothing can be made of, stays as it is: listed and counted, but found by no word.
     """
-    rows = await store.read(f"{family}.not_indexed_{kind}", {"limit": SLICE, "bytes": SLICE_BYTES})
+    waiting = f"{family}.not_indexed_{kind}"
+    if not await store.read_with(lambda tx: tx.has(waiting)):
+        return 0
+    rows = await store.read(waiting, {"limit": SLICE, "bytes": SLICE_BYTES})
     puts: list[Mapping[str, object]] = []
     hopeless: list[int] = []
     size = 0

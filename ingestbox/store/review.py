@@ -1,4 +1,5 @@
-"""What a person decides about records that wait on an issue: correct, try again, give up.
+"""What a person decides about records that wait on an issue: correct, try again, accept what is held, give
+up.
 
 Each unit is whole: record, issues, job and audit trail change together, so that a crash leaves one state or
 the other, and of two people who decide at once one is first and the other hears of it.
@@ -18,7 +19,7 @@ from ingestbox.store.audit import Act
 from ingestbox.store.removal import ROWS_AN_OBJECT, remove_given_up
 from ingestbox.store.unit import Tx, weight_of
 
-Action = Literal["discard", "retry"]
+Action = Literal["discard", "retry", "accept"]
 
 SHOWN_CHARACTERS = 200
 """What the audit trail keeps of a comment."""
@@ -85,6 +86,7 @@ class EditRecord:
         if not _reopen(tx, self.record_id, "edit", self.act, self.comment, waiting=not done):
             return Blocked("job_cancelled")
         parked.replace(tx, self.record_id, self.act, self.comment)
+        tx.run("issues.void", {"record_id": self.record_id})
         crc = checksum(self.key.encode(), self.payload)
         tx.run(
             "records.rewrite", {"id": self.record_id, "key": self.key, "payload": self.payload, "crc": crc}
@@ -146,17 +148,21 @@ class ResolveIssues:
         return (5 + ROWS_AN_OBJECT * (self.action == "discard")) * len(self.issues)
 
     def apply(self, tx: Tx) -> list[Decided | Blocked]:
-        """Writes what can be. Blocked: issue_resolved, job_cancelled."""
+        """Writes what can be. Blocked: issue_resolved, issue_not_held, job_cancelled."""
         return [self._decide(tx, issue, rid) for issue, rid in self.issues]
 
     def _decide(self, tx: Tx, issue: int, rid: int) -> Decided | Blocked:
         row = tx.one("records.mark", {"id": rid})
         if row is None or row[0] != RecordState.ISSUE or row[2] != issue:
             return Blocked("issue_resolved")
-        if self.action == "retry":
-            if not _reopen(tx, rid, "retry", self.act, self.comment):
+        if self.action == "accept" and tx.one("issues.held", {"id": issue}) != (1,):
+            return Blocked("issue_not_held")
+        if self.action != "discard":
+            if not _reopen(tx, rid, self.action, self.act, self.comment):
                 return Blocked("job_cancelled")
             tx.run("records.settle", {"state": RecordState.PENDING.value, "id": rid})
+            if self.action == "accept":
+                tx.run("issues.accept", {"id": issue})
         else:
             tx.run("records.settle", {"state": RecordState.DISCARDED.value, "id": rid})
             resolve(tx, rid, "discard", self.act.actor, self.act.now_ms, self.comment)

@@ -27,11 +27,13 @@ LAST = "\U0010ffff"
 
 @dataclass(frozen=True, slots=True)
 class Term:
-    """A word, or words that stand together; `open` is one whose last word may go on."""
+    """A word, or words that stand together; `open` is one whose last word may go on, `quoted` one that was
+    written in quotes."""
 
     words: tuple[str, ...]
     open: bool = False
     without: bool = False
+    quoted: bool = False
 
 
 Tier = Sequence[Sequence[str]]
@@ -59,7 +61,7 @@ def parse(text: str | None) -> list[Term]:
         raise IngestError("bad_parameter", "q must say what to search: words, or a ticket's id.")
     if len(text) > MAX_CHARACTERS:
         raise IngestError("bad_parameter", f"q must have at most {MAX_CHARACTERS:,} characters.")
-    terms = [term for term in map(_term, _pieces(text)) if term.words]
+    terms = terms_of(text)
     if len(terms) > MAX_TERMS:
         raise IngestError(
             "bad_parameter", f"q must have at most {MAX_TERMS} words; quoted ones count as one."
@@ -71,6 +73,11 @@ def parse(text: str | None) -> list[Term]:
             "bad_parameter", "q must have a word that is to be there, not only such as are not."
         )
     return terms
+
+
+def terms_of(text: str) -> list[Term]:
+    """The terms of a text, whatever they are and however many."""
+    return [term for term in map(_term, _pieces(text)) if term.words]
 
 
 def _pieces(text: str) -> list[str]:
@@ -96,7 +103,7 @@ def _pieces(text: str) -> list[str]:
 def _term(piece: str) -> Term:
     without = piece.startswith("-")
     words = [word for word in written(piece) if folded([word])]  # a diacritic alone is none
-    return Term(tuple(words), open=piece.endswith("*"), without=without)
+    return Term(tuple(words), piece.endswith("*"), without, quoted='"' in piece)
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,11 +14,15 @@ T_co = TypeVar("T_co", covariant=True)
 class Tx:
     """What a unit sees: named statements on the writer's connection, inside the transaction."""
 
-    __slots__ = ("_connection", "_queries")
+    __slots__ = ("_connection", "_queries", "redacted")
 
-    def __init__(self, connection: sqlite3.Connection, queries: Queries) -> None:
+    def __init__(
+        self, connection: sqlite3.Connection, queries: Queries, redacted: frozenset[str] = frozenset()
+    ) -> None:
+        """`redacted` are the families whose personal data is hidden in what is forwarded."""
         self._connection = connection
         self._queries = queries
+        self.redacted = redacted
 
     def run(self, query: str, params: Params = ()) -> int:
         """Runs a statement; returns how many rows it changed."""

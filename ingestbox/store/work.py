@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import msgspec
 
 from ingestbox.clock import iso
+from ingestbox.enrich.pii import marking
 from ingestbox.family import Distinct, Staging
 from ingestbox.model import BESIDE, Job, JobState, Outcome, Put, RecordState, record_id
-from ingestbox.store import staging
+from ingestbox.store import held, staging
 from ingestbox.store.claim import LostClaimError
 from ingestbox.store.distinct import Whose, tell_apart
 from ingestbox.store.enqueued import count_enqueued
@@ -42,18 +43,33 @@ def searched_weight(sizes: Iterable[int]) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Finish:
-    """How a job ends, together with its last chunk; a staged one is in review if a row of it failed."""
+    """How a job ends, together with its last chunk; a staged one is in review if a row of it failed.
+    `nothing`: it fails because nothing came of its records, unless some of them are held."""
 
     state: JobState
     error: str | None = None
+    nothing: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """A chunk is on disk. `reopened`: the job was at its end, but some of its records are pending again."""
+    """A chunk is on disk. `reopened`: the job was at its end, but some of its records are pending again.
+    `held` counts the objects that were put and wait to be accepted; `tallies` are the job's by now."""
 
     deliveries: int
     reopened: bool = False
+    held: int = 0
+    tallies: Mapping[str, int] = field(default_factory=dict, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """What outcomes came to: deliveries, objects that are held, and, of those that were to be, the ones whose
+    object is a later record's by now."""
+
+    deliveries: int
+    held: int = 0
+    overtaken: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,13 +102,17 @@ class SettleChunk:
     def weight(self) -> int:
         """Its own row, the object's and the delivery's for each record, and what its projection costs."""
         sizes = [len(payload) for payload in self.payloads.values()]
-        rows = (3 + PROJECTION_ROWS) * len(self.outcomes)
+        waiting = sum(1 for each in self.outcomes if each.put is not None and each.fault_code is not None)
+        rows = (3 + PROJECTION_ROWS) * len(self.outcomes) + 3 * waiting
         return rows + 2 + weight_of(sum(sizes)) + searched_weight(sizes)
 
     def apply(self, tx: Tx) -> Settled:
         """Settles the chunk. Raises LostClaimError and changes nothing."""
         own = {"id": self.job.id, "owner": self.owner, "attempt": self.job.attempt, "now": self.now_ms}
-        outcomes = self.outcomes if self.staging is None else self._as_they_come(tx, self.staging)
+        if self.staging is None:
+            outcomes, tallies = held.released(tx, self.job.id, self.outcomes, self.tallies)
+        else:
+            outcomes, tallies = self._as_they_come(tx, self.staging), self.tallies
         faults = sum(1 for outcome in outcomes if outcome.fault_code is not None)
         changed = tx.run(
             "jobs.settle",
@@ -102,21 +122,30 @@ class SettleChunk:
                 "old_cursor": self.old_cursor,
                 "processed": len(outcomes),
                 "issues": faults,
-                "tallies": msgspec.json.encode(self.tallies).decode(),
+                "tallies": msgspec.json.encode(tallies).decode(),
                 "chunk_limit": self.chunk_limit,
                 "lease_at": self.lease_at,
             },
         )
         if changed != 1:
             raise LostClaimError(self.job.public_id)
-        deliveries = self.settle(tx, outcomes)
+        made = self.settle(tx, outcomes)
+        settled = Settled(made.deliveries, held=made.held, tallies=tallies)
+        if made.overtaken:  # they were counted as waiting
+            tx.run("jobs.sifted", {"id": self.job.id, "processed": 0, "issues": -made.overtaken})
         if self.finish is None:
-            return Settled(deliveries)
+            return settled
         if self.staging is not None:
             tx.one("staging.finish", own)
-            return Settled(deliveries)
-        row = tx.one("jobs.finish", {**own, "state": self.finish.state, "error": self.finish.error})
-        return Settled(deliveries, reopened=row is not None and row[0] == JobState.QUEUED)
+            return settled
+        row = tx.one("jobs.finish", {**own, **self._end(tx, self.finish)})
+        return replace(settled, reopened=row is not None and row[0] == JobState.QUEUED)
+
+    def _end(self, tx: Tx, finish: Finish) -> dict[str, str | None]:
+        """How the job ends; one did not fail that has something to show for it, though it waits."""
+        if finish.nothing and tx.one("issues.held_of_job", {"job_id": self.job.id}) is not None:
+            finish = Finish(JobState.COMPLETED)
+        return {"state": finish.state, "error": finish.error}
 
     def _as_they_come(self, tx: Tx, rule: Staging) -> list[Outcome]:
         """The outcomes of staged rows, by what the owner has now: a row whose key an object has that is not
@@ -127,8 +156,8 @@ class SettleChunk:
         taken = dict(tx.all(f"{self.job.family}.taken_{rule.kind}", {**scope, "keys": keys}))
         found: list[Outcome] = []
         for outcome in self.outcomes:
-            if outcome.put is None:
-                found.append(outcome)
+            if outcome.put is None or outcome.fault_code is not None:  # rows that wait anyway are not held
+                found.append(msgspec.structs.replace(outcome, put=None))
                 continue
             key, own = self.keys[outcome.index], str(record_id(self.job.id, outcome.index))
             holder = taken.get(key)
@@ -154,15 +183,17 @@ class SettleChunk:
         if failing and staged is not None:
             staging.fail(tx, self.job.id, staged.run, failing, self.now_ms)
 
-    def settle(self, tx: Tx, outcomes: Sequence[Outcome]) -> int:
-        """What the records come to, as a part of another unit: their states, objects, issues and deliveries;
-        how many of these."""
+    def settle(self, tx: Tx, outcomes: Sequence[Outcome]) -> Made:
+        """What the records come to, as a part of another unit: their states, objects, issues and
+        deliveries."""
         if self.distinct is not None:
             whose = Whose(self.job.family, self.job.workspace, self.job.created_by)
             outcomes = tell_apart(tx, self.distinct, whose, outcomes, self.payloads)
         states: list[tuple[str, int]] = []
         faulty: list[Outcome] = []
         winners: list[tuple[int, int, Put]] = []
+        waiting: list[tuple[int, int, Put]] = []
+        overtaken = 0
         versions = self._put_objects(tx, outcomes)
         for outcome in outcomes:
             rid = record_id(self.job.id, outcome.index)
@@ -170,6 +201,10 @@ class SettleChunk:
                 faulty.append(outcome)
             elif (version := versions.get(rid)) is None:
                 states.append((_SUPERSEDED, rid))
+                overtaken += outcome.fault_code is not None
+            elif outcome.fault_code is not None:
+                faulty.append(outcome)
+                waiting.append((outcome.index, version, outcome.put))
             else:
                 states.append((_DONE, rid))
                 winners.append((outcome.index, version, outcome.put))
@@ -178,21 +213,30 @@ class SettleChunk:
         else:
             self._set_aside(tx, faulty)
         tx.many("records.settle", states)
+        if winners or waiting:
+            self._project(tx, [*winners, *waiting])
         if winners:
-            self._project(tx, winners)
             Deliver(self.identity, self.job, self.now_ms).all(tx, winners, self.payloads)
-        return len(winners)
+        return Made(len(winners), len(waiting), overtaken)
 
     def _set_aside(self, tx: Tx, outcomes: Sequence[Outcome]) -> None:
-        """Records that came to nothing wait, each on an issue of its own."""
+        """Records that came to nothing, or are held, wait, each on an issue of its own."""
         job_id = self.job.id
         ids = [record_id(job_id, outcome.index) for outcome in outcomes]
         tx.many("records.settle", [(_ISSUE, rid) for rid in ids])
         issues = [
-            (job_id, rid, outcome.fault_code, outcome.fault_message, outcome.fault_field, self.now_ms)
+            {
+                "job_id": job_id,
+                "record_id": rid,
+                "code": outcome.fault_code,
+                "message": outcome.fault_message,
+                "field": outcome.fault_field,
+                "now": self.now_ms,
+                "held": int(outcome.put is not None),
+            }
             for rid, outcome in zip(ids, outcomes, strict=True)
         ]
-        tx.many("issues.insert", issues)
+        tx.many("issues.set_aside", issues)
 
     def _put_objects(self, tx: Tx, outcomes: Sequence[Outcome]) -> dict[int, int]:
         """The versions of the objects that are put, by record; one statement for each kind takes a third of
@@ -250,7 +294,7 @@ class Deliver:
         row = tx.one("box.take_seqs", {"n": len(puts)})
         assert row is not None  # the box's row is made with the store
         first, job = int(row[0]), self.job
-        lines = DeliveryLines(self.identity, job, self.now_ms)
+        lines = DeliveryLines(self.identity, job, self.now_ms, redacted=job.family in tx.redacted)
         rows: list[tuple[object, ...]] = []
         sizes: list[int] = []
         for offset, (index, version, put) in enumerate(puts):
@@ -287,11 +331,13 @@ class DeliveryLines:
     """Makes the lines of one chunk (contract: forwarding, What is forwarded).
 
     Everything that is the same for all lines is encoded once; record and result are spliced in as the
-    bytes they are.
+    bytes they are. With `redacted` personal data is hidden in them: in the way that their puts say, if they
+    do.
     """
 
-    def __init__(self, identity: BoxIdentity, job: Job, now_ms: int) -> None:
+    def __init__(self, identity: BoxIdentity, job: Job, now_ms: int, *, redacted: bool = False) -> None:
         encode = msgspec.json.encode
+        self._redacted = redacted
         self._head = b'{"box":%s,"epoch":%s,"seq":' % (encode(identity.box), encode(identity.epoch))
         self._scope = b',"workspace":%s,"family":%s,"kind":' % (encode(job.workspace), encode(job.family))
         self._tail = b',"owner":%s,"job_id":%s,"at":%s,"hash":' % (
@@ -299,12 +345,15 @@ class DeliveryLines:
             encode(job.public_id),
             encode(iso(now_ms)),
         )
-        self._file = encode(job.name)
+        self._file = encode(marking.hidden(job.name) if redacted else job.name)
 
     def put(self, seq: int, version: int, index: int, put: Put, record: bytes) -> bytes:
         """The line for a new version of an object; `row` of its lineage is the record's index, if it is of
         one."""
         encode = msgspec.json.encode
+        if self._redacted and put.told is None:
+            put = msgspec.structs.replace(put, told=marking.told(record, put.result))
+        told_record, told_result, digest = put.forwarded(record)
         row = b"" if index == BESIDE else b',"row":%d' % index
         return b"".join(
             (
@@ -315,11 +364,11 @@ class DeliveryLines:
                 b',"id":',
                 encode(put.id),
                 self._tail,
-                encode(put.digest),
+                encode(digest),
                 b',"record":',
-                record,
+                told_record,
                 b',"result":',
-                put.result,
+                told_result,
                 b',"lineage":{"file":%s%s,"rules":"%s"}}' % (self._file, row, RULES.encode()),
             )
         )

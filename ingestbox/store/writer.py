@@ -90,9 +90,12 @@ class Writer:
         cap: Cap,
         max_waiting: int,
         observe: Callable[[int, float], None] = lambda units, seconds: None,
+        redacted: frozenset[str] = frozenset(),
     ) -> None:
-        """`observe(units, seconds)` is called on the loop for each transaction that is on disk."""
+        """`observe(units, seconds)` is called on the loop for each transaction that is on disk. `redacted`:
+        see `Tx`."""
         self._path = path
+        self._redacted = redacted
         self._observe = observe
         self._queries = queries
         self._cap = cap
@@ -279,7 +282,7 @@ class Writer:
         return connection
 
     def _run_group(self, connection: sqlite3.Connection, units: list[Unit[Any]]) -> list[_Outcome]:
-        tx = Tx(connection, self._queries)
+        tx = Tx(connection, self._queries, self._redacted)
         connection.execute("BEGIN IMMEDIATE")
         try:
             outcomes = [_Outcome(unit.apply(tx)) for unit in units]

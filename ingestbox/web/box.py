@@ -14,6 +14,7 @@ from ingestbox import ids
 from ingestbox.errors import Fault, IngestError
 from ingestbox.family import Ask, Batch, Intake, Work
 from ingestbox.model import Caller, Job, JobState, index_of, records_of
+from ingestbox.outbound.fetched import Fetched
 from ingestbox.route import Reply
 from ingestbox.sheet import FileInfo, JobFile, Sheet, Upload
 from ingestbox.store import ReadTx, Store, files, jobs, tidy
@@ -82,13 +83,15 @@ class StoreBox:
         moved: Callable[[int], None] = lambda _: None,
         private: frozenset[str] = frozenset(),
         new_ids: Mapping[str, Callable[[int], str]] | None = None,
-        compute: Callable[[str, bytes], Awaitable[bytes]] | None = None,
+        compute: Callable[..., Awaitable[bytes]] | None = None,
+        fetch: Callable[[str, str, int], Awaitable[Fetched]] | None = None,
     ) -> None:
         """`received(family, records)` hears of each batch that is on disk and was not before, `moved(job_id)`
         of each job that a family has changed. `private` are the names of private families; `new_ids` make
-        the public ids of jobs, by family; `compute` is `family.Box.compute`."""
+        the public ids of jobs, by family; `compute` and `fetch` are those of `family.Box`."""
         self._store = store
         self._compute = compute
+        self._fetch = fetch
         self._received = received
         self._files = files
         self._ring = ring
@@ -230,10 +233,17 @@ class StoreBox:
             shelf.release(file.stored)
         return outcome
 
-    async def compute(self, function: str, data: bytes) -> bytes:
+    async def compute(
+        self, function: str, data: bytes, *, stepped: bool = False, seconds: float | None = None
+    ) -> bytes:
         """Asks a function in a child; see `family.Box.compute`."""
         assert self._compute is not None  # a box that serves has children
-        return await self._compute(function, data)
+        return await self._compute(function, data, stepped=stepped, seconds=seconds)
+
+    async def fetch(self, url: str, user_agent: str, most_bytes: int) -> Fetched:
+        """Fetches a page; see `family.Box.fetch`."""
+        assert self._fetch is not None  # a box that serves fetches
+        return await self._fetch(url, user_agent, most_bytes)
 
     async def file(self, job: Job) -> JobFile | None:
         """The file that a job came as, or None."""

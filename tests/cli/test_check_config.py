@@ -197,6 +197,8 @@ def test_a_key_that_a_start_would_refuse_is_an_error_in_the_same_words(tmp_path:
         ("lane a", '[[lanes]]\nname = "a"\nurl = "https://x.example"\nsigning_secret = "hunter2"\n'),
         ("lane a", '[[lanes]]\nname = "a"\nurl = "https://x.example"\ntls_ca = "/nowhere.pem"\n'),
         ("entities step", '[enrich.entities]\nurl = "https:///x"\n'),
+        ("embeddings step", '[enrich.embeddings]\nurl = "https://x.example"\n'),
+        ("embeddings step", '[enrich.embeddings]\nmodel_path = "nowhere.vec"\n'),
         ("entities step", '[enrich.entities]\nurl = "https://x.example"\ntoken = "hünter2"\n'),
     ],
 )

@@ -53,7 +53,7 @@ class Page(HTMLParser):
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         given = dict(attrs)
-        if tag in ("a", "link") and given.get("href"):
+        if tag in ("a", "link") and given.get("href") and not self._safely_elsewhere(given):
             self.links.append(Link("GET", given["href"] or ""))
         if tag in ("script", "img") and given.get("src"):
             self.links.append(Link("GET", given["src"] or ""))
@@ -74,6 +74,13 @@ class Page(HTMLParser):
         if tag == "img" and given.get("src") == "x":
             self.wrong.append("an image of the data's")
         self.wrong += [f"{tag} {name}" for name in given if name.startswith("on")]
+
+    def _safely_elsewhere(self, given: dict[str, str | None]) -> bool:
+        """Whether a link of the data's leads to another site on the web, which is told of no visitor."""
+        rel = (given.get("rel") or "").split()
+        return {"noopener", "noreferrer", "external"} <= set(rel) and bool(
+            re.match(r"https?://[^/]", given["href"] or "")
+        )
 
     def handle_data(self, data: str) -> None:
         if self._inside not in ("script", "code", "textarea", "template"):
@@ -138,16 +145,43 @@ def filled(box: BoxProcess) -> Filled:
         until(lambda: client.get(f"/v1/jobs/{upload}").json()["state"] == "completed", "it is done")
         kept = {"name": HOSTILE[:60].replace("\u202e", ""), "filter": {"field": "long", "op": "exists"}}
         client.post(f"/api/audience/batch-upload/{upload}/segments", json=kept).raise_for_status()
+        send_articles(client)
         made = client.post("/v1/keys", json={"name": HOSTILE.replace("\u202e", ""), "roles": ["ingest"]})
         made.raise_for_status()
     return Filled(box, people)
+
+
+def send_articles(client: httpx2.Client) -> None:
+    """One that is good, one that waits for a person, and one of markup and marks, nearly the same as it."""
+    said = "Dengue fever is carried by mosquitoes. Drink enough and see a doctor in time. "
+    filling = " ".join(f"In year {n} there were {n * 37} cases in district {n}." for n in range(40))
+    named = [{"text": "Dengue fever", "type": HOSTILE[:60], "confidence": 0.5}]
+    for number, (title, content, source) in enumerate(
+        (
+            ("Dengue fever", said + filling, "moh"),
+            (HOSTILE[:90], said + filling + f" {HOSTILE} {WORD[:300]}", HOSTILE[:40]),
+            (WORD[:400], "x " * 70, "moh"),
+        )
+    ):
+        item: dict[str, object] = {
+            "source_id": source,
+            "source_url": f"https://example.org/{number}?a='b'&c=<d>",
+        }
+        item |= {"title": title, "content": content, "language": "en"}
+        item |= {"metadata": {HOSTILE: HOSTILE}, "extracted_entities": named}
+        client.post("/knowledge-management/content/upload", json=item).raise_for_status()
+
+    def settled() -> bool:
+        return len(client.get("/knowledge-management/content").json()["items"]) == 3
+
+    until(settled, "all articles are processed")
 
 
 def shape(path: str) -> str:
     """The address with its numbers, names and query's values left out: pages of one shape are one page."""
     parts = urlsplit(path)
     names = sorted(pair.partition("=")[0] for pair in parts.query.split("&"))
-    plain = re.sub(r"/[0-9a-f-]{20,}|/\d+|/(upl|seg)_\w+|(?<=tickets/).+", "/#", parts.path)
+    plain = re.sub(r"/[0-9a-f-]{20,}|/\d+|/(upl|seg|km_content)_\w+|(?<=tickets/).+", "/#", parts.path)
     return f"{plain}?{'&'.join(names)}"
 
 

@@ -14,6 +14,7 @@ from ingestbox import samples
 from ingestbox.cli.demonstrating.boxes import BoxFailed, DemoBox
 from ingestbox.cli.demonstrating.repair import Repair
 from ingestbox.cli.demonstrating.screen import Counts, Screen
+from ingestbox.cli.demonstrating.searching import Knowledge
 from ingestbox.cli.demonstrating.selecting import Selection
 from ingestbox.model import Role
 
@@ -28,6 +29,9 @@ LOOK_SECONDS = 0.2
 TRICKLE_SECONDS = 2.0
 PATIENCE_SECONDS = 90.0
 """How long nothing may move before the demo gives up."""
+
+# What is personal in articles stays on the edge box.
+HIDING: dict[str, object] = {"knowledge": "redact-before-forwarding"}
 
 # A lane that notices soon that its upstream has gone or is back; at a site it waits longer.
 QUICK = {"timeout_seconds": 2.0, "backoff_seconds": 0.5, "probe_seconds": 1.0}
@@ -80,7 +84,7 @@ class Tour:
         say(f"  central  {self.central.url}")
         token = await self.central.make_key("edge", Role.FORWARDER)
         lane = {"name": LANE, "url": f"{self.central.url}/v1/sync/batches", "token": token, **QUICK}
-        await self.edge.start({"[[lanes]]": lane}, self._ports[0])
+        await self.edge.start({"[[lanes]]": lane, "pii": HIDING}, self._ports[0])
         say(f"  edge     {self.edge.url}  forwards to the central box")
         say()
 
@@ -108,6 +112,8 @@ class Tour:
             await Repair(self.edge, self.central, self._screen, file).go()
         for uploads in samples.UPLOADS:
             await Selection(self.edge, self.central, self._screen, uploads).go()
+        for articles in samples.ARTICLES:
+            await Knowledge(self.edge, self.central, self._screen, articles).go()
         self.arrived = True
         if self._once:
             return
@@ -208,6 +214,10 @@ class Tour:
         yield f'  curl -s "$EDGE{shown.look}/{shown.shown[0]}" -H "X-API-Key: $EDGE_KEY"'
         yield '  curl -s "$CENTRAL/contacts?all=true&limit=3" -H "X-API-Key: $CENTRAL_KEY"'
         yield '  curl -s "$EDGE/api/audience/segments?all=true" -H "X-API-Key: $EDGE_KEY"'
+        yield (
+            '  curl -s "$CENTRAL/knowledge-management/search" -H "X-API-Key: $CENTRAL_KEY" '
+            '-d \'{"query":"blood pressure"}\''
+        )
         yield f"  ingestbox status --data {self.edge.data}"
         yield f"  kill -STOP {self.central.pid}   # the central box stands still, and the lane waits for it"
         yield f"  kill -CONT {self.central.pid}   # it goes on, and what has waited arrives"

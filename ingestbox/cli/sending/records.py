@@ -114,7 +114,41 @@ class Audience:
         """Nothing is left."""
 
 
-def send(order: Order, kind: Feedback | Audience, *, as_json: bool) -> int:
+class Knowledge:
+    """Batches of articles, one of each file, in chunks."""
+
+    in_flight = 1
+
+    def __init__(self, order: Order, name: str | None) -> None:
+        from ingestbox.cli.sending import knowledge
+
+        self.service: Service = knowledge.Knowledge()
+        self._order = order
+        self._names = list(knowledge.names(order.files, name))
+        self._heading = knowledge.heading
+        self._rows = knowledge.rows
+        self._read = partial(_read, member=knowledge.ITEMS, shared=knowledge.SHARED)
+        self.tally = Tally(noun="upload")
+        limits = order.at.settings.limits
+        self._batches = Batches(
+            most_records=order.most or knowledge.CHUNK,
+            most_bytes=limits.knowledge_bulk_mb * MIB,
+            salt=order.salt,
+        )
+
+    def cut(self, _: Note) -> Iterator[Batch]:
+        """As Audience's."""
+        for file, name in zip(self._order.files, self._names, strict=True):
+            rows = partial(self._rows, file, self._order.said)
+            found = rows if is_table(file) else partial(self._read, file)
+            heading = self._heading(name)
+            yield from cut(file, found, self.tally, partial(self._batches.cut, heading=heading))
+
+    async def rest(self, _: Sender) -> None:
+        """Nothing is left."""
+
+
+def send(order: Order, kind: Feedback | Audience | Knowledge, *, as_json: bool) -> int:
     """Sends the files, and says what has become of them; the exit code. Raises ClickException."""
     tally = kind.tally
 
@@ -189,9 +223,9 @@ def called(name: str) -> str:
     return "stdin" if name == STDIN else name
 
 
-def _read(name: str) -> Iterator[Piece]:
+def _read(name: str, member: str = "records", shared: Sequence[str] = ()) -> Iterator[Piece]:
     with _open(name) as stream:
-        yield from pieces(stream)
+        yield from pieces(stream, member, shared)
 
 
 def _open(name: str) -> BinaryIO:

@@ -31,10 +31,35 @@ class Looked:
     waiting: int
 
 
+@dataclass(frozen=True, slots=True)
+class Articles:
+    """A batch of articles that is processed: how many of them are completed, or failed; those that are of low
+    quality and wait for a person before they are forwarded; and how many were there already."""
+
+    batch_id: str
+    completed: int
+    failed: int
+    low: list[Refused]
+    duplicates: int
+
+    def added_to(self, other: Articles | None) -> Articles:
+        """The batch with another chunk of it."""
+        if other is None:
+            return self
+        return Articles(
+            self.batch_id,
+            self.completed + other.completed,
+            self.failed + other.failed,
+            [*other.low, *self.low],
+            self.duplicates + other.duplicates,
+        )
+
+
 @dataclass(slots=True)
 class Tally:
     """Counts so far. `repeated` are jobs that an earlier call had made already; `files` says of each file of
-    rows what the box assumes of it, `looked` of each upload what was found out. A job is called `noun`."""
+    rows what the box assumes of it, `looked` of each upload what was found out, `articles` of each batch of
+    them. A job is called `noun`."""
 
     noun: str = "job"
 
@@ -49,6 +74,7 @@ class Tally:
     refused_files: list[Refused] = field(default_factory=list)
     issues: list[Refused] = field(default_factory=list)
     looked: list[Looked] = field(default_factory=list)
+    articles: dict[str, Articles] = field(default_factory=dict)
 
     @property
     def ok(self) -> bool:
@@ -73,6 +99,16 @@ class Tally:
             "files": self.files,
             "refused_files": [{"place": each.place, "message": each.message} for each in self.refused_files],
             "uploads": [asdict(each) for each in self.looked],
+            "batches": [
+                {
+                    "batch_id": each.batch_id,
+                    "completed": each.completed,
+                    "failed": each.failed,
+                    "low_quality": [{"place": one.place, "message": one.message} for one in each.low],
+                    "duplicates": each.duplicates,
+                }
+                for each in self.articles.values()
+            ],
         }
 
     def lines(self, seconds: float, waited: bool) -> list[str]:
@@ -81,6 +117,7 @@ class Tally:
         said += _first("Refused file", self.refused_files)
         refused = sorted(self.refused, key=lambda each: each.along)  # what is to be put right comes first
         said += _first("Refused", refused) + _first("Not processed", self.issues)
+        said += _first("Low quality", [one for each in self.articles.values() for one in each.low])
         counts = [
             f"{_count(self.taken, 'record')} in {_count(len(self.jobs), self.noun)}",
             f"{seconds:.1f} s",
@@ -112,6 +149,10 @@ class Tally:
                 else ""
             )
             for each in self.looked
+        ] + [
+            f"{each.batch_id}: {each.completed:,} completed, {each.failed:,} failed, "
+            f"{len(each.low):,} of low quality, {_count(each.duplicates, 'duplicate')}"
+            for each in self.articles.values()
         ]
 
     def _rate(self, seconds: float) -> int:

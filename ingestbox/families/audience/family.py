@@ -18,6 +18,7 @@ from ingestbox.families.audience.shapes import AudienceError, error_body
 from ingestbox.families.audience.view import GRIDS
 from ingestbox.families.audience.words import reworded
 from ingestbox.family import Distinct, Family, Subjects
+from ingestbox.model import index_of
 from ingestbox.sheet import Table
 from ingestbox.view import OTHERS, Form
 
@@ -42,7 +43,7 @@ FAMILY = Family(
     grids=GRIDS,
     forms={OTHERS: Form("raw", IDENTIFYING, columns=True)},
     distinct=Distinct(KIND, "_duplicate_of", match),
-    subjects=Subjects(addresses, object_id),
+    subjects=Subjects(addresses, lambda upload, record: object_id(upload, index_of(record))),
     new_id=partial(ids.prefixed, "upl"),
     deletes=KINDS,
 )

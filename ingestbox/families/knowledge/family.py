@@ -7,20 +7,32 @@ from pathlib import Path
 
 import msgspec
 
-from ingestbox.config import Settings
+from ingestbox.config import Knowledge, Settings
 from ingestbox.families.knowledge.check import TYPES
+from ingestbox.families.knowledge.context import context
 from ingestbox.families.knowledge.decode import check_record
-from ingestbox.families.knowledge.process import KIND, project
+from ingestbox.families.knowledge.indexing import chore
+from ingestbox.families.knowledge.process import KIND, LOW_QUALITY, project
+from ingestbox.families.knowledge.redact import SUBJECTS, redact
 from ingestbox.families.knowledge.routes import ROUTES
+from ingestbox.families.knowledge.search import SEARCH
 from ingestbox.families.knowledge.shapes import KnowledgeError, error_body
+from ingestbox.families.knowledge.sources import quiet
+from ingestbox.families.knowledge.view import views
 from ingestbox.families.knowledge.words import reworded
 from ingestbox.family import Family
+from ingestbox.view import OTHERS, Form
+
+ASKED_FOR = ("title", "content", "source_url")
+"""The fields of an article that a person is asked for first."""
 
 
 def configured(family: Family, settings: Settings) -> Family:
-    """The family with the types of content that the settings have."""
+    """The family with the types of content, and the quality that is too low, that the settings have."""
     types = settings.knowledge.content_types or TYPES
-    return msgspec.structs.replace(family, check=partial(check_record, types=types))
+    check = partial(check_record, types=types)
+    told = partial(context, low_quality=settings.knowledge.low_quality)
+    return msgspec.structs.replace(family, check=check, views=views(types), context=told, chores=(chore(),))
 
 
 FAMILY = Family(
@@ -30,9 +42,17 @@ FAMILY = Family(
     routes=ROUTES,
     process="ingestbox.families.knowledge.process:process",
     project=project,
+    search=SEARCH,
     check=partial(check_record, types=TYPES),
     error_body=error_body,
     error_type=KnowledgeError,
     reworded=reworded,
     configured=configured,
+    views=views(TYPES),
+    forms={OTHERS: Form("raw", ASKED_FOR), LOW_QUALITY: Form("fields", ASKED_FOR)},
+    subjects=SUBJECTS,
+    redact=redact,
+    context=partial(context, low_quality=Knowledge().low_quality),
+    conditions=quiet.conditions,
+    gauges=quiet.gauges,
 )

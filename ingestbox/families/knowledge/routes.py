@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
-from ingestbox.families.knowledge import uploads
+from ingestbox.families.knowledge import bulk, content, listing, search, status, uploads
+from ingestbox.families.knowledge.sources import routes as sources
 from ingestbox.route import Route
 
-ROUTES: tuple[Route, ...] = (*uploads.ROUTES,)
+ROUTES: tuple[Route, ...] = (
+    *uploads.ROUTES,
+    *bulk.ROUTES,
+    *status.ROUTES,
+    *content.ROUTES,
+    *listing.ROUTES,
+    *search.ROUTES,
+    *sources.ROUTES,
+)

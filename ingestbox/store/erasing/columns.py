@@ -131,6 +131,9 @@ ISSUES = Columns(
     },
 )
 UPLOADS = Columns("uploads", "jobs", (0,), {"name": "text", "fields": "json"})
+CONTENTS = Columns("contents", "others", (0,), {"source_id": "text", "url": "text"})
+BATCHES = Columns("batches", "others", (0,), {"name": "file", "parent": "text"})
+SOURCES = Columns("sources", "others", (0,), {"source_id": "file", "name": "text", "settings": "json"})
 JOBS = Columns("jobs", "jobs", (0,), {"name": "file", "error": "text", "warnings": "json"})
 STAGED = Columns("staged", "jobs", (0,), {"name": "file"})
 FILES = Columns("files", "jobs", (0,), {"form": "json", "plan": "json", "position": "json", "about": "json"})

@@ -8,8 +8,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from ingestbox.enrich.pii import marking
+from ingestbox.enrich.pii.found import REDACT
 from ingestbox.family import Distinct, Family
-from ingestbox.model import INDEX_BITS, Job, Put, delivery_digest, index_of
+from ingestbox.model import INDEX_BITS, Job, Put, RecordState, delivery_digest, index_of
 from ingestbox.store import jobs, records, removal
 from ingestbox.store.distinct import Whose, told_anew
 from ingestbox.store.enqueued import count_enqueued
@@ -84,7 +86,8 @@ class PutAgain:
     `params` are those of the family's `put_<kind>`; `head` is the version that the object's head had, if it
     has one: another one was put by somebody else. Without a head its row has to be as it was, with the
     checksum `was_crc`: somebody may have changed or removed it. With `distinct` it is told apart anew, for
-    without the address it may be the same as others.
+    without the address it may be the same as others. `told` is what upstream is told of (`Put.told`), found
+    out before, so that the writer need not.
     """
 
     family: str
@@ -96,6 +99,7 @@ class PutAgain:
     now_ms: int
     distinct: Distinct | None = None
     was_crc: int | None = None
+    told: tuple[bytes | None, bytes | None] | None = None
 
     @property
     def weight(self) -> int:
@@ -137,9 +141,12 @@ class PutAgain:
         taken = tx.one("box.take_seqs", {"n": 1})
         assert taken is not None  # the box's row is made with the store
         seq, version, result = int(taken[0]), int(params["version"]), params["result"]
-        put = Put(self.kind, params["object_id"], result, {}, delivery_digest(record, result))
+        digest = delivery_digest(record, result)
+        put = Put(self.kind, params["object_id"], result, {}, digest, told=self.told)
         index = index_of(params["record_id"])
-        line = DeliveryLines(self.identity, job, self.now_ms).put(seq, version, index, put, record)
+        redacted = self.family in tx.redacted
+        lines = DeliveryLines(self.identity, job, self.now_ms, redacted=redacted)
+        line = lines.put(seq, version, index, put, record)
         tx.run(
             "deliveries.insert",
             {
@@ -194,7 +201,7 @@ def again(
         return gone(wanted, family, kind, each)
     job = None if each.origin else _job(tx, each.record_id >> INDEX_BITS)
     head = tx.one("erasures.head", {**each.place, "family": family.name, "kind": kind})
-    told = job is not None and _version(head) == each.version
+    told = job is not None and _version(head) == each.version and not _untold(tx, each.record_id)
     kept = None if each.record is None else after
     params = {
         **columns,
@@ -211,8 +218,19 @@ def again(
         "lineage": None,
     }
     line = (job, after) if told and job is not None else None
+    # With a rule the result is not known yet.
+    hides = line is not None and rule is None and family.pii == REDACT
     return PutAgain(
-        family.name, kind, params, _version(head), line, wanted.identity, wanted.now_ms, rule, each.crc
+        family.name,
+        kind,
+        params,
+        _version(head),
+        line,
+        wanted.identity,
+        wanted.now_ms,
+        rule,
+        each.crc,
+        marking.told(after, result) if hides else None,
     )
 
 
@@ -235,6 +253,12 @@ def is_of(wanted: Wanted, family: Family, record: bytes) -> bool:
 
 def _version(head: tuple[Any, ...] | None) -> int | None:
     return None if head is None else int(head[0])
+
+
+def _untold(tx: ReadTx, rid: int) -> bool:
+    """Whether nothing of a record was ever told upstream, as what is held."""
+    row = tx.one("records.mark", {"id": rid})
+    return row is not None and row[0] == RecordState.ISSUE and records.became(tx, rid) is None
 
 
 def _job(tx: ReadTx, job_id: int) -> Job | None:

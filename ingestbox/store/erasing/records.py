@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from ingestbox.family import Family
-from ingestbox.model import INDEX_BITS, RecordState, checksum, index_of, record_id
+from ingestbox.model import INDEX_BITS, RecordState, checksum, record_id
 from ingestbox.store import records
 from ingestbox.store.erasing import objects
 from ingestbox.store.erasing.slices import Change, Pace, Position, Slice, Wanted
@@ -143,7 +143,8 @@ class Records:
         new = _blank(payload) if theirs else erased or payload
         new_key = "" if theirs else spelt.replace(key)
         following: tuple[Change, ...] = ()
-        if family is not None and not theirs and state == RecordState.DONE:
+        became = state == RecordState.DONE or (state == RecordState.ISSUE and not staged)  # it may be held
+        if family is not None and not theirs and became:
             object_id = _made(payload, rid) if staged else _called(tx, family, key, rid)
             record = (rid, payload if sound else None)
             following = _objects(tx, wanted, family, workspace, object_id, record, found)
@@ -215,7 +216,7 @@ def _called(tx: ReadTx, family: Family, key: str, rid: int) -> str:
     if family.subjects is None:
         return key
     row = tx.one("erasures.job", {"id": rid >> INDEX_BITS})
-    return "" if row is None else family.subjects.object_id(row[1], index_of(rid))
+    return "" if row is None else family.subjects.object_id(row[1], rid)
 
 
 def _made(payload: bytes, rid: int) -> str:

@@ -56,6 +56,9 @@ class Walk:
             columns.RULES,
             Records(),
             *(Objects(family, kind) for family in families.values() for kind in sorted(family.kinds)),
+            columns.CONTENTS,  # those of records that became nothing
+            columns.BATCHES,
+            columns.SOURCES,
             columns.BULK,
             columns.ISSUES,
             columns.MAPPINGS,

@@ -146,6 +146,28 @@ SELECT workspace, id, name, fields FROM audience_uploads WHERE id > :p0 ORDER BY
 UPDATE audience_uploads SET name = :name, fields = :fields
 WHERE id = :k0 AND name = :was_name AND fields = :was_fields;
 
+-- name: scan_contents
+-- What was taken in of knowledge, its batches and sources.
+SELECT workspace, id, source_id, url FROM knowledge_contents WHERE id > :p0 ORDER BY id;
+
+-- name: rewrite_contents
+UPDATE knowledge_contents SET source_id = :source_id, url = :url
+WHERE id = :k0 AND source_id = :was_source_id AND url = :was_url;
+
+-- name: scan_batches
+SELECT workspace, id, name, parent FROM knowledge_batches WHERE id > :p0 ORDER BY id;
+
+-- name: rewrite_batches
+UPDATE knowledge_batches SET name = :name, parent = :parent
+WHERE id = :k0 AND name = :was_name AND parent = :was_parent;
+
+-- name: scan_sources
+SELECT workspace, id, source_id, name, settings FROM knowledge_sources WHERE id > :p0 ORDER BY id;
+
+-- name: rewrite_sources
+UPDATE knowledge_sources SET source_id = :source_id, name = :name, settings = :settings
+WHERE id = :k0 AND source_id = :was_source_id AND name = :was_name AND settings = :was_settings;
+
 -- name: scan_issues
 -- Workspace, key, columns: so are the others that are called so. What follows changes a row that is still the same.
 SELECT workspace, id, message, field, comment, resolved_by, key, refusal FROM issues WHERE id > :p0 ORDER BY id;

@@ -3,6 +3,35 @@
 INSERT INTO issues (job_id, record_id, code, message, field, created_ms, workspace, family)
 SELECT :job_id, :record_id, :code, :message, :field, :now, workspace, family FROM jobs WHERE id = :job_id;
 
+-- name: set_aside
+-- The same for what was processed; `held`: its object was put, but is not told upstream.
+INSERT INTO issues (job_id, record_id, code, message, field, created_ms, workspace, family, held)
+SELECT :job_id, :record_id, :code, :message, :field, :now, workspace, family, :held FROM jobs WHERE id = :job_id;
+
+-- name: held_of_job
+-- Whether a record of it is held.
+SELECT 1 FROM issues INDEXED BY issues_held WHERE job_id = :job_id AND held = 1 AND resolved_ms IS NULL LIMIT 1;
+
+-- name: held
+-- Whether an issue is what its record is held by.
+SELECT held FROM issues WHERE id = :id;
+
+-- name: accepted
+-- Of records (a JSON list of ids): what people accepted of them as they are now.
+SELECT l.record_id, i.code
+FROM json_each(:ids) AS given
+CROSS JOIN issue_records AS l ON l.record_id = given.value
+CROSS JOIN issues AS i ON i.id = l.issue_id
+WHERE i.accepted = 1;
+
+-- name: accept
+UPDATE issues SET accepted = 1 WHERE id = :id;
+
+-- name: void
+-- The record is another one by now: what was accepted of it does not count any more.
+UPDATE issues SET accepted = 0
+WHERE accepted = 1 AND id IN (SELECT issue_id FROM issue_records WHERE record_id = :record_id);
+
 -- name: of_job
 -- Open ones, each once: at the first of its records. What an upstream refused is none of them.
 SELECT record_id, code, message, field FROM issues
@@ -16,7 +45,7 @@ DELETE FROM issues WHERE record_id >= :first AND record_id < :beyond;
 -- name: one
 SELECT i.id, i.record_id, i.workspace, i.family, i.code, i.message, i.field, i.created_ms, i.resolved_ms,
        i.resolution, i.resolved_by, i.job_id, j.public_id, j.created_by, i.comment, i.revision, i.key,
-       i.lane, i.seq, i.refusal
+       i.lane, i.seq, i.refusal, i.held
 FROM issues AS i JOIN jobs AS j ON j.id = i.job_id
 WHERE i.id = :id AND j.state <> 'receiving';
 
@@ -24,7 +53,7 @@ WHERE i.id = :id AND j.state <> 'receiving';
 -- Newest first, below an id; without a limit: the reader stops when it has enough.
 SELECT i.id, i.record_id, i.workspace, i.family, i.code, i.message, i.field, i.created_ms, i.resolved_ms,
        i.resolution, i.resolved_by, i.job_id, j.public_id, j.created_by, i.comment, i.revision, i.key,
-       i.lane, i.seq, i.refusal
+       i.lane, i.seq, i.refusal, i.held
 FROM issues AS i JOIN jobs AS j ON j.id = i.job_id
 WHERE i.id < :below AND j.state <> 'receiving'
 ORDER BY i.id DESC;
@@ -32,7 +61,7 @@ ORDER BY i.id DESC;
 -- name: of_workspace
 SELECT i.id, i.record_id, i.workspace, i.family, i.code, i.message, i.field, i.created_ms, i.resolved_ms,
        i.resolution, i.resolved_by, i.job_id, j.public_id, j.created_by, i.comment, i.revision, i.key,
-       i.lane, i.seq, i.refusal
+       i.lane, i.seq, i.refusal, i.held
 FROM issues AS i JOIN jobs AS j ON j.id = i.job_id
 WHERE i.workspace = :workspace AND i.id < :below AND j.state <> 'receiving'
 ORDER BY i.id DESC;
@@ -40,7 +69,7 @@ ORDER BY i.id DESC;
 -- name: open_of_workspace
 SELECT i.id, i.record_id, i.workspace, i.family, i.code, i.message, i.field, i.created_ms, i.resolved_ms,
        i.resolution, i.resolved_by, i.job_id, j.public_id, j.created_by, i.comment, i.revision, i.key,
-       i.lane, i.seq, i.refusal
+       i.lane, i.seq, i.refusal, i.held
 FROM issues AS i JOIN jobs AS j ON j.id = i.job_id
 WHERE i.workspace = :workspace AND i.id < :below AND i.resolved_ms IS NULL AND j.state <> 'receiving'
 ORDER BY i.id DESC;
@@ -48,7 +77,7 @@ ORDER BY i.id DESC;
 -- name: of_one_job
 SELECT i.id, i.record_id, i.workspace, i.family, i.code, i.message, i.field, i.created_ms, i.resolved_ms,
        i.resolution, i.resolved_by, i.job_id, j.public_id, j.created_by, i.comment, i.revision, i.key,
-       i.lane, i.seq, i.refusal
+       i.lane, i.seq, i.refusal, i.held
 FROM issues AS i JOIN jobs AS j ON j.id = i.job_id
 WHERE i.job_id = :job_id AND i.id < :below AND j.state <> 'receiving'
 ORDER BY i.id DESC;
@@ -57,7 +86,7 @@ ORDER BY i.id DESC;
 -- The same oldest first, above an id.
 SELECT i.id, i.record_id, i.workspace, i.family, i.code, i.message, i.field, i.created_ms, i.resolved_ms,
        i.resolution, i.resolved_by, i.job_id, j.public_id, j.created_by, i.comment, i.revision, i.key,
-       i.lane, i.seq, i.refusal
+       i.lane, i.seq, i.refusal, i.held
 FROM issues AS i JOIN jobs AS j ON j.id = i.job_id
 WHERE i.job_id = :job_id AND i.id > :above AND j.state <> 'receiving'
 ORDER BY i.id;
@@ -66,7 +95,7 @@ ORDER BY i.id;
 -- Open ones of a job and a code.
 SELECT i.id, i.record_id, i.workspace, i.family, i.code, i.message, i.field, i.created_ms, i.resolved_ms,
        i.resolution, i.resolved_by, i.job_id, j.public_id, j.created_by, i.comment, i.revision, i.key,
-       i.lane, i.seq, i.refusal
+       i.lane, i.seq, i.refusal, i.held
 FROM issues AS i INDEXED BY issues_open_by_job JOIN jobs AS j ON j.id = i.job_id
 WHERE i.job_id = :job_id AND i.code = :code AND i.id < :below AND i.resolved_ms IS NULL AND j.state <> 'receiving'
 ORDER BY i.id DESC;
@@ -74,7 +103,7 @@ ORDER BY i.id DESC;
 -- name: open_of_kind_up
 SELECT i.id, i.record_id, i.workspace, i.family, i.code, i.message, i.field, i.created_ms, i.resolved_ms,
        i.resolution, i.resolved_by, i.job_id, j.public_id, j.created_by, i.comment, i.revision, i.key,
-       i.lane, i.seq, i.refusal
+       i.lane, i.seq, i.refusal, i.held
 FROM issues AS i INDEXED BY issues_open_by_job JOIN jobs AS j ON j.id = i.job_id
 WHERE i.job_id = :job_id AND i.code = :code AND i.id > :above AND i.resolved_ms IS NULL AND j.state <> 'receiving'
 ORDER BY i.id;

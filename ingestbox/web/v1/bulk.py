@@ -151,7 +151,8 @@ class BulkIssues:
                 REVIEWERS,
                 body_limit="control_kb",
                 description="Each is decided by itself, and its outcome told: `resolved`, or the code of "
-                "what stands in the way, such as `validation_failed` for one that needs a correction. A "
+                "what stands in the way, such as `validation_failed` for one that needs a correction, or "
+                "`issue_not_held` for one of which nothing came that `accept` could have forwarded. A "
                 "call that is cut short, or repeated, finds the others open still. With a filter that few "
                 "issues pass a call may find less than it could, or nothing, and still give a `next_cursor`. "
                 "Of refused deliveries (`delivery_refused`) `retry` sends the lines again (`again`: each is "
@@ -210,8 +211,10 @@ class BulkIssues:
             outcomes.update((str(each.id), "open") for each in still)
         else:
             fit = still
-            if wanted.action == "retry":
+            if wanted.action != "discard":
                 hindrances = await self._hindrances(still)
+                if wanted.action == "accept":
+                    hindrances |= {each.id: "issue_not_held" for each in still if not each.held}
                 outcomes.update((str(number), code) for number, code in hindrances.items())
                 fit = [each for each in still if each.id not in hindrances]
             comment = None if wanted.comment is UNSET else wanted.comment

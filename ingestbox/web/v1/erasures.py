@@ -48,7 +48,8 @@ no address is, are not looked for.
   given up. So are records of audience uploads that have it as business_email, email or personal_email,
   alone in its member (`counts.others` has what was found out about them).
 - Everywhere else `[erased]` takes its place: in tickets (their texts, entities, keywords and words in the
-  search; upstream gets the new version), staged rows, issues, names of files, answers kept for an
+  search; upstream gets the new version), articles (the same; who sends the text once more has the same
+  content still, which does not bring the address back), their sources and batches, staged rows, issues, names of files, answers kept for an
   Idempotency-Key, and what the audit trail has of before and after. A ticket that is called by the address
   is removed; its id stays in its tombstone and in the `delete`, which upstream needs (`counts.kept`).
 - Delivery lines that carry it become `skip`, delivered or not. What is on its way just then is not called
@@ -109,6 +110,7 @@ class ErasureCounts(msgspec.Struct, frozen=True):
 
     contacts: Annotated[int, Meta(description="Removed, or put again without it.")] = 0
     tickets: Annotated[int, Meta(description="Put again without it, or removed.")] = 0
+    articles: Annotated[int, Meta(description="Put again without it.")] = 0
     records: Annotated[int, Meta(description="What was received, and staged rows.")] = 0
     issues: int = 0
     deliveries: Annotated[int, Meta(description="Lines for upstream.")] = 0

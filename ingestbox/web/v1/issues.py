@@ -107,13 +107,21 @@ class IssueBody(msgspec.Struct, frozen=True):
     resolution: Annotated[
         str | None,
         Meta(
-            description="`edit`, `retry`, `discard`, `cancel` of the job; others of staged families. Of a "
-            "refused delivery also `superseded`, when a newer version arrived, and `lane_removed`."
+            description="`edit`, `retry`, `accept`, `discard`, `cancel` of the job; others of staged "
+            "families. Of a refused delivery also `superseded`, when a newer version arrived, and "
+            "`lane_removed`."
         ),
     ]
     resolved_by: str | None
     comment: Annotated[str | None, Meta(description="What was said of it.")]
     links: IssueLinks
+    held: Annotated[
+        bool,
+        Meta(
+            description="Whether the record became what it is to be, which can be found and read here, but "
+            "is not forwarded until the issue is resolved."
+        ),
+    ]
     delivery: Annotated[IssueDelivery | None, Meta(description="What was refused, of `delivery_refused`.")]
     value: Annotated[
         str | UnsetType | None,
@@ -342,6 +350,7 @@ def _body(tx: ReadTx, issue: Issue) -> IssueBody:
         resolution=issue.resolution,
         resolved_by=issue.resolved_by,
         comment=issue.comment,
+        held=bool(issue.held),
         delivery=delivery_of(tx, issue),
         links=IssueLinks(f"/v1/records/{issue.record_id}", f"{job}/records?issue={issue.id}", job),
     )

@@ -1,5 +1,5 @@
 """What people decide about records that wait: correcting one (what was read, the patch on it, the family's
-word on the outcome, and the write), and trying again or giving up."""
+word on the outcome, and the write), and trying again, accepting or giving up."""
 
 from __future__ import annotations
 
@@ -195,7 +195,7 @@ class Repair:
                     codes[each.id] = outcome.code if isinstance(outcome, Blocked) else None
                 for job_id in {each.job_id for each in run if codes[each.id] is None}:
                     self._parts.progress.changed(job_id)
-                    if action == "retry":
+                    if action != "discard":
                         self._parts.ring(job_id)
                 if action == "discard":
                     self._parts.wake()  # what is removed is told upstream
@@ -232,6 +232,8 @@ class Repair:
         if family is not None and family.staging is not None and not ask.caller.may(EDITORS):
             return "forbidden"
         told = any(each.isprintable() and not each.isspace() for each in comment or "")
+        if action == "accept":
+            return "issue_not_held"
         return "reason_required" if action == "discard" and not told else None
 
     async def _decide_rows(
@@ -242,6 +244,8 @@ class Repair:
         if job is None:
             return "job_not_found"
         try:
+            if action == "accept":
+                return "issue_not_held"
             if action == "discard":
                 await self._rows.discard(ask, job, issue, comment)
             else:

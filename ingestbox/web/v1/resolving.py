@@ -1,5 +1,5 @@
-"""`/v1/issues/{id}/resolve`: what a person decides about an issue: correct, try again, give up, and, of rows
-that wait for each other, which of them stays."""
+"""`/v1/issues/{id}/resolve`: what a person decides about an issue: correct, try again, accept what is held,
+give up, and, of rows that wait for each other, which of them stays."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ PATCH_FOR_EDIT: dict[str, Any] = {
         {"properties": {"action": {"const": "keep"}, "patch": False}, "required": ["record"]},
         {
             "properties": {
-                "action": {"enum": ["discard", "retry", "update"]},
+                "action": {"enum": ["discard", "retry", "accept", "update"]},
                 "patch": False,
                 "record": False,
             }
@@ -42,7 +42,7 @@ class Resolution(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What is decided: `edit` takes `patch`, a JSON Merge Patch (RFC 7396) on the record's content; `keep`
     takes `record`."""
 
-    action: Literal["discard", "retry", "edit", "keep", "update"]
+    action: Literal["discard", "retry", "accept", "edit", "keep", "update"]
     patch: Annotated[Any, Meta(description="For `edit`: what PATCH /v1/records/{id} takes.")] = UNSET
     record: Annotated[
         str | UnsetType,
@@ -76,7 +76,11 @@ class Resolving:
                 body_limit="feedback_json_mb",
                 description="`discard` gives the record up; `retry` has it processed once more as it is (422 "
                 "when it would not be let in so); `edit` corrects it first. Of two who decide at once one is "
-                "told that it is resolved already.\n\nIn a staged family (contacts; role editor) `discard` "
+                "told that it is resolved already.\n\nWhat is `held`, such as an article of low quality, can "
+                "be read and found in this box, and is not forwarded. `accept` has it processed once more, "
+                "and forwarded as it is: its code holds it no more, until the record is corrected. `retry` "
+                "holds it again if there is still reason to, and `discard` removes what became of it.\n\n"
+                "In a staged family (contacts; role editor) `discard` "
                 "gives up all rows that wait on the issue (repeat a call that was cut short), `keep` all but "
                 "one, `retry` reprocesses the job. `edit` corrects the row that waits, or, of several, the "
                 "one that is named; If-Match may be the row's ETag. The issue is resolved once nothing of it "
@@ -99,6 +103,7 @@ class Resolving:
                     "malformed_json",
                     "validation_failed",
                     "issue_resolved",
+                    "issue_not_held",
                     "record_not_waiting",
                     "record_changed",
                     "job_cancelled",
@@ -138,8 +143,10 @@ class Resolving:
         elif wanted.action == "update":
             said = etag if "if-match" in ask.headers else None
             await self._rows.update(ask, found.job, issue, said, comment)
-        elif wanted.action == "discard" or wanted.action == "retry":
-            if wanted.action == "retry" and not issue.grouped and issue.lane is None:
+        elif wanted.action in ("discard", "retry", "accept"):
+            if wanted.action == "accept" and not issue.held:
+                raise IngestError("issue_not_held")
+            if wanted.action != "discard" and not issue.grouped and issue.lane is None:
                 self._repair.check_fit(found)
             (outcome,) = await self._repair.decide([issue], wanted.action, ask, comment)
             if outcome is not None:

@@ -13,6 +13,7 @@ from functools import partial
 
 import msgspec
 
+from ingestbox.enrich.pii import marking
 from ingestbox.errors import Fault, IngestError
 from ingestbox.family import Family, Process
 from ingestbox.model import Chunk, Item, Job, Outcome, index_of
@@ -122,7 +123,8 @@ class Rows:
         family = self._parts.families[job.family]
         assert staging is not None  # it is a row of a staged job
         content = kept(record, key, payload)
-        chunk = Chunk(job.family, [Item(index_of(record.id), key, content)], job.id, job.public_id)
+        item = Item(index_of(record.id), key, content)
+        chunk = Chunk(job.family, [item], job.id, job.public_id, pii=family.pii)
         (outcome,) = await asyncio.to_thread(_made, family, chunk)
         if outcome.put is None:
             message = outcome.fault_message or ""
@@ -293,7 +295,7 @@ def _made(family: Family, chunk: Chunk) -> list[Outcome]:
     """What the family makes of a row. Rows of staged families take no step of `enrich`: it is done here."""
     module, _, name = family.process.partition(":")
     process: Process = getattr(importlib.import_module(module), name)
-    return process(chunk)
+    return marking.marked(chunk, process(chunk))
 
 
 def check_editor(ask: Request) -> None:

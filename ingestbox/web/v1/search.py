@@ -76,7 +76,8 @@ class Searches:
                 description="Of the families that the caller may read. Words that all have to be there, in "
                 'any order; `"words in quotes"` stand together, `deliv*` is any word that begins so, `-word` '
                 "must not be there. What is as written comes before what is so without diacritics; of "
-                "very many the newest come first. A page may be short, even empty, with a `next_cursor`.",
+                "very many the newest come first. A family that ranks by what texts are about also finds "
+                "what has some of the words. A page may be short, even empty, with a `next_cursor`.",
                 parameters=(
                     Parameter(
                         "q",

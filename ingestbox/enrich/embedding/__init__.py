@@ -1,0 +1,1 @@
+"""Texts as vectors: near each other where the texts are about the same."""
