@@ -283,7 +283,7 @@ def _as_it_is(error: IngestError) -> IngestError:
 
 class Trouble(msgspec.Struct, frozen=True):
     """Something of a family's that is wrong now, and alarms if it stays: its name, such as
-    `source_quiet:news`, and a sentence for the operator, without a secret."""
+    `source_quiet:news`, and a sentence for the operator that says what to do, without a secret."""
 
     name: str
     detail: str
@@ -373,6 +373,11 @@ def _as_they_say(family: Family, _: Settings) -> Family:
     return family
 
 
+CHUNK_BYTES = 81_920
+"""Bytes of records that are settled at once, unless a family says less: with all of their full text they hold
+the writer for about 20 ms. A hundred usual tickets have less."""
+
+
 class Family(msgspec.Struct, frozen=True):
     """A kind of data the box takes in.
 
@@ -385,8 +390,7 @@ class Family(msgspec.Struct, frozen=True):
     (the job's id) besides, puts objects of this box's own jobs, where that can be done quicker. `check` looks
     at one record, as JSON, that a person has corrected, and finds what decoding would find. `error_type` is
     the type of what `error_body` gives. `table` is how it takes files, if it does; `search` how its objects
-    are found by their text.
-    Those of one that is `indexed` are found by it in the family's own lists alone.
+    are found by their text. Those of one that is `indexed` are found by it in the family's own lists alone.
     `staging` is how its rows wait for each other, if they do. What is `private` is seen by who made it, and
     by administrators who ask for all; otherwise by the whole workspace. `reworded` puts an error into the
     family's own words and status, before `error_body` shapes it. `redact` takes an address out of an object,
@@ -397,7 +401,9 @@ class Family(msgspec.Struct, frozen=True):
     those that are not in it. `views` are the pages there that show its objects, `grids`
     those of lists of rows whose columns nobody knows before. `export(ask, job, every)`
     gives a job's rows that wait, or every one, as a file of the family's own, to be corrected and sent again;
-    None for a job that has none. It is asked for jobs in sight alone.
+    None for a job that has none. It is asked for jobs in sight alone. Objects of a family that has the query
+    `given_up` (ids of records as JSON: kind and object_id of what became of them) go when their record is
+    given up.
 
     `distinct` is how objects that are the same thing are told apart, if they are. `new_id(now_ms)` makes the
     public id of a job.
@@ -411,6 +417,9 @@ class Family(msgspec.Struct, frozen=True):
     is told besides a chunk's records (`Chunk.context`): what the store knows of those with these indexes at
     the moment they are read. `conditions(tx, now_ms)` gives what is wrong with what the family keeps, every
     few seconds; `gauges(tx)` what metrics show of it. Both take a few milliseconds whatever there is.
+
+    `chunk_bytes` is how many bytes of its records are processed and settled at once, one record at least:
+    fewer for a family whose objects keep the writer long (20 ms at most).
 
     `pii` says what is done about personal data in its objects (`enrich.pii.marking`); the settings give it.
 
@@ -448,6 +457,7 @@ class Family(msgspec.Struct, frozen=True):
     deletes: tuple[str, ...] = ()
     configured: Callable[[Family, Settings], Family] = _as_they_say
     context: Callable[[Any, Job, Sequence[int]], bytes] | None = None
+    chunk_bytes: int = CHUNK_BYTES
     chores: tuple[Chore, ...] = ()
     pii: str = "off"
     conditions: Callable[[Any, int], Sequence[Trouble]] | None = None

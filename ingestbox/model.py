@@ -89,9 +89,10 @@ class JobState(StrEnum):
     """Where a job is. Families give these their own names on the wire; each move is an UPDATE in jobs.sql.
 
     A job ends with its last pending record: `failed` when every record of it is an open issue or was
-    discarded, `completed` otherwise, as when one is held (`Outcome`); open issues do not keep it from ending. It is `queued` again as soon as
-    one of its records is pending again (repaired, retried, reprocessed). Discarding an issue leaves an ended
-    job as it is; one in `review` ends with its last issue. `cancelled` is final: nothing of such a job waits.
+    discarded, `completed` otherwise, as when one is held (`Outcome`); open issues do not keep it from ending.
+    It is `queued` again as soon as one of its records is pending again (repaired, retried, reprocessed).
+    Discarding an issue leaves an ended job as it is; one in `review` ends with its last issue. `cancelled` is
+    final: nothing of such a job waits.
     """
 
     RECEIVING = "receiving"  # its records are still entering the store; invisible

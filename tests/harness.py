@@ -161,13 +161,15 @@ class BoxProcess:
             clock=SystemClock(),
         )
 
-    def client(self, *roles: Role, workspace: str = "default", **options: Any) -> httpx2.Client:
+    def client(
+        self, *roles: Role, subject: str = "tester", workspace: str = "default", **options: Any
+    ) -> httpx2.Client:
         """An HTTP client with a token."""
         # Without TLS to verify no certificates are loaded, which takes longer than most requests.
         options.setdefault("verify", self.trust() if self.url.startswith("https:") else False)
         return httpx2.Client(
             base_url=self.url,
-            headers={"Authorization": f"Bearer {self.token(*roles, workspace=workspace)}"},
+            headers={"Authorization": f"Bearer {self.token(*roles, subject=subject, workspace=workspace)}"},
             timeout=PATIENCE,
             trust_env=False,
             **options,

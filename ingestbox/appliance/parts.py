@@ -284,9 +284,7 @@ async def build(
         return metrics.render(accept, await scrape.gather(observed))
 
     async def examine() -> Report:
-        running = doctor.Running(
-            alarms.raised, issuers(), watch.steady, pool.servers.states(), chores.states
-        )
+        running = doctor.Running(alarms.raised, issuers(), watch.steady, pool.servers.states(), chores.states)
         return await doctor.examine(store, settings, running)
 
     parts = v1.Parts(

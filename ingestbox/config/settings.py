@@ -403,7 +403,7 @@ class EmbeddingsStep(Endpoint, frozen=True, forbid_unknown_fields=True, kw_only=
 
     model: Annotated[
         str,
-        Meta(max_length=200, description="The model that the server is asked for; with a url it has to be set."),
+        Meta(max_length=200, description="The model that the server is asked for; a url needs one."),
     ] = ""
     model_path: Annotated[
         str,

@@ -94,6 +94,14 @@ def fold(text: str) -> str:
     return text.translate(_folds)
 
 
+def lowered(text: str) -> str:
+    """The text in lower case, each character at its place: one that would become several stays."""
+    lower = text.lower()
+    if len(lower) == len(text):
+        return lower
+    return "".join([small if len(small := letter.lower()) == 1 else letter for letter in text])
+
+
 def _folded(character: str) -> str:
     """One character: case folded (ß is ss), taken apart, its marks dropped."""
     # Case folding and taking apart can each make work for the other (ẞ, ﬁ, İ), so once more.

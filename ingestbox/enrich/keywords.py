@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain
 from math import log
 from typing import Final, NamedTuple
@@ -165,7 +165,7 @@ def _plain_parts(language: LanguageCode) -> Callable[[str], Iterable[_Part]]:
     def learn(piece: str) -> tuple[_Part, ...]:
         return tuple([(*_once(word(part, False), word(part, True)), part in _ENDS) for part in _cut(piece)])
 
-    return Memory(learn).__getitem__
+    return Memory(learn, keep=_is_short).__getitem__
 
 
 def _once(inside: _Word | None, first: _Word | None) -> tuple[_Word | None, _Word | None]:
@@ -240,6 +240,11 @@ def _compound(parts: list[_Syllable], compounds: frozenset[str]) -> tuple[_Word,
     return None
 
 
+def _is_short(parts: Sequence[object]) -> bool:
+    """Whether what a piece of a text consists of is worth to be remembered."""
+    return len(parts) <= 4
+
+
 _ENDS: Final = frozenset(".!?…")
 _END: Final = _Syllable(None, None, True, "", "", None)
 """Behind the last part of a text."""
@@ -282,7 +287,7 @@ def _lists(stop: Iterable[str], weak: Iterable[str], compounds: Iterable[str]) -
     def learn(piece: str) -> tuple[_Syllable, ...]:
         return tuple(map(syllable, _cut(piece)))
 
-    return _Lists(stops, weaks, known, Memory(learn).__getitem__)
+    return _Lists(stops, weaks, known, Memory(learn, keep=_is_short).__getitem__)
 
 
 @functools.cache

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import functools
 import re
+from itertools import accumulate
 from typing import Final, Literal, get_args
 
 import msgspec
 
-from ingestbox.enrich.folding import fold
+from ingestbox.enrich.folding import fold, lowered
 from ingestbox.enrich.tones import place_all
 from ingestbox.enrich.wordlists import phraselist
 
@@ -24,6 +25,7 @@ MedicalType = Literal["medical_condition", "disease", "medication", "procedure",
 MEDICAL_TYPES: Final[tuple[MedicalType, ...]] = get_args(MedicalType)
 
 _WORD: Final = re.compile(r"\w+")
+_PARTED: Final = re.compile(r"(\w+)")
 _BETWEEN: Final = frozenset((" ", "-", "'", "’", "/", "\n", "\u00a0", "' ", "’ ", ", ", "–"))
 """What may stand between two words of a term."""
 
@@ -49,41 +51,31 @@ def medical(text: str, language: str) -> list[Term]:
     """
     plain = language == "vi" and text.isascii()
     terms = _without_marks() if plain else _with_marks()
-    words = list(_WORD.finditer(_lower(text)))
+    pieces = _PARTED.split(place_all(lowered(text)))
+    words, gaps = pieces[1::2], pieces[2::2]
+    ends = [*accumulate(map(len, pieces))]
     found: list[Term] = []
     beyond = 0
-    for place, word in enumerate(words):
-        begins = terms.get(word[0])
-        if begins is None or place < beyond:
+    for place in [place for place, word in enumerate(words) if word in terms]:
+        if place < beyond:
             continue
-        following = words[place + 1][0] if place + 1 < len(words) else ""
+        begins = terms[words[place]]
+        following = words[place + 1] if place + 1 < len(words) else ""
         for rest, kind in (*begins.get(following, ()), *begins.get("", ())):
-            if _follows(text, words, place, rest):
+            if _follows(words, gaps, place, rest):
                 last = place + len(rest)
-                start, end = word.start(), words[last].end()
+                start, end = ends[2 * place], ends[2 * last + 1]
                 found.append(Term(text[start:end], kind, start, end))
                 beyond = last + 1
                 break
     return found
 
 
-def _follows(text: str, words: list[re.Match[str]], place: int, rest: tuple[str, ...]) -> bool:
-    """Whether the other words of a term stand behind its first, which is at `place`."""
-    if place + len(rest) >= len(words):
-        return False
-    for at, each in enumerate(rest, start=place):
-        following = words[at + 1]
-        if following[0] != each or text[words[at].end() : following.start()] not in _BETWEEN:
-            return False
-    return True
-
-
-def _lower(text: str) -> str:
-    """The text in small letters, with its tones at one place, as long as it was."""
-    lower = text.lower()
-    if len(lower) != len(text):
-        lower = "".join([small if len(small := each.lower()) == 1 else each for each in text])
-    return place_all(lower)
+def _follows(words: list[str], gaps: list[str], place: int, rest: tuple[str, ...]) -> bool:
+    """Whether the other words of a term stand behind its first, which is at `place`; `gaps` are what stands
+    behind each word."""
+    beyond = place + 1 + len(rest)
+    return tuple(words[place + 1 : beyond]) == rest and _BETWEEN.issuperset(gaps[place : beyond - 1])
 
 
 @functools.cache

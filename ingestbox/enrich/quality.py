@@ -11,9 +11,6 @@ import msgspec
 RULES: Final = "quality/1"
 """Version of the rules, for lineage: it changes whenever an answer can."""
 
-LOW: Final = 0.5
-"""Articles under this are of low quality."""
-
 AUTHORITIES: Final = {"government": 1.0, "hospital": 0.9, "news": 0.6}
 """How much the word of a source counts, by its type."""
 

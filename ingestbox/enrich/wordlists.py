@@ -13,28 +13,27 @@ def wordlist(name: str) -> dict[str, frozenset[str]]:
 
     Raises KeyError for words before the first heading.
     """
-    found: dict[str, list[str]] = {}
-    section = ""
-    for line in (_DATA / f"{name}.txt").read_text("utf-8").splitlines():
-        if line.startswith("["):
-            section = line.strip("[] ")
-            found[section] = []
-        elif not line.startswith("#"):
-            found[section].extend(line.split())
-    return {section: frozenset(words) for section, words in found.items()}
+    return {
+        section: frozenset(word for line in lines for word in line.split())
+        for section, lines in _sections(name).items()
+    }
 
 
 def phraselist(name: str) -> dict[str, frozenset[str]]:
     """The same of a file with a phrase on each line."""
+    return {section: frozenset(lines) for section, lines in _sections(name).items()}
+
+
+def _sections(name: str) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     section = ""
     for line in (_DATA / f"{name}.txt").read_text("utf-8").splitlines():
         if line.startswith("["):
             section = line.strip("[] ")
             found[section] = []
-        elif line and not line.startswith("#"):
+        elif line.strip() and not line.startswith("#"):
             found[section].append(line)
-    return {section: frozenset(phrases) for section, phrases in found.items()}
+    return found
 
 
 def words(text: str) -> list[str]:

@@ -107,9 +107,7 @@ class Alarms:
         if not self._loaded:
             await self._load()
         conditions = {each.name: each for each in await self._look()}
-        gone = [
-            Condition(name, True, "it is over") for name in self._raised.keys() - conditions
-        ]
+        gone = [Condition(name, True, "it is over") for name in self._raised.keys() - conditions]
         for condition in (*conditions.values(), *gone):
             self._judge(condition)
         await self._save()

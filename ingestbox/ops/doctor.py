@@ -183,7 +183,7 @@ async def _alarms(store: Store, running: Running | None) -> list[Finding]:
             "alarms",
             False,
             f"{each.name} since {iso(each.since_ms)}: {each.detail}",
-            _REMEDIES.get(each.name.partition(":")[0], "See the log."),
+            _REMEDIES.get(each.name.partition(":")[0], "Do what it says; the log may say more."),
         )
         for each in raised
     ]

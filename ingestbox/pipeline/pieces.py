@@ -7,14 +7,10 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from ingestbox.family import CHUNK_BYTES
 from ingestbox.model import Item, Job, Outcome, checksum, index_of, records_of
 from ingestbox.store import ReadTx, files
 from ingestbox.store.files import FileState
-
-CHUNK_BYTES = 81_920
-"""A chunk holds at most this many bytes of payload (one record at least), whatever its count: with all of its
-full text it holds the writer for about 20 ms. A hundred usual tickets have less."""
-
 
 Context = Callable[[ReadTx, Job, Sequence[int]], bytes]
 """See `family.Family.context`."""
@@ -91,16 +87,23 @@ class Ahead:
 
 
 def read_piece(
-    tx: ReadTx, job: Job, cursor: int, most: int, now: float, context: Context | None = None
+    tx: ReadTx,
+    job: Job,
+    cursor: int,
+    most: int,
+    now: float,
+    context: Context | None = None,
+    most_bytes: int = CHUNK_BYTES,
 ) -> Piece:
-    """Up to `most` pending records from the cursor on, each checked against its checksum."""
+    """Up to `most` pending records from the cursor on, each checked against its checksum; with more than
+    `most_bytes` of payload only if it is one."""
     items: list[Item] = []
     damaged: list[Outcome] = []
     size = 0
     next_index = cursor
     rows = tx.each("records.pending", {**records_of(job.id, cursor), "limit": most})
     for rid, key, payload, crc in rows:  # key and payload as bytes, whatever became of them
-        if items and size + len(payload) > CHUNK_BYTES:
+        if items and size + len(payload) > most_bytes:
             break
         index = index_of(rid)
         next_index = index + 1

@@ -188,7 +188,13 @@ class Runner:
             cursor, most = ahead.next_index(claim.progress.cursor), claim.progress.chunk_limit
             piece = await self._store.read_with(
                 functools.partial(
-                    read_piece, job=claim.job, cursor=cursor, most=most, now=now, context=family.context
+                    read_piece,
+                    job=claim.job,
+                    cursor=cursor,
+                    most=most,
+                    now=now,
+                    context=family.context,
+                    most_bytes=family.chunk_bytes,
                 )
             )
             if piece.file is None or piece.file.done:

@@ -23,7 +23,7 @@ PROJECTION_ROWS = 6
 """What putting an object into its family's tables costs, in rows: an empty ticket with a few entities and all
 that is counted takes the writer about 80 µs."""
 
-SEARCHED_BYTES = 16_384
+SEARCHED_BYTES = 65_536
 """Of an object, what its full text is made of at most."""
 
 RULES = "1"

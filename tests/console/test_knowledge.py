@@ -19,7 +19,9 @@ from ingestbox.families.knowledge.shapes import PATH
 from tests.console.conftest import Visit
 from tests.console.repairs import at_the_api
 from tests.console.support import Person, inspect, new_user, signed_in
-from tests.families.knowledge.support import UNLIMITED, article, bulk, text, wait
+from tests.console.test_issues import message
+from tests.families.knowledge.deciding import issue, poor, told
+from tests.families.knowledge.support import UNLIMITED, article, bulk, text, upload, wait
 from tests.harness import BoxProcess, running, until
 
 HOSTILE = "<script>window.bad=1</script>\"'><img src=x onerror=bad()> {{7*7}}"
@@ -208,7 +210,7 @@ def test_passages_come_in_parts_and_say_what_they_share(desk: Desk, ids: dict[st
     assert f"passage={last + 1}#" not in main
 
 
-def test_what_waits_for_a_person_says_why_and_is_forwarded_by_a_button(
+def test_what_waits_for_a_person_says_why_and_is_forwarded_by_a_button_or_with_others(
     visit: Visit, desk: Desk, ids: dict[str, str]
 ) -> None:
     key = ids["Nothing much"]
@@ -220,10 +222,21 @@ def test_what_waits_for_a_person_says_why_and_is_forwarded_by_a_button(
     expect(page.get_by_text("This article waits for a person.")).to_be_visible()
     page.get_by_role("link", name="Decide about it").click()
     expect(page.get_by_role("heading", name="The quality is low")).to_be_visible()
+    expect(page.locator("#main")).to_contain_text("is below 0.50")
+    inspect(person, "issue-held")
     page.get_by_role("button", name="Forward it as it is").click()
-    until(lambda: "held" not in desk.api.get(f"{PATH}/content/{key}").json(), "it is forwarded")
+    expect(message(page)).to_contain_text("is forwarded as it is.")
+    until(lambda: told(desk.api, key), "it is told")
     assert "waits for a person" not in plain(main_of(desk.page(f"browse/articles/{key}")))
     assert "There are no" not in plain(main_of(desk.page("browse/articles", status="held")))
+    others = [upload(desk.api, poor(number)) for number in (1, 2)]
+    found = [issue(desk.api, each)["id"] for each in others]
+    person.goto(f"/issues/bulk?ids={','.join(found)}")
+    page.get_by_label("Forward them as they are").check()
+    page.get_by_role("button", name="Preview").click()
+    expect(page.locator("#main")).to_contain_text("Forward them as they are")
+    page.locator(".commit button").first.click()
+    until(lambda: all(told(desk.api, each) for each in others), "both are told")
 
 
 def test_what_data_says_is_text(desk: Desk, ids: dict[str, str]) -> None:

@@ -130,7 +130,7 @@ def test_a_long_text_takes_time_by_its_length_alone() -> None:
             found.append(time.process_time() - began)
         return min(found)
 
-    assert seconds(100_000) < 40 * seconds(10_000)
+    assert seconds(40_000) < 40 * seconds(4_000)
     began = time.process_time()
     hashed.embed("a" * 1_000_000)
     assert time.process_time() - began < 1

@@ -21,13 +21,33 @@ def test_a_piece_is_learnt_once_unless_it_is_long() -> None:
     assert asked == ["a", "bb", long, long]
 
 
-def test_junk_is_forgotten_all_at_once() -> None:
-    memory = Memory(str.upper)
-    for number in range(PIECES):
+def test_what_is_not_asked_for_again_is_forgotten_and_junk_with_it() -> None:
+    asked: list[str] = []
+
+    def learn(piece: str) -> str:
+        asked.append(piece)
+        return piece.upper()
+
+    memory = Memory(learn, most=200)
+    for number in range(1_000):
         assert memory[f"n{number}"] == f"N{number}"
-    assert len(memory) == PIECES
-    assert memory["one more"] == "ONE MORE"
-    assert len(memory) == 1
+        assert memory["often"] == "OFTEN"
+        assert len(memory) <= 100
+    assert asked.count("often") == 1
+    del asked[:]
+    assert [memory[f"n{number}"] for number in range(1_000)] == [f"N{number}" for number in range(1_000)]
+    assert 800 <= len(asked) <= 1_000
+
+
+def test_no_more_are_remembered_than_it_is_told() -> None:
+    asked: list[str] = []
+    memory = Memory(lambda piece: asked.append(piece))
+    for number in range(3 * PIECES):
+        memory[f"n{number}"]
+    del asked[:]
+    for number in reversed(range(3 * PIECES)):
+        memory[f"n{number}"]
+    assert 2 * PIECES <= len(asked) < 3 * PIECES
 
 
 def test_what_is_remembered_does_not_depend_on_the_texts_before() -> None:

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingestbox.enrich.quality import LOW, Quality, quality
+from ingestbox.config import Knowledge
+from ingestbox.enrich.quality import Quality, quality
 
 PARAGRAPH = (
     "Tăng huyết áp là bệnh lý mạn tính khi áp lực của máu lên thành động mạch tăng cao kéo dài. "
@@ -36,7 +37,7 @@ def test_a_good_article_of_a_ministry() -> None:
 @pytest.mark.parametrize("source", ["government", "news", ""])
 def test_menus_and_notices_are_of_low_quality(text: str, source: str) -> None:
     title = "TRANG CHỦ" if source else "Chính sách"
-    assert rated(text, title, entities=0, source_type=source).score < LOW - 0.05
+    assert rated(text, title, entities=0, source_type=source).score < Knowledge().low_quality - 0.05
 
 
 def test_every_part_says_why() -> None:

@@ -14,6 +14,7 @@ from typing import Any
 
 from ingestbox.model import EVERYWHERE, Role
 from tests.faults.audit import audit
+from tests.faults.crawls import RATES, Crawls
 from tests.faults.fairs import Fairs
 from tests.faults.journal import Journal
 from tests.faults.ledger import check_effects
@@ -49,27 +50,31 @@ class Tally:
     repeated: int
     records: int
     fairs: int
+    articles: int
     effects: dict[str, int]
 
 
 class KillRounds:
     """A box under load, a live upstream, and a hand that kills."""
 
-    def __init__(self, folder: Path, *, seed: int, clients: int = 4, fairs: bool = False) -> None:
-        """With `fairs`, large batches of audience records come too."""
+    def __init__(
+        self, folder: Path, *, seed: int, clients: int = 4, fairs: bool = False, crawls: bool = False
+    ) -> None:
+        """With `fairs`, large batches of audience records come too; with `crawls`, articles do."""
         self._random = Random(seed)
         self._order = Random(f"{seed}/plan")  # apart, so that who is killed when does not depend on chance
         self._plan: list[tuple[str, str]] = []
         self.upstream = BoxProcess(folder / "upstream").start()
         # Small chunks and batches: many commits, so that kills fall between them.
-        settings = "[work]\nchunk_records = 20\n[server]\nstop_seconds = 5\n"
+        settings = "[work]\nchunk_records = 20\n[server]\nstop_seconds = 5\n" + RATES
         self.box = BoxProcess(folder / "box", config=settings + lane_to(self.upstream)).start()
         self.journal = Journal(folder / "journal")
         self._load = Load(self.box, self.journal, clients=clients, seed=seed)
         self._fairs = Fairs(self.box, self.journal, seed=seed) if fairs else None
-        self._load.start()
-        if self._fairs is not None:
-            self._fairs.start()
+        self._crawls = Crawls(self.box, self.journal, seed=seed) if crawls else None
+        self._others = [each for each in (self._fairs, self._crawls) if each is not None]
+        for each in (self._load, *self._others):
+            each.start()
         self._kills: collections.Counter[str] = collections.Counter()
 
     def close(self) -> None:
@@ -97,23 +102,22 @@ class KillRounds:
     def look(self) -> None:
         """Between rounds: lets everything settle, and compares."""
         self._load.pause()
-        if self._fairs is not None:
-            self._fairs.pause()
-            self._fairs.wait_idle()
-            self._fairs.check()
+        for each in self._others:
+            each.pause()
+            each.wait_idle()
+            each.check()
         self._load.wait_idle()
         audit(self.journal, self.box, self.upstream).assert_clean()
-        self._load.go()
-        if self._fairs is not None:
-            self._fairs.go()
+        for other in (self._load, *self._others):
+            other.go()
 
     def finish(self) -> Tally:
         """Stops the load, lets everything settle, and compares the journal with both boxes."""
         self._load.finish()
-        fairs = 0
-        if self._fairs is not None:
-            self._fairs.finish()
-            fairs = self._fairs.check()
+        for each in self._others:
+            each.finish()
+        fairs = self._fairs.check() if self._fairs is not None else 0
+        articles = self._crawls.check() if self._crawls is not None else 0
         audit(self.journal, self.box, self.upstream).assert_clean()
         assert self.box.stop() == 0
         assert self.upstream.stop() == 0
@@ -125,6 +129,7 @@ class KillRounds:
             sum(each.attempts > 1 for each in shipments),
             self.journal.count(),
             fairs,
+            articles,
             effects,
         )
 

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import httpx2
-import msgspec
 import pytest
 
 from ingestbox.families.audience.shapes import PATH
@@ -31,7 +29,6 @@ HIDDEN = (
     "[email•••••••••••••••] để đặt lịch. Thanh toán bằng thẻ [card•••••••••••••]. "
     "Giá khám là 1.200.000 đồng, áp dụng từ 01/02/2026."
 )
-LENIENT = "[knowledge]\nlow_quality = 0\n"
 SECRETS = ("0912 345 678", "an.le@hospital.example", "4111 1111 1111 1111", "4111111111111111")
 
 
@@ -45,7 +42,7 @@ def server() -> Iterator[Upstream]:
 def box(tmp_path_factory: pytest.TempPathFactory, server: Upstream) -> Iterator[BoxProcess]:
     """One that hides what knowledge and audience have, and counts what feedback has."""
     modes = '[pii]\nfeedback = "flag"\ncontacts = "flag"\nknowledge = "redact-before-forwarding"\n'
-    modes += 'audience = "redact-before-forwarding"\n' + LENIENT
+    modes += 'audience = "redact-before-forwarding"\n[knowledge]\nlow_quality = 0\n'
     folder = tmp_path_factory.mktemp("personal")
     with running(folder, config=lane(server.url) + modes) as box:
         yield box
@@ -193,15 +190,3 @@ def test_what_an_erasure_tells_anew_hides_the_rest(client: httpx2.Client, server
     anew = lines_of(server, object_id, 2)[1]
     assert anew["op"] == "put"
     assert not [each for each in (*SECRETS, "binh@") if each in json.dumps(anew, ensure_ascii=False)]
-
-
-def test_off_is_the_default_and_changes_nothing(tmp_path: Path) -> None:
-    with (
-        upstream() as server,
-        running(tmp_path, config=lane(server.url) + LENIENT) as box,
-        box.client() as client,
-    ):
-        (line,) = lines_of(server, upload(client, article()))
-        assert line["record"] == msgspec.json.decode(article())
-        assert line["result"]["text"] == TEXT
-        assert "pii" not in line["result"]

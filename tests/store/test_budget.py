@@ -7,8 +7,8 @@ from dataclasses import replace
 import msgspec
 import pytest
 
+from ingestbox.family import CHUNK_BYTES
 from ingestbox.model import Job, Outcome, Put
-from ingestbox.pipeline.pieces import CHUNK_BYTES
 from ingestbox.store.identity import BoxIdentity
 from ingestbox.store.reindex import SLICE, SLICE_BYTES, PutAgain
 from ingestbox.store.sync import RELAYED_BYTES, UNIT_BYTES, ApplyLines, SyncLine, slices

@@ -48,7 +48,7 @@ class Again:
             crc = zlib.crc32(payload)
             params = {"id": record_id(self.settling.job.id, index), "key": "", "payload": payload, "crc": crc}
             tx.run("staged.rewrite", {**params, "state": "done"})
-        return self.settling.settle(tx, self.settling.outcomes)
+        return self.settling.settle(tx, self.settling.outcomes).deliveries
 
 
 @dataclass

@@ -26,7 +26,9 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     connection.execute("CREATE TABLE things (id INTEGER PRIMARY KEY, bits BLOB NOT NULL)")
     chance = random.Random(7)
     rows = [(number, chance.randbytes(2) * 8) for number in range(500)]
+    connection.execute("BEGIN")
     connection.executemany("INSERT INTO things VALUES (?, ?)", rows)
+    connection.execute("COMMIT")
     connection.close()
     return made
 

@@ -19,6 +19,7 @@ from ingestbox.cli.sending.source import BadFileError, Piece
 from ingestbox.cli.sending.tally import Articles, Refused, Tally
 from ingestbox.errors import IngestError
 from ingestbox.families import said as sayings
+from ingestbox.families.knowledge.batches import parent_of
 from ingestbox.tabular import Given, NotTabular, Unreadable
 
 CHUNK: Final = 50
@@ -118,14 +119,9 @@ class Knowledge:
         tally.issues += [Refused(mine[each.content_id], each.error or "failed") for each in failed]
         low = [Refused(mine[each.content_id], each.error) for each in ended if each.held]
         duplicates = sum(each.status == "duplicate" for each in items)
-        counted = Articles(_bare(batch_id), len(ended) - len(failed), len(failed), low, duplicates)
+        counted = Articles(parent_of(batch_id), len(ended) - len(failed), len(failed), low, duplicates)
         tally.articles[counted.batch_id] = counted.added_to(tally.articles.get(counted.batch_id))
         tally.completed += 1
-
-
-def _bare(batch_id: str) -> str:
-    name, chunk, number = batch_id.rpartition("_chunk_")
-    return name if chunk and number.isdigit() else batch_id
 
 
 def heading(name: str) -> Callable[[int], bytes]:

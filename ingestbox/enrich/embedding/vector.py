@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import array
 import functools
 import math
 import struct
-from collections.abc import Sequence
-from operator import add, mul, sub
-from typing import Final
+import sys
+from collections.abc import Iterable, Sequence
+from operator import mul
+from typing import Final, NamedTuple
 
 import msgspec
 import xxhash
@@ -44,11 +46,10 @@ def _form(count: int) -> struct.Struct:
 
 def packed(values: Sequence[float]) -> bytes:
     """The numbers, divided by the length of the vector that they make."""
-    length = math.sqrt(math.fsum(map(mul, values, values)))
+    length = math.hypot(*values)
     if length == 0.0:
         return bytes(WIDTH * len(values))
-    share = 1.0 / length
-    return _form(len(values)).pack(*[value * share for value in values])
+    return _form(len(values)).pack(*[value / length for value in values])
 
 
 def unpacked(numbers: bytes) -> tuple[float, ...]:
@@ -58,7 +59,7 @@ def unpacked(numbers: bytes) -> tuple[float, ...]:
 
 def signs(numbers: bytes) -> bytes:
     """Bits of which the more differ the wider the angle between two vectors is: on which side of each of some
-    planes the vector lies.
+    planes the vector lies. None are set of a vector of zeros, nor of one of other things than numbers.
 
     The planes are the same for all vectors of a dimension: those of a Hadamard matrix, taken several times
     with other numbers negated. There are more of them than numbers, for what the bits say of the angle is an
@@ -66,27 +67,73 @@ def signs(numbers: bytes) -> bytes:
     """
     values = unpacked(numbers)
     size = 1 << max(3, (len(values) - 1).bit_length())
-    padded = [*values, *[0.0] * (size - len(values))]
-    bits: list[str] = []
-    for flips in _flips(size):
-        turned = [*map(mul, padded, flips)]
-        for _ in range(size.bit_length() - 1):
-            even, odd = turned[::2], turned[1::2]
-            turned = [*map(add, even, odd), *map(sub, even, odd)]
-        bits += ["1" if value > 0.0 else "0" for value in turned]
-    return int("".join(bits), 2).to_bytes(len(bits) // 8, "big")
+    turns = _turns(size)
+    most = sum(map(abs, values))
+    if not 0.0 < most < math.inf:
+        return bytes(turns.lanes // 8)
+    # All sums are made at once, each in its place of one long number, from 0 to 2 * _MIDDLE there: a tenth of
+    # the time that sums of Python's floats take.
+    scale = (_MIDDLE - size) / most
+    whole = [int(value * scale) for value in values] + [0] * (size - len(values))
+    lanes = int.from_bytes(struct.pack(f"<{size}i", *whole) * (turns.lanes // size), "little")
+    lanes = ((lanes ^ turns.top ^ turns.negated) + turns.ones_negated) - turns.middle
+    for shift, mask, middle in turns.steps:
+        one, other = lanes & mask, lanes >> shift & mask
+        lanes = (one + other - middle) | (one + middle - other) << shift
+    above = (lanes + turns.middle - turns.one).to_bytes(WIDTH * turns.lanes, "little")[WIDTH - 1 :: WIDTH]
+    return int(above.translate(_DIGITS), 2).to_bytes(turns.lanes // 8, "big")
+
+
+_MIDDLE: Final = 1 << 30
+"""What stands for zero in a place of 32 bits."""
+
+_DIGITS: Final = b"0" * 128 + b"1" * 128
+"""Whether the highest bit of a place is set."""
+
+
+class _Turns(NamedTuple):
+    """What is the same for all vectors of a size; long numbers have `lanes` places of 32 bits.
+
+    `steps` are those of the transform: how far apart the two are that are added and subtracted, where the
+    first ones are, and the middle there.
+    """
+
+    lanes: int
+    one: int
+    middle: int
+    top: int
+    negated: int
+    ones_negated: int
+    steps: tuple[tuple[int, int, int], ...]
 
 
 @functools.lru_cache(maxsize=4)
-def _flips(size: int) -> tuple[tuple[float, ...], ...]:
-    """Which numbers are negated, for each turn."""
-    return tuple(
-        tuple(
-            1.0 if xxhash.xxh64_intdigest(place.to_bytes(4, "little"), turn) & 1 else -1.0
-            for place in range(size)
-        )
-        for turn in range(max(1, BITS // size))
-    )
+def _turns(size: int) -> _Turns:
+    turns = max(1, BITS // size)
+    count, bits = size * turns, 8 * WIDTH
+    flips = [
+        place
+        for place in range(count)
+        if not xxhash.xxh64_intdigest((place % size).to_bytes(4, "little"), place // size) & 1
+    ]
+
+    def each(places: Iterable[int], value: int) -> int:
+        found = array.array("I", bytes(WIDTH * count))
+        for place in places:
+            found[place] = value
+        if sys.byteorder == "big":
+            found.byteswap()
+        return int.from_bytes(found.tobytes(), "little")
+
+    every, full = range(count), (1 << bits) - 1
+    steps = []
+    for step in range(size.bit_length() - 1):
+        firsts = [place for place in every if not place >> step & 1]
+        steps.append((bits << step, each(firsts, full), each(firsts, _MIDDLE)))
+    return _Turns(
+        count, each(every, 1), each(every, _MIDDLE), each(every, 1 << bits - 1), each(flips, full),
+        each(flips, 1), tuple(steps),
+    )  # fmt: skip
 
 
 def cosine(one: Sequence[float], other: Sequence[float]) -> float:

@@ -55,4 +55,4 @@ def _words(piece: str) -> tuple[Word, ...]:
 
 
 PIECES: Final = Memory(_words, keep=lambda words: len(words) <= _MOST_WORDS)
-"""A piece to its words: 10 MB at most, whatever the texts hold."""
+"""A piece to its words: 20 MB at most, whatever the texts hold."""

@@ -25,6 +25,8 @@ from ingestbox.enrich.entities.pieces import PIECES, Word, lower
 
 _MARKED: Final = PATTERN | FIGURE | OPENING | NAME | MIXED | HEAD | GIVEN | GIVEN_VI
 _PIECE: Final = re.compile(r"\S+|\n")
+_words: Final = PIECES.__getitem__
+_LINE_FEED: Final = PIECES["\n"][0]._replace(step=1)
 _ODD: Final = re.compile(
     "[\uff01-\uff5e\u00a0\u2000-\u200a\u202f\u205f\u3000\u2018\u2019\u02bc\u201c\u201d\u2212\u2010\u2011\u00d0\u00f0\r]"
 )
@@ -62,9 +64,11 @@ class Scan:
             text = text.replace("\r", "\n")
         self.text, self.low = text, lower(text)
         pieces = text.split()
-        single = " ".join(pieces) == text
+        words = list(chain.from_iterable(map(_words, pieces))) if " ".join(pieces) == text else _lined(text)
         steps: list[int] = []
-        words = list(chain.from_iterable(map(PIECES.__getitem__, pieces))) if single else _spread(text, steps)
+        single = words is not None
+        if words is None:
+            words = _spread(text, steps)
         columns: Iterable[list[Any]] = map(list, zip(*words, strict=True)) if words else ([], [], [], [], [])
         self.words: list[str]
         self.lows: list[str]
@@ -127,6 +131,21 @@ class Scan:
             )
             or (not self.words[i - 1].isascii() and not self.words[i - 1].isalnum())
         )
+
+
+def _lined(text: str) -> list[Word] | None:
+    """The words of a text of lines with single blanks in them; None for any other."""
+    words: list[Word] = []
+    for line in text.split("\n"):
+        pieces = line.split()
+        if " ".join(pieces) != line:
+            return None
+        words += chain.from_iterable(map(_words, pieces))
+        if pieces:
+            words[-1] = words[-1]._replace(step=words[-1].length)
+        words.append(_LINE_FEED)
+    words.pop()
+    return words
 
 
 def _spread(text: str, steps: list[int]) -> list[Word]:

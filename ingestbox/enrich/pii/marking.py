@@ -8,15 +8,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 import msgspec
 
 from ingestbox.enrich.pii import finds
 from ingestbox.enrich.pii.found import Find
 from ingestbox.model import Chunk, Outcome, Put, delivery_digest
-
-Mode = Literal["off", "flag", "redact-before-forwarding"]
 
 MOST_SPANS: Final = 100
 """Places of one kind that a result tells."""

@@ -12,10 +12,10 @@ from ingestbox.families.knowledge.check import TOO_LARGE, TYPES
 from ingestbox.families.knowledge.contents import content_id
 from ingestbox.families.knowledge.decode import Article
 from ingestbox.families.knowledge.keeping import Decision, Keeping, NothingNewError
-from ingestbox.families.knowledge.sent import BULK_EXAMPLE, BulkBody
-from ingestbox.families.knowledge.shapes import PATH, BulkItem, BulkUploaded, Detail
+from ingestbox.families.knowledge.sent import BULK_EXAMPLE, ArticlesBody
+from ingestbox.families.knowledge.shapes import FAMILY, PATH, ROLES, BulkItem, BulkUploaded, Detail
 from ingestbox.families.knowledge.sources.hearing import heard
-from ingestbox.families.knowledge.uploads import FAMILY, ROLES, SOURCE, told, warned
+from ingestbox.families.knowledge.uploads import SOURCE, told, warned
 from ingestbox.family import Ask, Batch
 from ingestbox.route import Answer, Reply, Route
 
@@ -113,7 +113,7 @@ ROUTES: tuple[Route, ...] = (
         "repeat doubles nothing: the same text from the same address within 48 hours is a `duplicate`, "
         "which counts as accepted; from another address, or later, it is rejected. An item without a source "
         "is of the batch's. A batch may come in parts, called `<batch_id>_chunk_1` and so on.",
-        body=BulkBody,
+        body=ArticlesBody,
         example=BULK_EXAMPLE,
         answers=(Answer(BulkUploaded, description="What is accepted is on disk."),),
         errors=("validation_failed",),

@@ -1,4 +1,4 @@
-"""What content is called: `km_content_<n>`, by the record that it came as."""
+"""What content is called: `km_content_<n>`, by the record that it came as; and what its vectors are."""
 
 from __future__ import annotations
 
@@ -19,3 +19,8 @@ def record_of(content: str) -> int | None:
     found = _ID.fullmatch(content)
     number = int(found[1]) if found else 0
     return number if MAX_RECORDS_PER_JOB <= number < 1 << 62 else None
+
+
+def vector_id(article: int) -> str:
+    """The id of an article's vectors, by its row."""
+    return f"vec_{article}"

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from ingestbox.enrich.folding import nfc
+from ingestbox.enrich.folding import lowered, nfc
 from ingestbox.families.knowledge.result import Named, Warned
 
 MOST: Final = 1_000
@@ -116,14 +116,14 @@ class _Places:
 
     def __init__(self, text: str) -> None:
         self._text = text
-        self._lower = _lower(text)
+        self._lower = lowered(text)
 
     def of(self, term: str, start: int | None, end: int | None) -> int | None:
         """Where a term begins: at `start`, if it is there; otherwise where it is next to that, or first."""
         if start is not None and end is not None and self._text[start:end] == term:
             return start
         exactly = self._next(self._text, term, start)
-        return self._next(self._lower, _lower(term), start) if exactly is None else exactly
+        return self._next(self._lower, lowered(term), start) if exactly is None else exactly
 
     def _next(self, text: str, term: str, wanted: int | None) -> int | None:
         if wanted is None:
@@ -145,14 +145,6 @@ def _is_whole(text: str, start: int, end: int) -> bool:
     before = start > 0 and text[start - 1].isalnum() and text[start].isalnum()
     after = end < len(text) and text[end].isalnum() and text[end - 1].isalnum()
     return not (before or after)
-
-
-def _lower(text: str) -> str:
-    """In small letters, each at its place."""
-    lower = text.lower()
-    if len(lower) == len(text):
-        return lower
-    return "".join(small if len(small := letter.lower()) == 1 else letter for letter in text)
 
 
 class _Taken:

@@ -35,6 +35,10 @@ def configured(family: Family, settings: Settings) -> Family:
     return msgspec.structs.replace(family, check=check, views=views(types), context=told, chores=(chore(),))
 
 
+CHUNK_BYTES = 49_152
+"""Of articles in one chunk: passages, vectors and words make a short one cost the writer 0.2 ms, and each KiB
+some 0.11 ms more."""
+
 FAMILY = Family(
     name="knowledge",
     kinds=frozenset({KIND}),
@@ -53,6 +57,7 @@ FAMILY = Family(
     subjects=SUBJECTS,
     redact=redact,
     context=partial(context, low_quality=Knowledge().low_quality),
+    chunk_bytes=CHUNK_BYTES,
     conditions=quiet.conditions,
     gauges=quiet.gauges,
 )

@@ -14,6 +14,7 @@ import msgspec
 from ingestbox.errors import Fault, IngestError
 from ingestbox.families.knowledge.batches import join
 from ingestbox.families.knowledge.contents import content_id
+from ingestbox.families.knowledge.sources.hearing import hear
 from ingestbox.family import Intake, Sifted
 from ingestbox.model import INDEX_BITS, JobState, record_id
 from ingestbox.store.intake import Accepted, Key, Refused, reserve, reserved
@@ -93,8 +94,10 @@ class Keeping:
             mine = [each.content for each in decided if each is not None and each.belongs and each.content]
             if mine:
                 join(tx, whose.workspace, self._batch_id, mine, whose.now_ms)
-        if first + len(records) == len(self._facts) and not any(each and each.new for each in self.decisions):
-            raise NothingNewError
+        if first + len(records) == len(self._facts):
+            if not any(each and each.new for each in self.decisions):
+                raise NothingNewError
+            hear(tx, whose.workspace, self.repeated(), whose.now_ms)
         return kept
 
     def repeated(self) -> list[tuple[str, int | None]]:
@@ -167,7 +170,8 @@ def _holder(tx: Any, whose: Sifted, text: bytes) -> _Holder | None:
 
 
 def _repeated(holder: _Holder, facts: Facts, now_ms: int) -> Decision:
-    if holder.url == facts.url and now_ms - holder.taken_ms < SAME_MS:
+    # Once it is processed the address stands there as it was sent, blanks around it included.
+    if holder.url.strip() == facts.url and now_ms - holder.taken_ms < SAME_MS:
         return Decision("duplicate", holder.content)
     sentence = f"The same text is there already, as {content_id(holder.content)}"
     return Decision("rejected", holder.content, Fault(_AGAIN, sentence, field="content"))

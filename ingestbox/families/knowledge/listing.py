@@ -11,14 +11,11 @@ from msgspec import UNSET, Meta, UnsetType
 
 from ingestbox.clock import iso
 from ingestbox.errors import IngestError
-from ingestbox.families.knowledge.shapes import PATH
+from ingestbox.families.knowledge.shapes import PATH, ROLES
 from ingestbox.families.knowledge.times import millis
 from ingestbox.family import Ask
-from ingestbox.model import Role
 from ingestbox.route import LIMIT, Answer, Parameter, Reply, Route, limit_of
 from ingestbox.store import ReadTx
-
-ROLES = frozenset({Role.INGEST, Role.UPLOADER})
 
 COUNTED = 10_000
 """Up to here articles are counted exactly: a count beyond it would hold up a page for what nobody reads."""
@@ -151,9 +148,10 @@ def _share(query: Mapping[str, str], name: str) -> float | None:
 
 
 def _moment(query: Mapping[str, str], name: str, *, whole_day: bool = False) -> int | None:
-    """A day or a time in Unix milliseconds; of a `whole_day` its end, of a time itself."""
+    """A day or a time in Unix milliseconds; of a `whole_day` its end, of a time itself. Empty is as if it
+    were not there."""
     given = query.get(name)
-    if given is None:
+    if not given:  # a form sends what nobody filled in
         return None
     found = millis(given)
     if found is None:

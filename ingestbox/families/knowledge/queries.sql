@@ -5,10 +5,11 @@ INSERT INTO knowledge_contents (id, workspace, source_id, url, hash, taken_ms, c
 VALUES (:id, :workspace, :source_id, :url, :hash, :now, :crawled_ms);
 
 -- name: holder
--- Who has a text; `state` is its job's.
+-- Who has a text; `state` is its job's. What went with a job that was cancelled is to be sent again: it has none.
 SELECT c.id, c.url, c.taken_ms, j.state
 FROM knowledge_contents AS c LEFT JOIN jobs AS j ON j.id = c.id >> 24
 WHERE c.workspace = :workspace AND c.hash = :hash
+  AND NOT (j.state IS 'cancelled' AND (SELECT state FROM records WHERE id = c.id) IS 'discarded')
 ORDER BY c.id
 LIMIT 1;
 
@@ -113,7 +114,7 @@ LEFT JOIN knowledge_articles AS a
   ON a.object_id = 'km_content_' || c.id AND a.origin = '' AND a.workspace = c.workspace
 WHERE c.id = :content AND (:workspace IS NULL OR c.workspace = :workspace) AND j.state <> 'receiving';
 
--- One content (content.py), with what came as it, or came with it from another box.
+-- One content (reading.py), with what came as it, or came with it from another box.
 
 -- name: content
 -- Without a box this box's own goes before those of others.

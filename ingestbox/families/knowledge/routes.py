@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ingestbox.families.knowledge import bulk, content, listing, search, status, uploads
+from ingestbox.families.knowledge import bulk, listing, reading, search, status, uploads
 from ingestbox.families.knowledge.sources import routes as sources
 from ingestbox.route import Route
 
@@ -10,7 +10,7 @@ ROUTES: tuple[Route, ...] = (
     *uploads.ROUTES,
     *bulk.ROUTES,
     *status.ROUTES,
-    *content.ROUTES,
+    *reading.ROUTES,
     *listing.ROUTES,
     *search.ROUTES,
     *sources.ROUTES,

@@ -5,28 +5,33 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Callable, Sequence
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
-from msgspec import UNSET, Meta, UnsetType
+from msgspec import UNSET
 
 from ingestbox import strictjson
 from ingestbox.clock import iso
 from ingestbox.errors import Fault, IngestError
 from ingestbox.families.knowledge import vectors
-from ingestbox.families.knowledge.searching.filters import Params, SearchFilter, params_of
+from ingestbox.families.knowledge.contents import vector_id
+from ingestbox.families.knowledge.searching.filters import Params, params_of
 from ingestbox.families.knowledge.searching.finding import Asked, Finding, Ranked, Told, find, told
 from ingestbox.families.knowledge.searching.query import Question, question
-from ingestbox.families.knowledge.shapes import PATH
-from ingestbox.families.knowledge.snippets import Cutter
+from ingestbox.families.knowledge.searching.shapes import (
+    DEFAULT_TOP,
+    MOST_TOP,
+    FoundArticle,
+    Mark,
+    Place,
+    Scores,
+    SearchAnswer,
+    SearchRequest,
+)
+from ingestbox.families.knowledge.searching.snippets import Cutter
+from ingestbox.families.knowledge.shapes import PATH, ROLES
 from ingestbox.family import Ask, Found, Hit, Search
-from ingestbox.model import Role
 from ingestbox.route import Answer, Reply, Route
-from ingestbox.store.terms import MAX_CHARACTERS
-
-ROLES = frozenset({Role.INGEST, Role.UPLOADER})
-
-DEFAULT_TOP, MOST_TOP = 10, 100
 
 PAGED = 200
 """Articles that `GET /v1/search` finds, page by page."""
@@ -42,100 +47,6 @@ _DIGITS = 6
 
 _Key = tuple[float, int]
 """The place of an article in the order: its score, the highest first, and its id."""
-
-
-class SearchRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """What to look for, and where."""
-
-    query: Annotated[
-        str,
-        Meta(
-            min_length=1,
-            max_length=MAX_CHARACTERS,
-            description='A question or some words. `"Words in quotes"` have to stand together in the '
-            "passage, `-word` must not be there, `vacc*` is any word that begins so. Words are found with "
-            "and without their diacritics; as they are written comes first.",
-        ),
-    ]
-    top_k: Annotated[int, Meta(ge=1, le=MOST_TOP, description="How many articles, at most.")] = DEFAULT_TOP
-    filter: SearchFilter | None = None
-
-
-class Place(msgspec.Struct, frozen=True):
-    """A passage: the `index`th of its article, from `start` to before `end` of the article's text, in code
-    points."""
-
-    index: Annotated[int, Meta(ge=0)]
-    start: Annotated[int, Meta(ge=0)]
-    end: Annotated[int, Meta(ge=0)]
-
-
-class Mark(msgspec.Struct, frozen=True):
-    """A part of a snippet, from `start` to before `end`, in code points."""
-
-    start: Annotated[int, Meta(ge=0)]
-    end: Annotated[int, Meta(ge=0)]
-
-
-class Scores(msgspec.Struct, frozen=True):
-    """How well a passage of the article fits, by each of the two; null where it is not among the best."""
-
-    words: Annotated[
-        float | None, Meta(description="BM25: higher is better, and means nothing beside another question's.")
-    ]
-    vector: Annotated[float, Meta(ge=-1, le=1, description="Cosine of the two vectors.")] | None
-
-
-class SearchResult(msgspec.Struct, frozen=True, kw_only=True):
-    """An article that was found, with its passage that fits best."""
-
-    content_id: str
-    title: str
-    source_url: str
-    source_id: str
-    content_type: str
-    language: Annotated[str, Meta(description="What was found in the text: `vi`, `en` or `other`.")]
-    published_at: str | None
-    quality_score: Annotated[float, Meta(ge=0, le=1)] | None
-    passage: Place
-    snippet: Annotated[
-        str,
-        Meta(
-            description="Plain text of up to 200 characters of the passage; whoever shows it in HTML escapes "
-            "it like any text. Empty if the stored text is damaged."
-        ),
-    ]
-    marks: Annotated[list[Mark], Meta(description="Where in `snippet` the words of the query stand.")]
-    score: Annotated[
-        float,
-        Meta(
-            ge=0,
-            le=1,
-            description="Reciprocal rank fusion (k = 60) of the order by words and the order by vectors: 1 "
-            "is the first of both. Of equals the one that came first.",
-        ),
-    ]
-    scores: Scores
-    vector_id: str
-    box: Annotated[str | UnsetType, Meta(description="The box that it came from, if not this one.")] = UNSET
-
-
-class SearchAnswer(msgspec.Struct, frozen=True, kw_only=True):
-    """What was found, best first."""
-
-    success: Literal[True] = True
-    query: str
-    total: Annotated[int, Meta(ge=0, description="How many results there are in this answer.")]
-    results: list[SearchResult]
-    vector: Annotated[
-        bool,
-        Meta(description="Whether vectors were asked; if not, there are none, or what makes them is away."),
-    ]
-    model: Annotated[str | None, Meta(description="What made the vectors, if they were asked.")]
-    indexing: Annotated[
-        bool | UnsetType,
-        Meta(description="True while some of what is there is not found yet by all that it says."),
-    ] = UNSET
 
 
 class _Wanted(NamedTuple):
@@ -219,8 +130,8 @@ def _wanted(body: bytes) -> _Wanted:
     return _Wanted(str(text), asked, top, filtered)
 
 
-def _result(found: Ranked, about: Told) -> SearchResult:
-    return SearchResult(
+def _result(found: Ranked, about: Told) -> FoundArticle:
+    return FoundArticle(
         content_id=about.content_id,
         title=about.title,
         source_url=about.url,
@@ -234,7 +145,7 @@ def _result(found: Ranked, about: Told) -> SearchResult:
         marks=[Mark(*each) for each in about.snippet.marks],
         score=found.score,
         scores=Scores(_rounded(found.words), _rounded(found.vector)),
-        vector_id=f"vec_{found.article}",
+        vector_id=vector_id(found.article),
         box=about.origin or UNSET,
     )
 

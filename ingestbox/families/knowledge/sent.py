@@ -111,7 +111,7 @@ class ItemBody(_Article, kw_only=True):
     source_id: SourceId | None = None
 
 
-class BulkBody(msgspec.Struct):
+class ArticlesBody(msgspec.Struct):
     """Articles in one request."""
 
     batch_id: Annotated[

@@ -10,8 +10,14 @@ from msgspec import UNSET, Meta, UnsetType
 from ingestbox.errors import IngestError
 from ingestbox.families.knowledge.result import Warned
 from ingestbox.families.knowledge.words import code_of
+from ingestbox.model import Role
+
+FAMILY = "knowledge"
 
 PATH = "/knowledge-management"
+
+ROLES = frozenset({Role.INGEST, Role.UPLOADER})
+"""Who may send articles and read them."""
 
 
 class Detail(msgspec.Struct, frozen=True):

@@ -15,10 +15,9 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from ingestbox.errors import IngestError
-from ingestbox.families.knowledge.contents import content_id, record_of
-from ingestbox.families.knowledge.shapes import PATH
+from ingestbox.families.knowledge.contents import content_id, record_of, vector_id
+from ingestbox.families.knowledge.shapes import PATH, ROLES
 from ingestbox.families.knowledge.times import millis
-from ingestbox.families.knowledge.uploads import ROLES
 from ingestbox.family import Ask
 from ingestbox.model import JobState, RecordState
 from ingestbox.route import LIMIT, Answer, Parameter, Reply, Route, limit_of
@@ -114,7 +113,7 @@ def item_of(row: tuple[Any, ...]) -> StatusItem:
     return StatusItem(
         content_id=content_id(content),
         status=state,
-        vector_id=None if article is None else f"vec_{article}",
+        vector_id=None if article is None else vector_id(article),
         processing_time=None if done is None else max(done - taken, 0) / 1000,
         quality_score=quality,
         error=error,
@@ -207,7 +206,7 @@ async def status(ask: Ask) -> Reply:
     else:
         asked = _Asked("knowledge.status_since", params, up=False)
     in_parts = "limit" in query or "cursor" in query
-    after = _place(query["cursor"]) if "cursor" in query else asked.start
+    after = _place(query["cursor"], asked) if "cursor" in query else asked.start
     return Reply(await _answer(ask, asked, after, limit_of(query) if in_parts else WHOLE, in_parts, batch))
 
 
@@ -263,14 +262,14 @@ def _cursor(place: Place) -> str:
     return base64.urlsafe_b64encode(msgspec.json.encode(place)).decode()
 
 
-def _place(cursor: str) -> Place:
-    """Raises IngestError `bad_parameter`."""
+def _place(cursor: str, asked: _Asked) -> Place:
+    """Raises IngestError `bad_parameter`, also for the place of a list in another order."""
     try:
         text = base64.b64decode(cursor, altchars=b"-_", validate=True)
         ms, content = msgspec.json.decode(text, type=Place)
     except (binascii.Error, ValueError):
         ms = content = -1
-    if not (0 <= ms < 1 << 63 and 0 < content < 1 << 63):
+    if not (0 <= ms < 1 << 63 and 0 < content < 1 << 63 and (ms == 0) == asked.up):
         raise IngestError("bad_parameter", "cursor must be a next_cursor of this list.")
     return ms, content
 

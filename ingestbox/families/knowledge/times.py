@@ -9,7 +9,7 @@ _EPOCH = datetime.datetime.fromtimestamp(0, datetime.UTC)
 
 def millis(value: object) -> int | None:
     """A time (ISO 8601; without a zone it is UTC) in Unix milliseconds; None for what is none."""
-    if not isinstance(value, str):
+    if not isinstance(value, str) or "\0" in value:  # Python reads no further than there
         return None
     try:
         found = datetime.datetime.fromisoformat(value.strip())

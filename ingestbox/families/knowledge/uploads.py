@@ -13,16 +13,12 @@ from ingestbox.families.knowledge.decode import WARNINGS
 from ingestbox.families.knowledge.keeping import Keeping, NothingNewError, Remember
 from ingestbox.families.knowledge.result import Warned
 from ingestbox.families.knowledge.sent import EXAMPLE, ArticleBody
-from ingestbox.families.knowledge.shapes import PATH, Uploaded
+from ingestbox.families.knowledge.shapes import FAMILY, PATH, ROLES, Uploaded
 from ingestbox.families.knowledge.sources.hearing import heard
 from ingestbox.family import Ask, Batch
-from ingestbox.model import Role, record_id
+from ingestbox.model import record_id
 from ingestbox.route import Answer, Reply, Route
 from ingestbox.store.intake import Refused
-
-ROLES = frozenset({Role.INGEST, Role.UPLOADER})
-
-FAMILY = "knowledge"
 
 SOURCE = "json_api"
 

@@ -6,10 +6,10 @@ from collections.abc import Iterable
 
 import msgspec
 
-from ingestbox.families.knowledge.content import ContentBody
-from ingestbox.families.knowledge.listing import ROLES, ContentList
-from ingestbox.families.knowledge.search import SearchAnswer
-from ingestbox.families.knowledge.shapes import PATH
+from ingestbox.families.knowledge.listing import ContentList
+from ingestbox.families.knowledge.reading import ContentBody
+from ingestbox.families.knowledge.searching.shapes import SearchAnswer
+from ingestbox.families.knowledge.shapes import PATH, ROLES
 from ingestbox.families.knowledge.sources.view import LANGUAGES, SAMPLE, SOURCES
 from ingestbox.view import (
     Column,

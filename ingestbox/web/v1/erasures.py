@@ -49,9 +49,10 @@ no address is, are not looked for.
   alone in its member (`counts.others` has what was found out about them).
 - Everywhere else `[erased]` takes its place: in tickets (their texts, entities, keywords and words in the
   search; upstream gets the new version), articles (the same; who sends the text once more has the same
-  content still, which does not bring the address back), their sources and batches, staged rows, issues, names of files, answers kept for an
-  Idempotency-Key, and what the audit trail has of before and after. A ticket that is called by the address
-  is removed; its id stays in its tombstone and in the `delete`, which upstream needs (`counts.kept`).
+  content still, which does not bring the address back), their sources and batches, staged rows, issues,
+  names of files, answers kept for an Idempotency-Key, and what the audit trail has of before and after. A
+  ticket that is called by the address is removed; its id stays in its tombstone and in the `delete`, which
+  upstream needs (`counts.kept`).
 - Delivery lines that carry it become `skip`, delivered or not. What is on its way just then is not called
   back.
 - An uploaded file that has it anywhere is removed whole, once its rows are in the store. While records from

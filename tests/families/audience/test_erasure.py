@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import httpx2
 import msgspec
@@ -12,51 +11,27 @@ import pytest
 
 from ingestbox.families.audience.shapes import PATH
 from ingestbox.model import Role
-from ingestbox.store import DATABASE
 from tests.families.audience.edge import Edge, found, put
 from tests.families.audience.support import person, post, read, send, wait_processed
+from tests.families.erasing import ErasureRoom
 from tests.harness import BoxProcess, until
-from tests.store import apart
 from tests.web.v1.support import Json, get, settled
 from tests.web.v1.support import post as ask
 
 _numbers = itertools.count(1)
 
 
-@dataclass(frozen=True)
-class Room:
-    """A workspace of a test's own, with an address that is nowhere else on the module's box."""
-
-    box: BoxProcess
-    client: httpx2.Client
-    workspace: str
-    local: str
-
-    @property
-    def address(self) -> str:
-        return f"{self.local}@personal-mail.example"
-
-    @property
-    def traces(self) -> list[str]:
-        """The files in the data folder that have it anywhere."""
-        files = [path for path in self.box.data.rglob("*") if path.is_file()]
-        return [path.name for path in files if self.local.encode() in path.read_bytes().lower()]
-
-    def rows(self, sql: str) -> list[tuple[object, ...]]:
-        return apart.rows(self.box.data / DATABASE, sql)
-
-
 BOB = {"business_email": "bob@example.com"}
 
 
 @pytest.fixture
-def room(box: BoxProcess) -> Iterator[Room]:
+def room(box: BoxProcess) -> Iterator[ErasureRoom]:
     number = next(_numbers)
     with box.client(Role.ADMIN, workspace=f"erasing-{number}") as client:
-        yield Room(box, client, f"erasing-{number}", f"zzanna{number}quux")
+        yield ErasureRoom(box, client, f"erasing-{number}", f"zzanna{number}quux")
 
 
-def erased(room: Room, email: str = "") -> Json:
+def erased(room: ErasureRoom, email: str = "") -> Json:
     client = room.client
     reply = client.post("/v1/erasures", json={"email": email or room.address})
     assert reply.status_code in (200, 202), reply.text
@@ -76,7 +51,7 @@ def done(client: httpx2.Client, records: list[Json], name: str = "people", **opt
 
 
 def test_nothing_of_the_person_is_left_and_nobody_else_is_missing(
-    room: Room,
+    room: ErasureRoom,
 ) -> None:
     client, anna = room.client, room.address
     named = {**BOB, "notes": f"knows {anna.title()}", "of": {anna: [1.50]}}
@@ -132,7 +107,7 @@ def test_nothing_of_the_person_is_left_and_nobody_else_is_missing(
     assert room.rows(left) == [(f"{first}/8",)]  # somebody else
 
 
-def test_not_even_a_byte_of_it_is_left(room: Room) -> None:
+def test_not_even_a_byte_of_it_is_left(room: ErasureRoom) -> None:
     client, anna = room.client, room.address
     records = [
         {"email": anna, "n": n} if n % 3 else {**person(n), "notes": f"from {anna}"} for n in range(300)
@@ -144,7 +119,7 @@ def test_not_even_a_byte_of_it_is_left(room: Room) -> None:
 
 
 def test_records_that_differ_in_the_address_alone_are_the_same_without_it(
-    room: Room,
+    room: ErasureRoom,
 ) -> None:
     """Two that were firsts are one thing now; the erasure goes through, and one of them is the first."""
     client, anna = room.client, room.address
@@ -165,7 +140,7 @@ def test_records_that_differ_in_the_address_alone_are_the_same_without_it(
 
 
 def test_what_waits_keeps_its_place_and_other_workspaces_their_people(
-    room: Room,
+    room: ErasureRoom,
 ) -> None:
     client, anna = room.client, room.address
     with room.box.client(Role.ADMIN, workspace=f"{room.workspace}-other") as elsewhere:
@@ -180,7 +155,7 @@ def test_what_waits_keeps_its_place_and_other_workspaces_their_people(
         assert len(read(elsewhere, there)["records"]) == 1
 
 
-def test_what_another_box_has_told_goes_as_well(room: Room) -> None:
+def test_what_another_box_has_told_goes_as_well(room: ErasureRoom) -> None:
     client, anna = room.client, room.address
     edge = Edge(room.box, room.workspace)
     upload_id = "upl_1790000000000_abcdefghi"

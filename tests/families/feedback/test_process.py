@@ -10,6 +10,7 @@ from zlib import crc32
 
 import pytest
 
+from ingestbox.enrich.embedding.vector import Vector
 from ingestbox.enrich.facts import Entity, Language, LanguageCode, Sentiment
 from ingestbox.enrich.steps import BUILTIN, Answers
 from ingestbox.errors import IngestError
@@ -97,6 +98,9 @@ class Told:
     def keywords(self, texts: Sequence[str], languages: Sequence[LanguageCode]) -> Answers[list[str]]:
         self.asked.append(("keywords", list(texts), list(languages)))
         return Answers([["word"] for _ in texts], self._by(texts))
+
+    def embeddings(self, texts: Sequence[str]) -> Answers[Vector]:
+        raise AssertionError("tickets have no vectors")
 
     def _found(self, text: str) -> list[Entity]:
         found, start = [], text.find(self.find) if self.find else -1

@@ -91,16 +91,8 @@ def people(box: BoxProcess) -> Iterator[People]:
     with ExitStack() as stack:
 
         def client(subject: str, role: Role, workspace: str) -> httpx2.Client:
-            token = box.token(role, subject=f"{subject}-{number}", workspace=workspace)
-            return stack.enter_context(
-                httpx2.Client(
-                    base_url=box.url,
-                    headers={"Authorization": f"Bearer {token}"},
-                    timeout=PATIENCE,
-                    trust_env=False,
-                    verify=False,
-                )
-            )
+            who = f"{subject}-{number}"
+            return stack.enter_context(box.client(role, subject=who, workspace=workspace))
 
         yield People(
             crawler=client("crawler", Role.INGEST, here),

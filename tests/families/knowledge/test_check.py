@@ -68,6 +68,7 @@ def entity(**members: object) -> dict[str, object]:
         ({"language": "fr"}, "language", "language must be one of vi, en"),
         ({"published_at": "yesterday"}, "published_at", f"published_at {TIME}"),
         ({"published_at": 1705314600}, "published_at", f"published_at {TIME}"),
+        ({"published_at": "2024-01-15T10:30:00Z\x00?"}, "published_at", f"published_at {TIME}"),
         ({"crawled_at": "2024-13-01"}, "crawled_at", f"crawled_at {TIME}"),
         ({"metadata": []}, "metadata", "metadata must be an object"),
         ({"metadata": {"author": 1}}, "metadata.author", "author must be text"),

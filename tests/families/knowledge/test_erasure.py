@@ -4,43 +4,22 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
-from dataclasses import dataclass
 
-import httpx2
 import pytest
 
 from ingestbox.enrich.duplicates import text_hash
 from ingestbox.model import Role
-from ingestbox.store import DATABASE
+from tests.families.erasing import ErasureRoom
 from tests.families.knowledge.deciding import issue, job_of, poor, record_of, resolve, told
 from tests.families.knowledge.support import article, bulk, content, taken, text, upload, wait
 from tests.harness import BoxProcess, until
-from tests.store import apart
 from tests.web.v1.support import Json, get
 
 _numbers = itertools.count(1)
 
 
-@dataclass(frozen=True)
-class Room:
-    """A workspace of a test's own, with an address that is nowhere else on the module's box."""
-
-    box: BoxProcess
-    client: httpx2.Client
-    local: str
-
-    @property
-    def address(self) -> str:
-        return f"{self.local}@personal-mail.example"
-
-    @property
-    def traces(self) -> list[str]:
-        """The files in the data folder that have it anywhere."""
-        files = [path for path in self.box.data.rglob("*") if path.is_file()]
-        return [path.name for path in files if self.local.encode() in path.read_bytes().lower()]
-
-    def rows(self, sql: str) -> list[tuple[object, ...]]:
-        return apart.rows(self.box.data / DATABASE, sql)
+class Room(ErasureRoom):
+    """One in which an erasure is asked for and waited for."""
 
     def erase(self) -> Json:
         reply = self.client.post("/v1/erasures", json={"email": self.address})
@@ -58,7 +37,7 @@ class Room:
 def room(box: BoxProcess) -> Iterator[Room]:
     number = next(_numbers)
     with box.client(Role.ADMIN, workspace=f"erasing-{number}") as client:
-        yield Room(box, client, f"zzanna{number}quux")
+        yield Room(box, client, f"erasing-{number}", f"zzanna{number}quux")
 
 
 def naming(room: Room, number: int, **fields: object) -> dict[str, object]:
@@ -144,3 +123,22 @@ def test_an_article_that_waits_to_be_processed_is_redacted_before(room: Room) ->
     until(lambda: room.traces == [], "nothing of it is left")
     assert record_of(named)
     is_whole(content(room.client, named))
+
+
+def test_who_sends_it_again_brings_nobody_back_also_once_it_is_processed_anew(room: Room) -> None:
+    """However it comes to that: processed again, accepted, or redacted before its first result."""
+    done, low, early = naming(room, 6), poor(7, title=f"Hỏi {room.address}"), naming(room, 8)
+    low["content"] = f"{low['content']} Hỏi {room.address}."
+    names = [taken(room.client, done), taken(room.client, low), upload(room.client, early)]
+    room.erase()
+    wait(room.client, content_id=names[2])
+    resolve(room.client, issue(room.client, names[1])["id"], "accept")
+    job = job_of(room.client, names[0])["id"]
+    reply = room.client.post(f"/v1/jobs/{job}/reprocess", params={"records": "all"})
+    assert reply.status_code < 300, reply.text
+    until(lambda: len(told(room.client, names[0])) == 3, "it is told again")
+    until(lambda: told(room.client, names[1]), "what was accepted is told")
+    for item, name in zip((done, low, early), names, strict=True):
+        again = room.client.post("/knowledge-management/content/upload", json=item)
+        assert (again.status_code, again.json()["content_id"]) == (200, name)
+    until(lambda: room.traces == [], "nothing of it is left")

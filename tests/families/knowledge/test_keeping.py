@@ -11,7 +11,9 @@ from ingestbox.errors import IngestError
 from ingestbox.families.knowledge.keeping import Facts, Keeping, NothingNewError
 from ingestbox.family import Batch, Intake
 from ingestbox.model import record_id
-from ingestbox.store import Store, tidy
+from ingestbox.store import Store, changes, tidy
+from ingestbox.store.audit import Act
+from ingestbox.store.changes import CancelJob
 from ingestbox.store.intake import AcceptBatch, Accepted, AddRecords, Draft, OpenJob
 from tests.forward.support import opened
 from tests.harness import Run
@@ -75,5 +77,24 @@ def test_what_is_decided_last_counts_when_it_is_asked_twice(tmp_path: Path, run:
                     ):  # the same unit, as after a commit that nobody heard of
                         await store.write(AcceptBatch(draft(store, "x"), same, None, lambda *_: b"{}"))
                     assert [each.status for each in keeping.decisions if each] == ["duplicate"] * 3
+
+    run(test())
+
+
+def test_what_went_with_a_cancelled_job_may_be_sent_again(tmp_path: Path, run: Run) -> None:
+    """So says the remedy of `job_cancelled`; nothing else could bring it back."""
+
+    async def test() -> None:
+        async with opened(tmp_path) as store:
+            same, _ = batch([1, 2])
+            job = await store.write(AcceptBatch(draft(store, "first"), same, None, lambda *_: b"{}"))
+            assert isinstance(job, Accepted)
+            act = Act("ada", "default", "request", store.clock.now_ms())
+            assert await store.write(CancelJob(job.job_id, "first", act)) is None
+            await changes.go_on(store, {}, lambda *_: None)
+            again, keeping = batch([1, 2])
+            taken = await store.write(AcceptBatch(draft(store, "again"), again, None, lambda *_: b"{}"))
+            assert isinstance(taken, Accepted)
+            assert [each.new for each in keeping.decisions if each] == [True, True]
 
     run(test())

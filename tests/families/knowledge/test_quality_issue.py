@@ -35,9 +35,15 @@ def test_it_is_completed_and_waits_with_its_reasons(people: People) -> None:
     assert get(people.admin, f"/v1/records/{record_of(found)}")["state"] == "issue"
 
 
-def test_what_is_good_is_told_at_once_and_has_no_issue(people: People) -> None:
-    found = taken(people.crawler, article(2))
-    assert [line["op"] for line in told(people.admin, found)] == ["put"]
+def test_what_is_good_is_told_at_once_with_all_that_it_says_and_has_no_issue(people: People) -> None:
+    """Also what is personal: that is let be unless the settings say otherwise."""
+    item = article(2)
+    item["content"] = f"{item['content']} Liên hệ an.le@hospital.example hoặc 0912 345 678."
+    found = taken(people.crawler, item)
+    (line,) = told(people.admin, found)
+    assert (line["op"], line["record"]) == ("put", item)
+    assert line["result"]["text"] == item["content"]
+    assert "pii" not in line["result"]
     assert get(people.admin, "/v1/issues")["issues"] == []
 
 

@@ -16,7 +16,7 @@ from ingestbox.families.knowledge.sources import quiet
 from ingestbox.identity.secretfile import load_secret
 from ingestbox.identity.tokens import mint
 from ingestbox.model import Role
-from tests.families.knowledge.support import UPLOAD, article
+from tests.families.knowledge.support import BULK, UPLOAD, article
 from tests.families.knowledge.test_sources import SOURCES
 from tests.harness import PATIENCE, until
 
@@ -111,7 +111,8 @@ def test_silence_is_an_alarm_until_it_ends(tmp_path: Path) -> None:
         told = {each["name"]: each["detail"] for each in seen.client.get("/v1/stats").json()["alarms"]}
         heard = next(each for each in seen.client.get(SOURCES).json()["sources"] if each["id"] == "news")
         assert told["source_quiet:news"] == (
-            f"nothing has come of news since {heard['last_heard']}; it is to be crawled hourly"
+            f"nothing has come of news since {heard['last_heard']}; it is to be crawled hourly. "
+            "See to its crawler, or disable the source"
         )
         assert "since it was made" in told["source_quiet:never"]
 
@@ -128,6 +129,14 @@ def test_silence_is_an_alarm_until_it_ends(tmp_path: Path) -> None:
         other = {**item, "source_url": "https://moh.example.vn/other"}  # long known, and refused
         assert seen.client.post(UPLOAD, json=other).status_code == 409
         seen.client.put(f"{SOURCES}/never", json={"status": "active"}).raise_for_status()  # counts anew
+        seen.wait("source_quiet:slow")
+
+        seen.clock.seconds = 62.5 * HOUR
+        seen.client.put(f"{SOURCES}/never", json={"status": "disabled"}).raise_for_status()
+        seen.wait("source_quiet:news", "source_quiet:slow")
+        news = {"batch_id": "b", "items": [item, article(3, source_id="stranger")]}  # news has nothing new
+        reply = seen.client.post(BULK, json=news).raise_for_status().json()
+        assert [each["status"] for each in reply["items"]] == ["rejected", "accepted"]
         seen.wait("source_quiet:slow")
 
     watched(tmp_path, test)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import httpx2
@@ -16,12 +15,10 @@ from ingestbox.families.knowledge.searching.filters import params_of
 from ingestbox.families.knowledge.searching.finding import Asked, Finding, find
 from ingestbox.families.knowledge.searching.query import question
 from ingestbox.families.knowledge.shapes import PATH
-from ingestbox.model import Role
 from ingestbox.store import DATABASE, ReadTx, load_queries
 from ingestbox.store.engine import connect_reader, connect_writer
 from ingestbox.store.nearest import learn
 from tests.families.knowledge.support import (
-    UNLIMITED,
     People,
     article,
     bulk,
@@ -34,7 +31,7 @@ from tests.families.knowledge.support import (
 from tests.families.knowledge.support import (
     people as new_people,
 )
-from tests.harness import BoxProcess, running, until
+from tests.harness import BoxProcess, until
 
 SEARCH = f"{PATH}/search"
 
@@ -375,16 +372,13 @@ def test_v1_refuses_what_is_no_cursor_or_no_query(library: People, cursor: str) 
     assert reply.json()["detail"].startswith("q must")
 
 
-def test_a_damaged_article_is_found_without_its_text(tmp_path: Path) -> None:
-    with running(tmp_path, config=UNLIMITED) as box, box.client(Role.INGEST) as crawler:
-        taken(crawler, _item("diabetes", DIABETES_EN, language="en"))
-        whole = _search(crawler, "diabetes insulin")["results"][0]
-        box.stop()
-        connection = connect_writer(box.data / DATABASE)
-        connection.execute("UPDATE knowledge_articles SET crc = crc + 1")
-        connection.close()
-        box.start()
-        (found,) = _search(crawler, "diabetes insulin")["results"]
+def test_a_damaged_article_is_found_without_its_text(box: BoxProcess, crawler: httpx2.Client) -> None:
+    key = taken(crawler, _item("diabetes", DIABETES_EN, language="en"))
+    whole = _search(crawler, "diabetes insulin")["results"][0]
+    connection = connect_writer(box.data / DATABASE)
+    connection.execute("UPDATE knowledge_articles SET crc = crc + 1 WHERE object_id = ?", (key,))
+    connection.close()
+    (found,) = _search(crawler, "diabetes insulin")["results"]
     assert found["content_id"] == whole["content_id"]
     assert (found["snippet"], found["marks"]) == ("", [])
     assert found["scores"] == whole["scores"]

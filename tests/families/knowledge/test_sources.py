@@ -140,6 +140,10 @@ def test_every_fault_is_told(people: People) -> None:
     assert "secret" not in str(told)
     for body in ({}, [], {"id": "a"}, {"id": None, "name": None}):  # type: ignore[assignment]
         refused(people.admin.post(SOURCES, json=body), 400, "validation_failed")
+    told = refused(people.admin.post(SOURCES, json={"id": "validate", "name": "x"}), 400, "validation_failed")
+    assert told["details"] == [
+        {"field": "id", "error": "id cannot be validate: at that address sources are looked at"}
+    ]
     made(people.admin)
     refused(people.admin.put(f"{SOURCES}/bach-mai", json={"selectors": 3}), 400, "validation_failed")
     for params in ({"limit": "0"}, {"cursor": "x"}, {"status": "gone"}):

@@ -114,6 +114,9 @@ def test_by_source_and_since_it_is_newest_first_and_comes_in_parts(people: Peopl
     parts = status(client, batch_id="narrowed", limit=1)
     more = status(client, batch_id="narrowed", limit=1, cursor=parts["next_cursor"])
     assert len({parts["items"][0]["content_id"], more["items"][0]["content_id"]}) == 2
+    newest = status(client, limit=1)["next_cursor"]
+    for params in ({"batch_id": "narrowed", "cursor": newest}, {"cursor": parts["next_cursor"]}):
+        faults(client.get(STATUS, params=params))  # of a list in another order
     assert status(client)["total_items"] == 6, "everything there is"
     refused(client.get(STATUS, params={"source_id": "nobody"}), 404, "source_not_found")
     for name in ("content_id", "batch_id", "source_id"):

@@ -55,6 +55,14 @@ def test_the_same_again_from_the_same_address_is_the_first_one(people: People) -
     assert status(people.crawler, since="2024-01-01")["total_items"] == 1
 
 
+def test_blanks_around_an_address_make_it_no_other_one(crawler: httpx2.Client) -> None:
+    item = article(5, source_url=" https://moh.gov.vn/article/5\n")
+    first = upload(crawler, item)
+    wait(crawler, content_id=first)
+    assert upload(crawler, item) == first
+    assert upload(crawler, article(5)) == first
+
+
 def test_texts_are_the_same_whatever_their_letters_are_made_of(crawler: httpx2.Client) -> None:
     written = unicodedata.normalize("NFC", text(2))
     first = upload(crawler, article(2, content=written))

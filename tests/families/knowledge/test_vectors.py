@@ -20,7 +20,8 @@ from ingestbox.enrich.embedding.vector import Vector, cosine, packed, unpacked
 from ingestbox.enrich.steps import Answers, BuiltIn
 from ingestbox.errors import IngestError
 from ingestbox.families.knowledge import embedding, vectors
-from ingestbox.families.knowledge.indexing import Indexing, Serve, state
+from ingestbox.families.knowledge.indexing import Indexing, state
+from ingestbox.families.knowledge.indexunits import Serve
 from ingestbox.families.knowledge.process import KIND, process, project
 from ingestbox.model import Chunk, Item
 from ingestbox.store import Store, engine, nearest

@@ -15,7 +15,7 @@ ROUNDS, AUDIT_EVERY = 500, 100
 
 
 def test_500_kills_lose_and_double_nothing(tmp_path: Path) -> None:
-    rounds = KillRounds(tmp_path, seed=500, fairs=True)
+    rounds = KillRounds(tmp_path, seed=500, fairs=True, crawls=True)
     try:
         for _ in range(ROUNDS // AUDIT_EVERY):
             rounds.run(AUDIT_EVERY)
@@ -26,3 +26,4 @@ def test_500_kills_lose_and_double_nothing(tmp_path: Path) -> None:
     report(str(tally))
     assert tally.kills.total() == ROUNDS
     assert tally.fairs > 0
+    assert tally.articles > 0

@@ -14,7 +14,7 @@ from ingestbox.families.knowledge.searching.byword import Hit, by_words
 from ingestbox.families.knowledge.searching.filters import Params
 from ingestbox.families.knowledge.searching.fusion import fused
 from ingestbox.families.knowledge.searching.query import Question, Strict, strict_of
-from ingestbox.families.knowledge.snippets import Cutter, Snippet
+from ingestbox.families.knowledge.searching.snippets import Cutter, Snippet
 from ingestbox.families.knowledge.vectors import Model, Near
 
 DEPTH: Final = 100

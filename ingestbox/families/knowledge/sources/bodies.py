@@ -16,6 +16,7 @@ from ingestbox.families.knowledge.sources.shapes import (
     MOST_NAME,
     MOST_SELECTOR,
     MOST_TYPE,
+    NOT_AN_ID,
     SELECTORS,
     STATUSES,
     NewSource,
@@ -118,7 +119,10 @@ class _Reading:
         return UNSET
 
     def id(self, *, required: bool = False) -> str | UnsetType:
-        return self.text("id", MOST_SOURCE, required=required)
+        given = self.text("id", MOST_SOURCE, required=required)
+        if given == NOT_AN_ID:
+            self._fault("invalid", "id", f"id cannot be {NOT_AN_ID}: at that address sources are looked at")
+        return given
 
     def name(self, *, required: bool = False) -> str | UnsetType:
         return self.text("name", MOST_NAME, required=required)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from ingestbox.family import Ask
 from ingestbox.store.unit import Tx
@@ -12,10 +13,17 @@ MOST = 200
 """Sources of one request that are heard."""
 
 
+def hear(tx: Any, workspace: str, came: Iterable[tuple[str, int | None]], now_ms: int) -> None:
+    """Of sources (their ids, and when it was crawled; None: nobody says) the same came again as is here
+    already. Those heard within a minute stay as they are, and one that is not known stays unknown."""
+    for source_id, crawled_ms in list(dict(came).items())[:MOST]:
+        row = {"workspace": workspace, "source_id": source_id}
+        tx.run("knowledge.source_heard", {**row, "crawled_ms": crawled_ms, "now": now_ms})
+
+
 @dataclass(frozen=True, slots=True)
 class Hear:
-    """Notes when sources were heard, and when what they sent was crawled (None: nobody says). Those heard
-    within a minute stay as they are."""
+    """Notes when sources were heard (`hear`)."""
 
     workspace: str
     sources: Mapping[str, int | None]
@@ -27,10 +35,8 @@ class Hear:
         return len(self.sources)
 
     def apply(self, tx: Tx) -> None:
-        """Writes it. A source that is not known stays unknown."""
-        for source_id, crawled_ms in self.sources.items():
-            row = {"workspace": self.workspace, "source_id": source_id}
-            tx.run("knowledge.source_heard", {**row, "crawled_ms": crawled_ms, "now": self.now_ms})
+        """Writes it."""
+        hear(tx, self.workspace, self.sources.items(), self.now_ms)
 
 
 async def heard(ask: Ask, came: Iterable[tuple[str, int | None]]) -> None:

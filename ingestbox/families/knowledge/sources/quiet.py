@@ -40,7 +40,8 @@ def _trouble(
         since = f"nothing has come of {name} since it was made at {iso(created_ms)}"
     else:
         since = f"nothing has come of {name} since {iso(heard_ms)}"
-    return Trouble(f"source_quiet:{name}", f"{since}; it is to be crawled {_often(crawl_frequency)}")
+    wanted = f"it is to be crawled {_often(crawl_frequency)}"
+    return Trouble(f"source_quiet:{name}", f"{since}; {wanted}. See to its crawler, or disable the source")
 
 
 def _often(crawl_frequency: str) -> str:

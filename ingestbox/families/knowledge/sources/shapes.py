@@ -27,7 +27,12 @@ MOST_NAME, MOST_TYPE = 200, 50
 
 Selectors = dict[str, str | list[str]]
 
-Id = Annotated[str, Meta(min_length=1, max_length=MOST_SOURCE)]
+NOT_AN_ID = "validate"
+"""Nobody could read, change or delete a source of this id: `…/sources/validate` is a call of its own."""
+
+Id = Annotated[
+    str, Meta(min_length=1, max_length=MOST_SOURCE, extra_json_schema={"not": {"const": NOT_AN_ID}})
+]
 Name = Annotated[str, Meta(min_length=1, max_length=MOST_NAME)]
 Type = Annotated[
     str,

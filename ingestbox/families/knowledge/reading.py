@@ -14,11 +14,10 @@ from ingestbox.errors import IngestError
 from ingestbox.families import private
 from ingestbox.families.knowledge import near
 from ingestbox.families.knowledge.check import content_hash
-from ingestbox.families.knowledge.contents import record_of
+from ingestbox.families.knowledge.contents import record_of, vector_id
 from ingestbox.families.knowledge.result import Found, Warned
-from ingestbox.families.knowledge.shapes import PATH
+from ingestbox.families.knowledge.shapes import FAMILY, PATH, ROLES
 from ingestbox.families.knowledge.status import State, StatusItem, item_of
-from ingestbox.families.knowledge.uploads import FAMILY, ROLES
 from ingestbox.family import Ask
 from ingestbox.route import Answer, Parameter, Reply, Route
 from ingestbox.store import ReadTx, records
@@ -109,7 +108,7 @@ class _Asked:
         item = StatusItem(
             content_id=self.content_id,
             status="completed",
-            vector_id=f"vec_{article.id}",
+            vector_id=vector_id(article.id),
             processing_time=None,
             quality_score=article.quality,
         )
