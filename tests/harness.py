@@ -78,13 +78,16 @@ class BoxProcess:
         """Starts the box and, with `wait`, returns once it answers."""
         settings = ["--config", str(self._config), "--port", str(self._port)]
         command = ["serve", "--data", str(self.data), *settings]
-        if not self.wrapper and zygote.may_fork(self._environ):
-            self.process = zygote.fork(command, self._environ, self.log)
+        environ = self._environ
+        if "children" not in self._config.read_text():  # one is enough for most tests, and quicker to start
+            environ = {"INGESTBOX_WORK_CHILDREN": "1", **environ}
+        if not self.wrapper and zygote.may_fork(environ):
+            self.process = zygote.fork(command, environ, self.log)
         else:
             with self.log.open("ab") as log:
                 self.process = subprocess.Popen(
                     [*self.wrapper, sys.executable, "-m", "ingestbox", *command],
-                    env=self._environ,
+                    env=environ,
                     stdin=subprocess.DEVNULL,
                     stdout=log,
                     stderr=log,

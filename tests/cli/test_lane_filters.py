@@ -39,7 +39,7 @@ def test_what_is_right_says_nothing(tmp_path: Path, text: str) -> None:
     [
         ('families = ["fedback"]\n', "warning", ["no family 'fedback'", "Did you mean feedback?"]),
         ('families = ["Feedback"]\n', "warning", ["Did you mean feedback?"]),
-        ('families = ["xyz"]\n', "warning", ["There are: audience, contacts, feedback."]),
+        ('families = ["xyz"]\n', "warning", ["There are: audience, contacts, feedback, knowledge."]),
         ('kinds = ["tickets"]\n', "warning", ["no kind 'tickets'", "Did you mean ticket?"]),
         (
             'families = ["contacts"]\nkinds = ["ticket"]\n',

@@ -207,13 +207,15 @@ def test_a_box_that_is_behind_says_so_before_it_takes_the_file(tmp_path: Path) -
 
 
 def test_the_sample_is_a_file_that_the_page_takes(client: httpx2.Client) -> None:
-    for family in families.FAMILIES:
+    known = families.load()
+    for family in known:
         answer = client.get(f"/console/upload/sample/{family}").raise_for_status()
         found = samples.table(family)
         assert found is not None
         assert answer.content == found[1]
         assert answer.headers["content-disposition"] == f'attachment; filename="{found[0]}"'
-        assert send(client, family, answer.content, found[0]).status_code == 303
+        if known[family].table is not None:
+            assert send(client, family, answer.content, found[0]).status_code == 303
     assert client.get("/console/upload/sample/nobody").status_code == 404
 
 

@@ -62,7 +62,9 @@ def changing(client: httpx2.Client, body: Json) -> threading.Thread:
     ("rule", "total"),
     [
         ({"keep": "most_complete"}, 20_000),
-        ({"set": {"field": "company", "value": "B", "only_blank": False}}, 5_000),
+        pytest.param(
+            {"set": {"field": "company", "value": "B", "only_blank": False}}, 5_000, marks=pytest.mark.soak
+        ),
     ],
     ids=["keep", "set"],
 )

@@ -22,7 +22,13 @@ RECEIVING = "SELECT id FROM jobs WHERE state = 'receiving'"
 STORED = "SELECT COUNT(*) FROM records"
 
 
-@pytest.mark.parametrize("other_content", [False, True], ids=["the same content", "other content"])
+@pytest.mark.parametrize(
+    "other_content",
+    [
+        pytest.param(False, id="the same content"),
+        pytest.param(True, id="other content", marks=pytest.mark.soak),
+    ],
+)
 def test_a_large_batch_cut_by_a_kill_is_gone_and_its_key_is_free(
     tmp_path: Path, own_box: BoxProcess, journal: Journal, other_content: bool
 ) -> None:

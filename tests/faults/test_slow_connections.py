@@ -171,7 +171,7 @@ def ask_and_post(box: BoxProcess, name: str, end: threading.Event, seen: Counter
                 seen[repr(error)] += 1
 
 
-@pytest.fixture(params=["http", "https"])
+@pytest.fixture(params=["http", pytest.param("https", marks=pytest.mark.soak)])
 def narrow_box(own_box: BoxProcess, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[BoxProcess]:
     if request.param == "https":
         files = Files(tmp_path / "tls")

@@ -5,15 +5,27 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import pytest
+
 from tests.harness import running
 from tests.journeys.explorer import ENVIRON, explore
 from tests.table import described
 
+EVERY = ("Examples", "Coverage", "Fuzzing", "Stateful")
 
-def test_the_box_does_what_its_document_says(tmp_path: Path) -> None:
+
+@pytest.mark.parametrize(
+    "phases",
+    [
+        pytest.param(("Examples", "Fuzzing", "Stateful"), id="most"),
+        pytest.param(EVERY, id="every", marks=pytest.mark.soak),
+    ],
+)
+def test_the_box_does_what_its_document_says(tmp_path: Path, phases: tuple[str, ...]) -> None:
+    names = ",".join(phases).lower()
     with running(tmp_path / "box", environ=ENVIRON) as box:
-        said = explore(box, tmp_path / "report", "--seed", "1", "--max-examples", "5")
+        said = explore(box, tmp_path / "report", "--seed", "1", "--max-examples", "5", "--phases", names)
     operations = len(described()[0]) - 1  # it leaves out the one that it has the document from
     assert re.search(rf"Tested: +{operations}\b", said), said
-    for phase in ("Examples", "Coverage", "Fuzzing", "Stateful"):
+    for phase in phases:
         assert f"✅ {phase}" in said, said

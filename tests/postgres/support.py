@@ -10,15 +10,16 @@ import socket
 import subprocess
 import tempfile
 import zlib
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import asyncpg
 import msgspec
+import uvloop
 
 from ingestbox import config
 from ingestbox.clock import SystemClock
@@ -28,8 +29,11 @@ from ingestbox.forward.sinks.postgres import PostgresSink
 from ingestbox.store.enqueued import count_enqueued
 from ingestbox.store.identity import BoxIdentity
 from ingestbox.store.unit import Tx
-from tests.forward.support import START_MS, lane, run, ticket_line
+from tests.forward.support import START_MS, lane, ticket_line
+from tests.forward.support import until as until_closed
 from tests.harness import until
+
+T = TypeVar("T")
 
 BOX, EPOCH = "b7a778904a20a36bb", "e1f0c2d4a6"
 PASSWORD = "p@ss:w/rd"
@@ -144,7 +148,7 @@ class Server:
             finally:
                 await connection.close()
 
-        return self._thread.submit(lambda: run(asked())).result()
+        return self._thread.submit(lambda: uvloop.run(asked())).result()
 
     def rows(self, table: str, columns: str = "id, version, deleted") -> list[list[Any]]:
         """The table's rows, by id."""
@@ -165,6 +169,28 @@ class Server:
             "timeout_seconds": 10.0,
         }
         return lane(**(plain | fields))
+
+
+def run(test: Coroutine[Any, Any, T]) -> T:
+    """Runs a test on the loop that the box uses, which ends once its connections are closed: one over TLS
+    says good-bye first."""
+
+    async def to_the_end() -> T:
+        before = _sockets()
+        found = await test
+        await until_closed(lambda: _sockets() <= before, "its connections are closed")
+        return found
+
+    return uvloop.run(to_the_end())
+
+
+def _sockets() -> set[str]:
+    """The sockets that this process has open."""
+    found: set[str] = set()
+    for each in Path("/proc/self/fd").iterdir():
+        with contextlib.suppress(OSError):
+            found.add(str(each.readlink()))
+    return {name for name in found if name.startswith("socket:")}
 
 
 @asynccontextmanager

@@ -8,8 +8,8 @@ import pytest
 from ingestbox.forward.sink import Decision, Delivered, Refused
 from ingestbox.forward.sinks import postgres
 from ingestbox.forward.sinks.postgres import PostgresSink
-from tests.forward.support import HeldClock, run
-from tests.postgres.support import Server, deliver, line, send
+from tests.forward.support import HeldClock
+from tests.postgres.support import Server, deliver, line, run, send
 
 NUL = {"id": "T", "summary": "a\0b"}
 

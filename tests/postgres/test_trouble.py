@@ -13,9 +13,9 @@ import pytest
 from ingestbox.forward.sink import Delivered, Pause, Retry
 from ingestbox.forward.sinks.postgres import PostgresSink
 from ingestbox.store import Store, lanes
-from tests.forward.support import HeldClock, enqueue, forwarding, run, until, until_async, until_state
+from tests.forward.support import HeldClock, enqueue, forwarding, until, until_async, until_state
 from tests.forward.support import opened as store
-from tests.postgres.support import PASSWORD, EnqueueRecords, Server, deliver, line, opened, send
+from tests.postgres.support import PASSWORD, EnqueueRecords, Server, deliver, line, opened, run, send
 
 DONE = Delivered()
 

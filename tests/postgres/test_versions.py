@@ -7,8 +7,8 @@ import asyncio
 from ingestbox.forward.sink import Delivered
 from ingestbox.forward.sinks.postgresrows import packed
 from tests.families.audience.edge import gone, put
-from tests.forward.support import START_MS, run
-from tests.postgres.support import BOX, EPOCH, Server, batch, delete, deliver, line, opened, send
+from tests.forward.support import START_MS
+from tests.postgres.support import BOX, EPOCH, Server, batch, delete, deliver, line, opened, run, send
 
 DONE = Delivered()
 

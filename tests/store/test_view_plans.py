@@ -36,6 +36,7 @@ SORTS = {
     "feedback.entity": "one entity of each kind",
     "feedback.top_entities": "a page of each kind",
     "feedback.sums": "a few dozen rows",
+    "knowledge.list_page": "a page",
 }
 """These sort a few pages, however many rows there are."""
 
@@ -47,6 +48,7 @@ SMALL = (
         "contacts USING COVERING INDEX contacts_not_indexed",
         "tickets USING COVERING INDEX tickets_not_indexed",
     ),
+    *("i USING INDEX issues_held", "i USING COVERING INDEX issues_held"),  # what waits for a person
 )
 """What may be walked through; of the last two, what waits, and only whether something does."""
 
@@ -76,6 +78,12 @@ ASKED: tuple[tuple[str, Mapping[str, str]], ...] = (
     ("/api/sentiment/overview", {}),
     ("/api/dashboard/metrics", {}),
     ("/api/entities/top", {}),
+    ("/knowledge-management/content", {}),
+    ("/knowledge-management/content", {"language": "vi", "min_quality": "0.5"}),
+    ("/knowledge-management/content", {"source_id": "moh", "published_from": "2020-01-01"}),
+    ("/knowledge-management/content/{content_id}", {}),
+    ("/knowledge-management/sources", {}),
+    ("/knowledge-management/sources/{source_id:path}", {}),
 )
 
 
@@ -192,7 +200,9 @@ def asked(few: Box) -> set[str]:
     few.names.clear()
     for path, query in ASKED:
         with contextlib.suppress(IngestError):  # the records of these tickets were never there
-            few.ask(path, query, contact_id="5", ticket_id="t5")
+            few.ask(
+                path, query, contact_id="5", ticket_id="t5", content_id="km_content_16777216", source_id="moh"
+            )
     assert len(few.names) > 25
     return set(few.names)
 

@@ -220,7 +220,7 @@ def test_the_reserve_is_not_for_the_intake(tmp_path: Path) -> None:
         assert taken >= 30 and more >= 30  # a kilobyte each
         assert store.trouble is not None
 
-    with_store(tmp_path, body, settings=StoreSettings(max_mb=1, reserve_percent=20))
+    with_store(tmp_path, body, settings=StoreSettings(max_mb=2, reserve_percent=20))
 
 
 def test_what_waits_when_the_reserve_is_reached_is_refused(tmp_path: Path) -> None:
@@ -252,7 +252,7 @@ def test_room_that_comes_back_lets_records_in_again(tmp_path: Path) -> None:
         assert 6 <= number <= 30
         assert await fill(store, "n", intake=True) >= 1
 
-    with_store(tmp_path, body, settings=StoreSettings(max_mb=1, reserve_percent=20))
+    with_store(tmp_path, body, settings=StoreSettings(max_mb=2, reserve_percent=20))
 
 
 def test_at_the_hard_end_what_needs_no_room_goes_on(tmp_path: Path) -> None:

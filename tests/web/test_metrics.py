@@ -78,7 +78,9 @@ REQUIRED = frozenset(
 LABELS: dict[str, Callable[[str], bool]] = {
     "method": lambda value: value in ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "other"),
     "route": lambda value: value == "unmatched" or value.startswith("/"),
-    "status": lambda value: re.fullmatch("[2-5][0-9][0-9]", value) is not None,
+    "status": lambda value: (
+        re.fullmatch("[2-5][0-9][0-9]", value) is not None or value in ("active", "disabled", "unconfigured")
+    ),
     "code": lambda value: value in CATALOGUE,
     "family": lambda value: value in FAMILIES,
     "kind": lambda value: value in ("ticket", "contact"),

@@ -139,7 +139,7 @@ def _share(query: Mapping[str, str], name: str) -> float | None:
     if given is None:
         return None
     try:
-        found = float(given) if given.isascii() and len(given) < 20 and "_" not in given else -1.0
+        found = float(given) if given.isascii() and len(given) < 40 and "_" not in given else -1.0
     except ValueError:
         found = -1.0
     if not 0 <= found <= 1:
@@ -168,6 +168,8 @@ def _is_day(text: str) -> bool:
 
 
 _SHARE = Annotated[float, Meta(ge=0, le=1)]
+_DATE = Annotated[str, Meta(extra_json_schema={"format": "date"})]
+"""As it is documented; a time is taken too."""
 
 ROUTES: tuple[Route, ...] = (
     Route(
@@ -186,8 +188,10 @@ ROUTES: tuple[Route, ...] = (
             Parameter("status", "Only those that wait for a person, or only the others.", Status),
             Parameter("min_quality", "Only of this quality or better.", _SHARE),
             Parameter("max_quality", "Only of this quality or worse.", _SHARE),
-            Parameter("published_from", "Only published from this day or time on (ISO 8601, UTC)."),
-            Parameter("published_to", "Only published up to this day, or before this time (ISO 8601, UTC)."),
+            Parameter("published_from", "Only published from this day or time on (ISO 8601, UTC).", _DATE),
+            Parameter(
+                "published_to", "Only published up to this day, or before this time (ISO 8601, UTC).", _DATE
+            ),
             LIMIT,
             Parameter("cursor", "Where to go on: a `next_cursor` of this list."),
         ),
