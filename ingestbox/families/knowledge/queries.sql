@@ -55,8 +55,8 @@ FROM (
     ORDER BY m.content
 )
 CROSS JOIN knowledge_contents AS c ON c.id = found
-JOIN records AS r ON r.id = c.id
-JOIN jobs AS j ON j.id = c.id >> 24
+CROSS JOIN records AS r ON r.id = c.id
+CROSS JOIN jobs AS j ON j.id = c.id >> 24
 LEFT JOIN knowledge_articles AS a
   ON a.object_id = 'km_content_' || c.id AND a.origin = '' AND a.workspace = c.workspace
 WHERE j.state <> 'receiving' AND c.taken_ms >= :since AND (:source IS NULL OR c.source_id = :source)
@@ -72,8 +72,8 @@ SELECT c.id, c.taken_ms, c.done_ms, r.state, j.state, a.id, a.quality,
            ORDER BY l.issue_id DESC
            LIMIT 1) END
 FROM knowledge_contents AS c INDEXED BY knowledge_contents_of_source
-JOIN records AS r ON r.id = c.id
-JOIN jobs AS j ON j.id = c.id >> 24
+CROSS JOIN records AS r ON r.id = c.id
+CROSS JOIN jobs AS j ON j.id = c.id >> 24
 LEFT JOIN knowledge_articles AS a
   ON a.object_id = 'km_content_' || c.id AND a.origin = '' AND a.workspace = c.workspace
 WHERE c.workspace = :workspace AND c.source_id = :source AND c.taken_ms >= :since
@@ -90,8 +90,8 @@ SELECT c.id, c.taken_ms, c.done_ms, r.state, j.state, a.id, a.quality,
            ORDER BY l.issue_id DESC
            LIMIT 1) END
 FROM knowledge_contents AS c INDEXED BY knowledge_contents_by_time
-JOIN records AS r ON r.id = c.id
-JOIN jobs AS j ON j.id = c.id >> 24
+CROSS JOIN records AS r ON r.id = c.id
+CROSS JOIN jobs AS j ON j.id = c.id >> 24
 LEFT JOIN knowledge_articles AS a
   ON a.object_id = 'km_content_' || c.id AND a.origin = '' AND a.workspace = c.workspace
 WHERE c.workspace = :workspace AND c.taken_ms >= :since
@@ -108,8 +108,8 @@ SELECT c.id, c.taken_ms, c.done_ms, r.state, j.state, a.id, a.quality,
            ORDER BY l.issue_id DESC
            LIMIT 1) END
 FROM knowledge_contents AS c
-JOIN records AS r ON r.id = c.id
-JOIN jobs AS j ON j.id = c.id >> 24
+CROSS JOIN records AS r ON r.id = c.id
+CROSS JOIN jobs AS j ON j.id = c.id >> 24
 LEFT JOIN knowledge_articles AS a
   ON a.object_id = 'km_content_' || c.id AND a.origin = '' AND a.workspace = c.workspace
 WHERE c.id = :content AND (:workspace IS NULL OR c.workspace = :workspace) AND j.state <> 'receiving';
