@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import uvloop
 
-from tests.harness import BoxProcess, Run, running
+from tests.harness import UNLESS_CONFIGURED, BoxProcess, Run, running
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # A shell makes what it starts in the background ignore Ctrl-C, and every program inherits that.
@@ -22,6 +22,8 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 # Images of containers often set it; each of the many processes that tests start would compile all it imports.
 sys.dont_write_bytecode = False
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
+UNLESS_CONFIGURED["INGESTBOX_WORK_CHILDREN"] = "1"  # enough for most tests, and quicker to start
 
 FOLDER = Path(__file__).parent
 

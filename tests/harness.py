@@ -29,6 +29,9 @@ T = TypeVar("T")
 Run = Callable[[Coroutine[Any, Any, None]], None]
 """The fixture `run`: runs a coroutine, once on each event loop that the box may have."""
 
+UNLESS_CONFIGURED: dict[str, str] = {}
+"""The environment of boxes whose configuration says nothing of children; tests set it, benchmarks do not."""
+
 PATIENCE = 30.0
 """Seconds that any condition is waited for; a machine that is busy takes longer, not a test that is right."""
 
@@ -79,8 +82,8 @@ class BoxProcess:
         settings = ["--config", str(self._config), "--port", str(self._port)]
         command = ["serve", "--data", str(self.data), *settings]
         environ = self._environ
-        if "children" not in self._config.read_text():  # one is enough for most tests, and quicker to start
-            environ = {"INGESTBOX_WORK_CHILDREN": "1", **environ}
+        if "children" not in self._config.read_text():
+            environ = {**UNLESS_CONFIGURED, **environ}
         if not self.wrapper and zygote.may_fork(environ):
             self.process = zygote.fork(command, environ, self.log)
         else:
