@@ -113,7 +113,8 @@ class Keeping:
         facts, fault = self._facts[place], record.fault
         if not facts.hash:
             return Decision("rejected", None, fault)
-        holder = _holder(tx, whose, facts.hash)
+        text, sent = (facts.hash, None) if fault is None else (None, facts.hash)
+        holder = _holder(tx, whose, "holder" if fault is None else "holder_of_sent", facts.hash)
         if fault is None and holder is not None:
             return _repeated(holder, facts, whose.now_ms)
         if fault is None and not self._has_source(tx, whose, facts.source_id, known):
@@ -121,8 +122,9 @@ class Keeping:
             fault = Fault("source_not_found", sentence, field="source_id")
             if self._batch_id is None:
                 raise IngestError("source_not_found", sentence, faults=[fault])
-            facts = msgspec.structs.replace(facts, source_id="", hash=bytes_hash(record.payload))
-            holder = _holder(tx, whose, facts.hash)
+            facts = msgspec.structs.replace(facts, source_id="")
+            text, sent = None, bytes_hash(record.payload)
+            holder = _holder(tx, whose, "holder_of_sent", sent)
         elif fault is not None and not _is_source(tx, whose, facts.source_id):
             facts = msgspec.structs.replace(facts, source_id="")
         if holder is not None:
@@ -135,7 +137,8 @@ class Keeping:
                 "workspace": whose.workspace,
                 "source_id": facts.source_id,
                 "url": facts.url,
-                "hash": facts.hash,
+                "hash": text,
+                "sent": sent,
                 "now": whose.now_ms,
                 "crawled_ms": facts.crawled_ms,
             },
@@ -158,9 +161,10 @@ class _Holder:
     taken_ms: int
 
 
-def _holder(tx: Any, whose: Sifted, text: bytes) -> _Holder | None:
-    """Who has a text. Raises IngestError `request_in_progress` when nobody knows yet whether it stays."""
-    row = tx.one("knowledge.holder", {"workspace": whose.workspace, "hash": text})
+def _holder(tx: Any, whose: Sifted, query: str, known: bytes) -> _Holder | None:
+    """Who has a text (`holder`), or came as the same (`holder_of_sent`). Raises IngestError
+    `request_in_progress` when nobody knows yet whether it stays."""
+    row = tx.one(f"knowledge.{query}", {"workspace": whose.workspace, "hash": known})
     if row is None:
         return None
     content, url, taken_ms, state = row

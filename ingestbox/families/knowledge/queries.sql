@@ -1,14 +1,24 @@
 -- Intake (keeping.py): what is kept of each article in the transaction that stores it.
 
 -- name: keep
-INSERT INTO knowledge_contents (id, workspace, source_id, url, hash, taken_ms, crawled_ms)
-VALUES (:id, :workspace, :source_id, :url, :hash, :now, :crawled_ms);
+-- What is not valid has no hash.
+INSERT INTO knowledge_contents (id, workspace, source_id, url, hash, sent, taken_ms, crawled_ms)
+VALUES (:id, :workspace, :source_id, :url, :hash, :sent, :now, :crawled_ms);
 
 -- name: holder
 -- Who has a text; `state` is its job's. What went with a job that was cancelled is to be sent again: it has none.
 SELECT c.id, c.url, c.taken_ms, j.state
 FROM knowledge_contents AS c LEFT JOIN jobs AS j ON j.id = c.id >> 24
 WHERE c.workspace = :workspace AND c.hash = :hash
+  AND NOT (j.state IS 'cancelled' AND (SELECT state FROM records WHERE id = c.id) IS 'discarded')
+ORDER BY c.id
+LIMIT 1;
+
+-- name: holder_of_sent
+-- The same of what was not valid when it came, whatever a person made of it.
+SELECT c.id, c.url, c.taken_ms, j.state
+FROM knowledge_contents AS c INDEXED BY knowledge_contents_by_sent LEFT JOIN jobs AS j ON j.id = c.id >> 24
+WHERE c.workspace = :workspace AND c.sent = :hash
   AND NOT (j.state IS 'cancelled' AND (SELECT state FROM records WHERE id = c.id) IS 'discarded')
 ORDER BY c.id
 LIMIT 1;

@@ -79,6 +79,10 @@ def test_what_was_taken_in_follows_a_correction(people: People) -> None:
     # The text that is there now is a duplicate; what it was before is not.
     same = people.crawler.post(UPLOAD, json=good)
     assert (same.status_code, same.json()["content_id"]) == (200, found)
+    # What it came as is known again, and makes no second issue.
+    (again,) = bulk(people.crawler, "two", [{**article(3), "content": "short"}])["items"]
+    assert (again["status"], again["content_id"]) == ("rejected", found)
+    assert get(people.admin, "/v1/issues", state="open")["issues"] == []
     upload(people.crawler, article(3))
     counted = {
         each["id"]: each["total_content"] for each in get(people.crawler, f"{PATH}/sources")["sources"]

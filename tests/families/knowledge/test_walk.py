@@ -688,7 +688,7 @@ class Walk:
             assert content.workspace == workspace
             if content.live and not content.odd:
                 assert known == content.key, content
-            if not content.edited:
+            if known is not None and not content.edited:
                 assert (workspace, known) not in found, f"{rid} and {found[workspace, known]}"
                 found[workspace, known] = rid
 

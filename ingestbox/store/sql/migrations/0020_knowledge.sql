@@ -27,22 +27,25 @@ CREATE INDEX knowledge_sources_by_status ON knowledge_sources (status);
 CREATE INDEX knowledge_sources_by_silence ON knowledge_sources (since_ms + 2 * every_ms)
 WHERE status = 'active' AND every_ms IS NOT NULL;
 
--- What was taken in: `id` is the record's. `hash` is the text's (enrich/duplicates.py): who has it first keeps it.
--- `crawled_ms` is when the crawler says that it had it, null if it does not say. `source_id` is empty where there is no
--- such source. What was refused and waits for a person has the hash of its bytes. `done_ms` is when its result first came.
--- `corrected`: a person has put another text in its place, of which the hash is not known yet.
+-- What was taken in: `id` is the record's. `hash` is the text's (enrich/duplicates.py): who has it first keeps it. What
+-- was refused and waits for a person has none until it is corrected; `sent` is what it is known again by, then and later
+-- (families/knowledge/keeping.py). `crawled_ms` is when the crawler says that it had it, null if it does not say.
+-- `source_id` is empty where there is no such source. `done_ms` is when its result first came. `corrected`: a person has
+-- put another text in its place, of which the hash is not known yet.
 CREATE TABLE knowledge_contents (
     id INTEGER PRIMARY KEY,
     workspace TEXT NOT NULL,
     source_id TEXT NOT NULL,
     url TEXT NOT NULL,
-    hash BLOB NOT NULL,
+    hash BLOB,
+    sent BLOB,
     taken_ms INTEGER NOT NULL,
     crawled_ms INTEGER,
     done_ms INTEGER,
     corrected INTEGER NOT NULL DEFAULT 0
 );
 CREATE INDEX knowledge_contents_by_hash ON knowledge_contents (workspace, hash);
+CREATE INDEX knowledge_contents_by_sent ON knowledge_contents (workspace, sent) WHERE sent IS NOT NULL;
 CREATE INDEX knowledge_contents_by_url ON knowledge_contents (workspace, url);
 CREATE INDEX knowledge_contents_of_source ON knowledge_contents (workspace, source_id, taken_ms, id);
 CREATE INDEX knowledge_contents_by_time ON knowledge_contents (workspace, taken_ms, id);
@@ -354,7 +357,7 @@ BEGIN
     UPDATE knowledge_contents SET source_id = NEW.source_id, url = NEW.url
     WHERE id = NEW.record_id AND NEW.origin = '' AND (source_id, url) IS NOT (NEW.source_id, NEW.url);
     UPDATE knowledge_contents SET hash = unhex(NEW.text_hash), corrected = 0
-    WHERE id = NEW.record_id AND NEW.origin = '' AND corrected AND NEW.text_hash IS NOT NULL;
+    WHERE id = NEW.record_id AND NEW.origin = '' AND (corrected OR hash IS NULL) AND NEW.text_hash IS NOT NULL;
 
     -- Passages and vectors. `passages` is JSON, the first 60 of `passage_count`: [[first, beyond, title, body, exact],
     -- ...], the last three being their words; `signs` and `vectors` are theirs in one, if they have any.
