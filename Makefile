@@ -59,6 +59,7 @@ docs: $(VENV)/.development ## Write docs/configuration.md anew from the settings
 
 lock: $(VENV)/.development ## Resolve the dependencies of pyproject.toml into the lock files.
 	$(BIN)/pip-compile $(LOCKING) --build-deps-for editable --output-file requirements.lock pyproject.toml
+	$(BIN)/pip-compile $(LOCKING) --extra build --output-file requirements-build.lock pyproject.toml
 	$(BIN)/pip-compile $(LOCKING) --extra dev --output-file requirements-dev.lock pyproject.toml
 
 clean: ## Remove what was built and cached; .venv and data folders stay.

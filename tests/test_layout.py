@@ -499,9 +499,12 @@ def locked(name: str) -> dict[str, str]:
 
 def test_the_lock_files_agree_and_have_hashes_for_all() -> None:
     runtime, development = locked("requirements.lock"), locked("requirements-dev.lock")
+    build = locked("requirements-build.lock")
     assert {"starlette", "uvicorn", "huey", "aiosqlite", "setuptools"} <= set(runtime)
     assert {name: development.get(name) for name in runtime} == runtime, "run: make lock"
-    for name in ("requirements.lock", "requirements-dev.lock"):
+    assert {name: build.get(name) for name in runtime} == runtime, "run: make lock"
+    assert {name: development.get(name) for name in build} == build, "run: make lock"
+    for name in ("requirements.lock", "requirements-build.lock", "requirements-dev.lock"):
         entries = re.split(r"\n(?=\w)", (ROOT / name).read_text("utf-8"))
         assert all("--hash=sha256:" in entry for entry in entries)
         assert not re.search(r"https?://|^--|index-url|find-links", "\n".join(entries), re.MULTILINE)
