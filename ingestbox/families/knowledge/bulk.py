@@ -12,6 +12,7 @@ from ingestbox.families.knowledge.check import TOO_LARGE, TYPES
 from ingestbox.families.knowledge.contents import content_id
 from ingestbox.families.knowledge.decode import Article
 from ingestbox.families.knowledge.keeping import Decision, Keeping, NothingNewError
+from ingestbox.families.knowledge.late import close
 from ingestbox.families.knowledge.sent import BULK_EXAMPLE, ArticlesBody
 from ingestbox.families.knowledge.shapes import FAMILY, PATH, ROLES, BulkItem, BulkUploaded, Detail
 from ingestbox.families.knowledge.sources.hearing import heard
@@ -46,8 +47,11 @@ async def bulk_upload(ask: Ask) -> Reply:
         return _uploaded(sent.batch_id, articles, keeping)
 
     try:
-        return await ask.box.accept(ask, batch, answer)
+        reply = await ask.box.accept(ask, batch, answer)
+        await close(ask, keeping.late)
+        return reply
     except NothingNewError:
+        await close(ask, keeping.late)
         await heard(ask, keeping.repeated())
         again = [each.content for each in keeping.decisions if each is not None and each.belongs]
         contents = [content for content in again if content is not None]

@@ -16,7 +16,7 @@ from ingestbox.families.knowledge.batches import join
 from ingestbox.families.knowledge.contents import content_id
 from ingestbox.families.knowledge.sources.hearing import hear
 from ingestbox.family import Intake, Sifted
-from ingestbox.model import INDEX_BITS, JobState, record_id
+from ingestbox.model import INDEX_BITS, JobState, RecordState, record_id
 from ingestbox.store.intake import Accepted, Key, Refused, reserve, reserved
 
 SAME_MS = 48 * 3_600_000
@@ -39,12 +39,14 @@ class Facts(msgspec.Struct, frozen=True, gc=False):
 
 class Decision(msgspec.Struct, frozen=True):
     """What became of an article: `content` is its record, or the one that was there first; `fault` is why it
-    was rejected. `new`: a record of its own is there now."""
+    was rejected. `new`: a record of its own is there now. `late`: the record that the same text waits as,
+    because its source was not known when it came first."""
 
     status: Literal["accepted", "duplicate", "rejected"]
     content: int | None
     fault: Fault | None = None
     new: bool = False
+    late: int | None = None
 
     @property
     def belongs(self) -> bool:
@@ -62,6 +64,11 @@ class NothingNewError(IngestError):
 def bytes_hash(payload: bytes) -> bytes:
     """What an article that is not valid is known again by."""
     return hashlib.sha256(b"bytes\n" + payload).digest()
+
+
+def sourceless_hash(text: bytes) -> bytes:
+    """What an article whose source is not there is known again by: whichever source it comes of then."""
+    return hashlib.sha256(b"text\n" + text).digest()
 
 
 class Keeping:
@@ -109,41 +116,46 @@ class Keeping:
             if each is not None and not each.new and (each.fault is None or each.fault.code == _AGAIN)
         ]
 
+    @property
+    def late(self) -> list[tuple[int, int]]:
+        """What waits because its source was not known, and what the same text is taken as (see `late`)."""
+        return [
+            (each.late, each.content)
+            for each in self.decisions
+            if each is not None and each.late is not None and each.content is not None
+        ]
+
     def _decide(self, tx: Any, whose: Sifted, place: int, record: Intake, known: dict[str, bool]) -> Decision:
         facts, fault = self._facts[place], record.fault
         if not facts.hash:
             return Decision("rejected", None, fault)
-        text, sent = (facts.hash, None) if fault is None else (None, facts.hash)
-        holder = _holder(tx, whose, "holder" if fault is None else "holder_of_sent", facts.hash)
-        if fault is None and holder is not None:
-            return _repeated(holder, facts, whose.now_ms)
-        if fault is None and not self._has_source(tx, whose, facts.source_id, known):
-            sentence = f"There is no source {facts.source_id[:100]}"
-            fault = Fault("source_not_found", sentence, field="source_id")
-            if self._batch_id is None:
-                raise IngestError("source_not_found", sentence, faults=[fault])
+        if fault is None:
+            return self._decide_good(tx, whose, place, facts, known)
+        if (waiting := _waiting(tx, whose, facts.hash)) is not None:
+            return Decision("rejected", waiting.content, fault)
+        if not _is_source(tx, whose, facts.source_id):
             facts = msgspec.structs.replace(facts, source_id="")
-            text, sent = None, bytes_hash(record.payload)
-            holder = _holder(tx, whose, "holder_of_sent", sent)
-        elif fault is not None and not _is_source(tx, whose, facts.source_id):
-            facts = msgspec.structs.replace(facts, source_id="")
+        return _keep(tx, whose, place, facts, fault, sent=facts.hash)
+
+    def _decide_good(
+        self, tx: Any, whose: Sifted, place: int, facts: Facts, known: dict[str, bool]
+    ) -> Decision:
+        holder, sent = _holder(tx, whose, facts.hash), sourceless_hash(facts.hash)
+        waiting = _waiting(tx, whose, sent)
+        late = waiting.content if waiting is not None and waiting.record == RecordState.ISSUE else None
         if holder is not None:
-            return Decision("rejected", holder.content, fault)
-        rid = record_id(whose.job_id, place)
-        tx.run(
-            "knowledge.keep",
-            {
-                "id": rid,
-                "workspace": whose.workspace,
-                "source_id": facts.source_id,
-                "url": facts.url,
-                "hash": text,
-                "sent": sent,
-                "now": whose.now_ms,
-                "crawled_ms": facts.crawled_ms,
-            },
-        )
-        return Decision("accepted" if fault is None else "rejected", rid, fault, new=True)
+            return msgspec.structs.replace(_repeated(holder, facts, whose.now_ms), late=late)
+        if self._has_source(tx, whose, facts.source_id, known):
+            if waiting is not None and waiting.record == RecordState.PENDING:  # somebody tries it again
+                return _repeated(waiting, facts, whose.now_ms)
+            return msgspec.structs.replace(_keep(tx, whose, place, facts), late=late)
+        sentence = f"There is no source {facts.source_id[:100]}"
+        fault = Fault("source_not_found", sentence, field="source_id")
+        if self._batch_id is None:
+            raise IngestError("source_not_found", sentence, faults=[fault])
+        if waiting is not None:
+            return Decision("rejected", waiting.content, fault)
+        return _keep(tx, whose, place, msgspec.structs.replace(facts, source_id=""), fault, sent=sent)
 
     def _has_source(self, tx: Any, whose: Sifted, source_id: str, known: dict[str, bool]) -> bool:
         if source_id not in known:
@@ -159,18 +171,47 @@ class _Holder:
     content: int
     url: str
     taken_ms: int
+    record: str | None = None  # its state, while nothing became of it
 
 
-def _holder(tx: Any, whose: Sifted, query: str, known: bytes) -> _Holder | None:
-    """Who has a text (`holder`), or came as the same (`holder_of_sent`). Raises IngestError
-    `request_in_progress` when nobody knows yet whether it stays."""
-    row = tx.one(f"knowledge.{query}", {"workspace": whose.workspace, "hash": known})
+def _holder(tx: Any, whose: Sifted, text: bytes) -> _Holder | None:
+    """Who has a text. Raises IngestError `request_in_progress` when nobody knows yet whether it stays."""
+    return _found(whose, tx.one("knowledge.holder", {"workspace": whose.workspace, "hash": text}))
+
+
+def _waiting(tx: Any, whose: Sifted, sent: bytes) -> _Holder | None:
+    """What was not valid when it came, or of no source, and is known again by this. Raises as `_holder`."""
+    return _found(whose, tx.one("knowledge.holder_of_sent", {"workspace": whose.workspace, "sent": sent}))
+
+
+def _found(whose: Sifted, row: tuple[Any, ...] | None) -> _Holder | None:
     if row is None:
         return None
-    content, url, taken_ms, state = row
+    content, url, taken_ms, state, *record = row
     if state == JobState.RECEIVING and content >> INDEX_BITS != whose.job_id:
         raise IngestError("request_in_progress", "The same text is being taken in right now.", retry_after=1)
-    return _Holder(content, url, taken_ms)
+    return _Holder(content, url, taken_ms, *record)
+
+
+def _keep(
+    tx: Any, whose: Sifted, place: int, facts: Facts, fault: Fault | None = None, sent: bytes | None = None
+) -> Decision:
+    """A record of its own; one with a fault is known by what it was `sent` as alone."""
+    rid = record_id(whose.job_id, place)
+    tx.run(
+        "knowledge.keep",
+        {
+            "id": rid,
+            "workspace": whose.workspace,
+            "source_id": facts.source_id,
+            "url": facts.url,
+            "hash": facts.hash if fault is None else None,
+            "sent": sent,
+            "now": whose.now_ms,
+            "crawled_ms": facts.crawled_ms,
+        },
+    )
+    return Decision("accepted" if fault is None else "rejected", rid, fault, new=True)
 
 
 def _repeated(holder: _Holder, facts: Facts, now_ms: int) -> Decision:

@@ -15,11 +15,13 @@ ORDER BY c.id
 LIMIT 1;
 
 -- name: holder_of_sent
--- The same of what was not valid when it came, whatever a person made of it.
-SELECT c.id, c.url, c.taken_ms, j.state
-FROM knowledge_contents AS c INDEXED BY knowledge_contents_by_sent LEFT JOIN jobs AS j ON j.id = c.id >> 24
-WHERE c.workspace = :workspace AND c.sent = :hash
-  AND NOT (j.state IS 'cancelled' AND (SELECT state FROM records WHERE id = c.id) IS 'discarded')
+-- The same of what was not valid when it came, whatever a person made of it; and its record's state, as long as nothing
+-- became of it.
+SELECT c.id, c.url, c.taken_ms, j.state, CASE WHEN c.hash IS NULL THEN r.state END
+FROM knowledge_contents AS c INDEXED BY knowledge_contents_by_sent
+LEFT JOIN jobs AS j ON j.id = c.id >> 24
+LEFT JOIN records AS r ON r.id = c.id
+WHERE c.workspace = :workspace AND c.sent = :sent AND NOT (j.state IS 'cancelled' AND r.state IS 'discarded')
 ORDER BY c.id
 LIMIT 1;
 
@@ -45,6 +47,21 @@ INSERT INTO knowledge_members (batch, content)
 SELECT :batch, id FROM knowledge_contents WHERE id = :content
 ON CONFLICT DO NOTHING;
 
+-- name: waits
+-- Whether content waits for a person, and nothing became of it.
+SELECT 1 FROM knowledge_contents AS c CROSS JOIN records AS r ON r.id = c.id
+WHERE c.id = :content AND c.hash IS NULL AND r.state = 'issue';
+
+-- name: join_batches
+-- Content comes into every batch that another one is in.
+INSERT INTO knowledge_members (batch, content)
+SELECT m.batch, c.id FROM knowledge_members AS m CROSS JOIN knowledge_contents AS c ON c.id = :content
+WHERE m.content = :other
+ON CONFLICT DO NOTHING;
+
+-- name: leave_batches
+DELETE FROM knowledge_members WHERE content = :content;
+
 -- Status (status.py): each list gives contents after a place, oldest first for a batch, newest first otherwise.
 
 -- name: has_batch
@@ -52,8 +69,8 @@ SELECT 1 FROM knowledge_batches WHERE workspace = :workspace AND (name = :batch 
 
 -- name: status_of_batch
 SELECT c.id, c.taken_ms, c.done_ms, r.state, j.state, a.id, a.quality,
-       CASE WHEN r.state = 'issue' OR r.state = 'discarded' THEN (
-           SELECT json_array(i.message, i.held)
+       CASE WHEN r.state IN ('issue', 'discarded', 'superseded') THEN (
+           SELECT json_array(CASE r.state WHEN 'superseded' THEN i.comment ELSE i.message END, i.held)
            FROM issue_records AS l CROSS JOIN issues AS i ON i.id = l.issue_id
            WHERE l.record_id = c.id
            ORDER BY l.issue_id DESC
@@ -75,8 +92,8 @@ LIMIT :limit;
 
 -- name: status_of_source
 SELECT c.id, c.taken_ms, c.done_ms, r.state, j.state, a.id, a.quality,
-       CASE WHEN r.state = 'issue' OR r.state = 'discarded' THEN (
-           SELECT json_array(i.message, i.held)
+       CASE WHEN r.state IN ('issue', 'discarded', 'superseded') THEN (
+           SELECT json_array(CASE r.state WHEN 'superseded' THEN i.comment ELSE i.message END, i.held)
            FROM issue_records AS l CROSS JOIN issues AS i ON i.id = l.issue_id
            WHERE l.record_id = c.id
            ORDER BY l.issue_id DESC
@@ -87,14 +104,14 @@ CROSS JOIN jobs AS j ON j.id = c.id >> 24
 LEFT JOIN knowledge_articles AS a
   ON a.object_id = 'km_content_' || c.id AND a.origin = '' AND a.workspace = c.workspace
 WHERE c.workspace = :workspace AND c.source_id = :source AND c.taken_ms >= :since
-  AND (c.taken_ms, c.id) < (:before_ms, :before) AND j.state <> 'receiving'
+  AND (c.taken_ms, c.id) < (:before_ms, :before) AND j.state <> 'receiving' AND r.state <> 'superseded'
 ORDER BY c.taken_ms DESC, c.id DESC
 LIMIT :limit;
 
 -- name: status_since
 SELECT c.id, c.taken_ms, c.done_ms, r.state, j.state, a.id, a.quality,
-       CASE WHEN r.state = 'issue' OR r.state = 'discarded' THEN (
-           SELECT json_array(i.message, i.held)
+       CASE WHEN r.state IN ('issue', 'discarded', 'superseded') THEN (
+           SELECT json_array(CASE r.state WHEN 'superseded' THEN i.comment ELSE i.message END, i.held)
            FROM issue_records AS l CROSS JOIN issues AS i ON i.id = l.issue_id
            WHERE l.record_id = c.id
            ORDER BY l.issue_id DESC
@@ -105,14 +122,14 @@ CROSS JOIN jobs AS j ON j.id = c.id >> 24
 LEFT JOIN knowledge_articles AS a
   ON a.object_id = 'km_content_' || c.id AND a.origin = '' AND a.workspace = c.workspace
 WHERE c.workspace = :workspace AND c.taken_ms >= :since
-  AND (c.taken_ms, c.id) < (:before_ms, :before) AND j.state <> 'receiving'
+  AND (c.taken_ms, c.id) < (:before_ms, :before) AND j.state <> 'receiving' AND r.state <> 'superseded'
 ORDER BY c.taken_ms DESC, c.id DESC
 LIMIT :limit;
 
 -- name: status_of_content
 SELECT c.id, c.taken_ms, c.done_ms, r.state, j.state, a.id, a.quality,
-       CASE WHEN r.state = 'issue' OR r.state = 'discarded' THEN (
-           SELECT json_array(i.message, i.held)
+       CASE WHEN r.state IN ('issue', 'discarded', 'superseded') THEN (
+           SELECT json_array(CASE r.state WHEN 'superseded' THEN i.comment ELSE i.message END, i.held)
            FROM issue_records AS l CROSS JOIN issues AS i ON i.id = l.issue_id
            WHERE l.record_id = c.id
            ORDER BY l.issue_id DESC

@@ -84,7 +84,7 @@ class StatusAnswer(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class _Issue(msgspec.Struct, array_like=True):
-    message: str
+    message: str | None
     held: int
 
 
@@ -103,13 +103,15 @@ def item_of(row: tuple[Any, ...]) -> StatusItem:
         if job == JobState.CANCELLED:
             state, error = "failed", "It was cancelled."
     elif record == RecordState.DISCARDED:
-        state, error = "failed", issue.message if issue else "It was given up."
+        state, error = "failed", _said(issue, "It was given up.")
+    elif record == RecordState.SUPERSEDED:
+        state, error = "failed", _said(issue, "It came again.")
     elif record == RecordState.ISSUE:
         if issue is not None and issue.held and article is not None:
             held = True
         else:
             state = "failed"
-        error = issue.message if issue else UNSET
+        error = _said(issue, UNSET)
     return StatusItem(
         content_id=content_id(content),
         status=state,
@@ -119,6 +121,10 @@ def item_of(row: tuple[Any, ...]) -> StatusItem:
         error=error,
         held=held,
     )
+
+
+def _said(issue: _Issue | None, otherwise: str | UnsetType) -> str | UnsetType:
+    return otherwise if issue is None or issue.message is None else issue.message
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from ingestbox.families.knowledge.check import TYPES
 from ingestbox.families.knowledge.contents import content_id
 from ingestbox.families.knowledge.decode import WARNINGS
 from ingestbox.families.knowledge.keeping import Keeping, NothingNewError, Remember
+from ingestbox.families.knowledge.late import close
 from ingestbox.families.knowledge.result import Warned
 from ingestbox.families.knowledge.sent import EXAMPLE, ArticleBody
 from ingestbox.families.knowledge.shapes import FAMILY, PATH, ROLES, Uploaded
@@ -37,8 +38,11 @@ async def upload(ask: Ask) -> Reply:
         return _uploaded(record_id(job_id, 0), article)
 
     try:
-        return await ask.box.accept(ask, batch, answer)
+        reply = await ask.box.accept(ask, batch, answer)
+        await close(ask, keeping.late)
+        return reply
     except NothingNewError:
+        await close(ask, keeping.late)
         decision = keeping.decisions[0]
         assert decision is not None  # or it would not be known to be there
         assert decision.content is not None

@@ -108,8 +108,8 @@ class IssueBody(msgspec.Struct, frozen=True):
         str | None,
         Meta(
             description="`edit`, `retry`, `accept`, `discard`, `cancel` of the job; others of staged "
-            "families. Of a refused delivery also `superseded`, when a newer version arrived, and "
-            "`lane_removed`."
+            "families. By the box itself `superseded`, when a newer version of a refused delivery arrived or "
+            "what waited came again and was taken, and `lane_removed`."
         ),
     ]
     resolved_by: str | None

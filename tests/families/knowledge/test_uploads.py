@@ -12,6 +12,7 @@ import httpx2
 
 from ingestbox.families.knowledge.shapes import PATH
 from tests.families.knowledge import support
+from tests.families.knowledge.deciding import issue, record_of, resolve
 from tests.families.knowledge.support import (
     UNLIMITED,
     UPLOAD,
@@ -26,6 +27,7 @@ from tests.families.knowledge.support import (
     wait,
 )
 from tests.harness import BoxProcess, running
+from tests.web.v1.support import get
 
 
 def jobs(people: People) -> int:
@@ -164,5 +166,30 @@ def test_sources_are_not_made_known_where_that_is_off_and_too_large_is_told(tmp_
         said = status(client, batch_id="b")
         assert (said["total_items"], said["failed"], said["overall_status"]) == (1, 1, "failed")
         assert jobs(people) == 1
+        # Once its source is known it is taken, however it is called; what waited closes itself.
+        waits = item["content_id"]
+        assert issue(people.admin, waits)["code"] == "source_not_found"
+        people.admin.post(f"{PATH}/sources", json={"id": "moh", "name": "Ministry"}).raise_for_status()
+        (item,) = bulk(client, "c", [article(1, source_id="moh", crawled_at=None)])["items"]
+        assert (item["status"], item["content_id"] != waits) == ("accepted", True)
+        closed = issue(people.admin, waits, "resolved")
+        comment = f"It came again as {item['content_id']}"
+        assert (closed["resolution"], closed["resolved_by"]) == ("superseded", "system")
+        assert closed["comment"] == comment
+        wait(client, batch_id="c")
+        for said in (status(client, batch_id="b"), status(client)):
+            assert (said["total_items"], said["completed"]) == (1, 1)
+            assert said["items"][0]["content_id"] == item["content_id"]
+        (said,) = status(client, content_id=waits)["items"]
+        assert (said["status"], said["error"]) == ("failed", comment)
+        job = get(people.admin, f"/v1/jobs/{get(people.admin, f'/v1/records/{record_of(waits)}')['job']}")
+        assert (job["counts"]["issue"], job["counts"]["finished"]) == (0, 1)
+        # Somebody may try it again, too: then it is what was taken.
+        (item,) = bulk(client, "d", [article(2, source_id="new")])["items"]
+        tried = issue(people.admin, item["content_id"])["id"]
+        assert resolve(people.admin, tried, "retry").status_code == 200
+        assert upload(client, article(2, source_id="moh")) == item["content_id"]
+        wait(client, content_id=item["content_id"])
+        assert upload(client, article(2, source_id="moh")) == item["content_id"]
         large = client.post(UPLOAD, json=article(1, content="x" * 1_048_576))
         refused(large, 413, "content_too_large")
