@@ -421,6 +421,10 @@ class Family(msgspec.Struct, frozen=True):
     `chunk_bytes` is how many bytes of its records are processed and settled at once, one record at least:
     fewer for a family whose objects keep the writer long (20 ms at most).
 
+    `same` gives what a record (JSON) is known by, of which there may not be two: one that a person corrects
+    into what another one is stays as it was. The family's queries.sql then has `has_same` (id of the record,
+    same: the object_id of another record's object that has it) and `put_same` (id, same).
+
     `pii` says what is done about personal data in its objects (`enrich.pii.marking`); the settings give it.
 
     `chores` are what it does in the background (`ops.chores`).
@@ -462,6 +466,7 @@ class Family(msgspec.Struct, frozen=True):
     pii: str = "off"
     conditions: Callable[[Any, int], Sequence[Trouble]] | None = None
     gauges: Callable[[Any], Sequence[Gauge]] | None = None
+    same: Callable[[bytes], bytes] | None = None
 
     @property
     def shown(self) -> tuple[View | Grid, ...]:

@@ -30,7 +30,7 @@ TOLD = CHANGED | {
     *("validation_failed", "malformed_json", "payload_too_large", "damaged", "rule_not_applicable"),
     *("issue_not_held", "job_active", "job_not_waiting", "job_cancelled", "job_ended"),
     *("issue_not_existing", "rows_undecided", "nothing_to_update"),
-    *("superseded", "turn_taken", "key_taken", "lane_off", "reason_required"),
+    *("superseded", "turn_taken", "key_taken", "lane_off", "reason_required", "duplicate_content"),
 }
 """What the page itself tells, with all that was typed."""
 

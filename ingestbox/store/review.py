@@ -50,7 +50,8 @@ class EditRecord:
 
     `mark` is the one that was read: a record that changed since is left alone. `before` and `after` are what
     the audit trail keeps, `comment` what its issues do. `counted` is what the record's result added to the
-    job's tallies, which its new one will.
+    job's tallies, which its new one will. `same` is what it is known by then (`family.Family.same`), if its
+    `family` says so.
     """
 
     record_id: int
@@ -62,6 +63,8 @@ class EditRecord:
     act: Act
     comment: str | None = None
     counted: Mapping[str, int] = field(default_factory=dict)
+    family: str = ""
+    same: bytes | None = None
 
     @property
     def weight(self) -> int:
@@ -72,14 +75,17 @@ class EditRecord:
         """Writes it. The refused lines of the record are given up as replaced: its new version is a delivery
         of its own.
 
-        Blocked: record_not_waiting, record_changed, job_cancelled; of one that is done also job_active and
-        superseded.
+        Blocked: record_not_waiting, record_changed, duplicate_content, job_cancelled; of one that is done
+        also job_active and superseded.
         """
         row = tx.one("records.mark", {"id": self.record_id})
         if row is None or row[0] not in (RecordState.ISSUE, RecordState.DONE):
             return Blocked("record_not_waiting")
         if records.mark(*row) != self.mark:
             return Blocked("record_changed")
+        own = {"id": self.record_id, "same": self.same}
+        if self.same is not None and (other := tx.one(f"{self.family}.has_same", own)) is not None:
+            return Blocked("duplicate_content", f"The same text is there already, as {other[0]}.")
         done = row[0] == RecordState.DONE
         if done and (blocked := self._blocked(tx)) is not None:
             return blocked
@@ -91,6 +97,8 @@ class EditRecord:
         tx.run(
             "records.rewrite", {"id": self.record_id, "key": self.key, "payload": self.payload, "crc": crc}
         )
+        if self.same is not None:
+            tx.run(f"{self.family}.put_same", own)
         self.act.note(tx, "record.edit", "record", self.record_id, before=self.before, after=self.after)
         return Decided(records.place(self.record_id)[0])
 

@@ -11,6 +11,7 @@ from ingestbox.config import Knowledge, Settings
 from ingestbox.families.knowledge.check import TYPES
 from ingestbox.families.knowledge.context import context
 from ingestbox.families.knowledge.decode import check_record
+from ingestbox.families.knowledge.hashing import record_hash
 from ingestbox.families.knowledge.indexing import chore
 from ingestbox.families.knowledge.process import KIND, LOW_QUALITY, project
 from ingestbox.families.knowledge.redact import SUBJECTS, redact
@@ -60,4 +61,5 @@ FAMILY = Family(
     chunk_bytes=CHUNK_BYTES,
     conditions=quiet.conditions,
     gauges=quiet.gauges,
+    same=record_hash,
 )

@@ -25,6 +25,20 @@ WHERE c.workspace = :workspace AND c.sent = :sent AND NOT (j.state IS 'cancelled
 ORDER BY c.id
 LIMIT 1;
 
+-- name: has_same
+-- What the record became that has a text, if it is another one than this, and not given up.
+SELECT 'km_content_' || o.id
+FROM knowledge_contents AS c
+CROSS JOIN knowledge_contents AS o ON o.workspace = c.workspace AND o.hash = :same AND o.id <> c.id
+CROSS JOIN records AS r ON r.id = o.id
+WHERE c.id = :id AND r.state NOT IN ('discarded', 'superseded')
+ORDER BY o.id
+LIMIT 1;
+
+-- name: put_same
+-- A person has put another text in its place: who sends that has it from now on.
+UPDATE knowledge_contents SET hash = :same WHERE id = :id;
+
 -- name: register_source
 INSERT INTO knowledge_sources (workspace, source_id, name, type, status, crawl_frequency, settings, since_ms,
                                created_ms, updated_ms)

@@ -186,6 +186,7 @@ class Records:
                     "validation_failed",
                     "record_not_waiting",
                     "record_changed",
+                    "duplicate_content",
                     "job_cancelled",
                     "job_not_waiting",
                     "job_active",

@@ -47,7 +47,7 @@ SHOWN_CHARACTERS = 200
 again, so it is no place for whole records."""
 
 THREAD_BYTES = 262_144
-"""A correction of so much is made in a thread: 15 MB that nest deep take a second."""
+"""A correction of so much is made in a thread: 15 MB that nest deep take a second. So is what is hashed."""
 
 _FINAL = frozenset({RecordState.DONE, RecordState.SUPERSEDED})
 
@@ -102,10 +102,10 @@ class Repair:
 
         A record that is done is corrected while an upstream refuses its delivery.
 
-        Raises IngestError: precondition_failed, record_not_waiting, record_changed, job_cancelled,
-        job_not_waiting, job_active, superseded, turn_taken, key_taken, forbidden, damaged, malformed_json,
-        validation_failed with every fault of the corrected record, payload_too_large for one that no request
-        could have brought.
+        Raises IngestError: precondition_failed, record_not_waiting, record_changed, duplicate_content,
+        job_cancelled, job_not_waiting, job_active, superseded, turn_taken, key_taken, forbidden, damaged,
+        malformed_json, validation_failed with every fault of the corrected record, payload_too_large for one
+        that no request could have brought.
         """
         record, job = found.record, found.job
         staged = self.staged(job)
@@ -119,7 +119,7 @@ class Repair:
         if not record.sound:
             raise IngestError("damaged", f"The stored record {record.id} does not match its checksum.")
         given = (self._family(job), record.payload, patch, ask.limits.feedback_json_mb * MIB)
-        if len(record.payload) + len(patch) < THREAD_BYTES:
+        if len(record.payload) + len(patch) < THREAD_BYTES and self._family(job).same is None:
             made = _corrected(*given)
         else:
             made = await asyncio.to_thread(_corrected, *given)
@@ -137,11 +137,22 @@ class Repair:
         by = act(ask, self._store.clock.now_ms()).within(job.workspace)
         counted = await self._counted(found) if refused else {}
         outcome = await self._store.write(
-            EditRecord(record.id, record.mark, made.key, made.payload, *sides, by, comment, counted)
+            EditRecord(
+                record.id,
+                record.mark,
+                made.key,
+                made.payload,
+                *sides,
+                by,
+                comment,
+                counted,
+                job.family,
+                made.same,
+            )
         )
         if isinstance(outcome, Blocked):
             raced = outcome.code in ("record_changed", "record_not_waiting") and "if-match" in ask.headers
-            raise IngestError("precondition_failed" if raced else outcome.code)
+            raise IngestError("precondition_failed" if raced else outcome.code, outcome.detail)
         self._parts.progress.changed(outcome.job_id)
         self._parts.ring(outcome.job_id)
 
@@ -298,6 +309,7 @@ class _Corrected:
     payload: bytes
     before: dict[str, object]
     after: dict[str, object]
+    same: bytes | None
 
 
 def _corrected(family: Family, payload: bytes, patch: bytes, limit: int) -> _Corrected:
@@ -315,7 +327,8 @@ def _corrected(family: Family, payload: bytes, patch: bytes, limit: int) -> _Cor
             f"The corrected record is not valid: {checked.faults[0].message}.",
             faults=checked.faults,
         )
-    return _Corrected(checked.key, checked.payload, *_changed(payload, checked.payload))
+    same = None if family.same is None else family.same(checked.payload)
+    return _Corrected(checked.key, checked.payload, *_changed(payload, checked.payload), same)
 
 
 def _changed(before: bytes, after: bytes) -> tuple[dict[str, object], dict[str, object]]:

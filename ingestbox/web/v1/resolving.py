@@ -106,6 +106,7 @@ class Resolving:
                     "issue_not_held",
                     "record_not_waiting",
                     "record_changed",
+                    "duplicate_content",
                     "job_cancelled",
                     "precondition_failed",
                     "damaged",

@@ -15,6 +15,7 @@ from tests.families.knowledge.support import (
     content,
     status,
     taken,
+    text,
     upload,
     wait,
 )
@@ -88,6 +89,24 @@ def test_what_was_taken_in_follows_a_correction(people: People) -> None:
         each["id"]: each["total_content"] for each in get(people.crawler, f"{PATH}/sources")["sources"]
     }
     assert counted["ministry-health"] == 1
+
+
+def test_nothing_is_corrected_into_what_is_there_already(people: People) -> None:
+    good = article(4)
+    found = taken(people.crawler, good)
+    bulk(people.crawler, "three", [{**article(5), "content": "short"}])
+    (waits,) = get(people.admin, "/v1/issues", state="open")["issues"]
+    patch = {"content": f" {str(good['content']).upper()}"}
+    reply = resolve(people.admin, waits["id"], "edit", patch=patch)
+    assert (reply.status_code, reply.json()["code"]) == (409, "duplicate_content"), reply.text
+    assert reply.json()["detail"] == f"The same text is there already, as {found}."
+    assert issue(people.admin, f"km_content_{waits['record']}")["id"] == waits["id"]
+    page = people.admin.get(f"/v1/records/{waits['record']}").json()
+    assert page["payload"]["content"] == "short"
+    patch = {"content": text(6)}
+    assert resolve(people.admin, waits["id"], "edit", patch=patch).status_code == 200
+    same = people.crawler.post(UPLOAD, json=article(6, source_url=article(5)["source_url"]))
+    assert same.json()["content_id"] == f"km_content_{waits['record']}"  # before it is processed
 
 
 def test_a_failed_one_keeps_its_reason_and_waits(people: People) -> None:

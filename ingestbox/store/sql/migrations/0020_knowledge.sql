@@ -30,8 +30,7 @@ WHERE status = 'active' AND every_ms IS NOT NULL;
 -- What was taken in: `id` is the record's. `hash` is the text's (enrich/duplicates.py): who has it first keeps it. What
 -- was refused and waits for a person has none until it is corrected; `sent` is what it is known again by, then and later
 -- (families/knowledge/keeping.py). `crawled_ms` is when the crawler says that it had it, null if it does not say.
--- `source_id` is empty where there is no such source. `done_ms` is when its result first came. `corrected`: a person has
--- put another text in its place, of which the hash is not known yet.
+-- `source_id` is empty where there is no such source. `done_ms` is when its result first came.
 CREATE TABLE knowledge_contents (
     id INTEGER PRIMARY KEY,
     workspace TEXT NOT NULL,
@@ -41,8 +40,7 @@ CREATE TABLE knowledge_contents (
     sent BLOB,
     taken_ms INTEGER NOT NULL,
     crawled_ms INTEGER,
-    done_ms INTEGER,
-    corrected INTEGER NOT NULL DEFAULT 0
+    done_ms INTEGER
 );
 CREATE INDEX knowledge_contents_by_hash ON knowledge_contents (workspace, hash);
 CREATE INDEX knowledge_contents_by_sent ON knowledge_contents (workspace, sent) WHERE sent IS NOT NULL;
@@ -110,13 +108,6 @@ END;
 CREATE TRIGGER knowledge_contents_out AFTER DELETE ON records
 BEGIN
     DELETE FROM knowledge_contents WHERE id = OLD.id;
-END;
-
--- A correction lets a record be processed again; an erasure leaves its state as it is.
-CREATE TRIGGER knowledge_contents_corrected AFTER UPDATE OF payload ON records
-WHEN NEW.state = 'pending' AND OLD.state <> 'pending'
-BEGIN
-    UPDATE knowledge_contents SET corrected = 1 WHERE id = NEW.id;
 END;
 
 CREATE TRIGGER knowledge_batches_out AFTER DELETE ON jobs WHEN OLD.family = 'knowledge'
@@ -352,12 +343,12 @@ BEGIN
         updated_ms = excluded.updated_ms, result = excluded.result,
         record = excluded.record, crc = excluded.crc;
 
-    -- What was taken in follows a record that a person corrected: later copies are told by what is there now. Otherwise
-    -- it is the same text, or one that names a person no more: who sends that again has it still.
+    -- What was taken in follows a record that a person corrected; the text's hash does so when it is (`put_same`). What
+    -- is of no source, and is tried again, has its hash from now on.
     UPDATE knowledge_contents SET source_id = NEW.source_id, url = NEW.url
     WHERE id = NEW.record_id AND NEW.origin = '' AND (source_id, url) IS NOT (NEW.source_id, NEW.url);
-    UPDATE knowledge_contents SET hash = unhex(NEW.text_hash), corrected = 0
-    WHERE id = NEW.record_id AND NEW.origin = '' AND (corrected OR hash IS NULL) AND NEW.text_hash IS NOT NULL;
+    UPDATE knowledge_contents SET hash = unhex(NEW.text_hash)
+    WHERE id = NEW.record_id AND NEW.origin = '' AND hash IS NULL AND NEW.text_hash IS NOT NULL;
 
     -- Passages and vectors. `passages` is JSON, the first 60 of `passage_count`: [[first, beyond, title, body, exact],
     -- ...], the last three being their words; `signs` and `vectors` are theirs in one, if they have any.
