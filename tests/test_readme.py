@@ -16,11 +16,16 @@ import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx2
 import pytest
 
 from ingestbox import config
 from ingestbox.cli.commands import cli
-from tests.harness import until
+from ingestbox.clock import SystemClock
+from ingestbox.identity.secretfile import load_secret
+from ingestbox.identity.tokens import mint
+from ingestbox.model import Role
+from tests.harness import PATIENCE, until
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text("utf-8")
@@ -43,7 +48,8 @@ NOT_COPIED = (
     "*.egg-info",
     ".*_cache",
     ".hypothesis",
-    "__pycache__",
+    "tests",
+    "benchmarks",
 )
 
 
@@ -79,7 +85,7 @@ class Reader:
         self.environ = {**kept, "INGESTBOX_SERVER_PORT": self.port}
         self.log = folder / "serving.log"
         self._serving: subprocess.Popen[bytes] | None = None
-        self._typed = ""
+        self._client: httpx2.Client | None = None
 
     def serve(self, command: str) -> None:
         with self.log.open("wb") as log:
@@ -122,15 +128,34 @@ class Reader:
     def _idle(self) -> None:
         """Waits until every job is done, as a reader does who takes a moment to read on."""
 
+        if self._client is None:  # asked over HTTP, for each command would load the program anew
+            data = self.folder / "ingestbox-data"
+            token = mint(
+                load_secret(data),
+                subject="reader",
+                roles=(Role.ADMIN,),
+                workspace="default",
+                ttl_seconds=3600,
+                clock=SystemClock(),
+            )
+            self._client = httpx2.Client(
+                base_url=f"http://127.0.0.1:{self.port}",
+                headers={"Authorization": f"Bearer {token}"},
+                timeout=PATIENCE,
+                trust_env=False,
+                verify=False,
+            )
+
         def idle() -> bool:
-            command = [str(self.folder / ".venv" / "bin" / "ingestbox"), "status", "--json"]
-            done = subprocess.run(command, cwd=self.folder, env=self.environ, capture_output=True, check=True)
-            jobs: dict[str, int] = json.loads(done.stdout)["jobs"]
-            return jobs["queued"] == jobs["running"] == 0
+            assert self._client is not None
+            jobs = self._client.get("/v1/stats?all=true").raise_for_status().json()["jobs"]
+            return bool(jobs["queued"] == jobs["running"] == 0)
 
         until(idle, "every job is done")
 
     def close(self) -> None:
+        if self._client is not None:
+            self._client.close()
         if self._serving is not None:
             os.killpg(self._serving.pid, signal.SIGTERM)
             self._serving.wait(30)
