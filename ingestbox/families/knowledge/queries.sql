@@ -2,8 +2,8 @@
 
 -- name: keep
 -- What is not valid has no hash.
-INSERT INTO knowledge_contents (id, workspace, source_id, url, hash, sent, taken_ms, crawled_ms)
-VALUES (:id, :workspace, :source_id, :url, :hash, :sent, :now, :crawled_ms);
+INSERT INTO knowledge_contents (id, workspace, source_id, url, hash, sent, taken_ms, crawled_ms, kept)
+VALUES (:id, :workspace, :source_id, :url, :hash, :sent, :now, :crawled_ms, :hash IS NOT NULL);
 
 -- name: holder
 -- Who has a text; `state` is its job's. What went with a job that was cancelled is to be sent again: it has none.
@@ -512,9 +512,6 @@ WHERE workspace = :workspace AND source_id = :source_id;
 
 -- name: source_remove
 DELETE FROM knowledge_sources WHERE workspace = :workspace AND source_id = :source_id;
-
--- name: source_content
-SELECT 1 FROM knowledge_contents WHERE workspace = :workspace AND source_id = :source_id LIMIT 1;
 
 -- name: source_heard
 -- What came again is no new content, and its source is not silent. Once a minute is enough.

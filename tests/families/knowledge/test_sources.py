@@ -10,7 +10,8 @@ import pytest
 
 from ingestbox.families.knowledge.shapes import PATH
 from ingestbox.families.knowledge.sources.frequency import FrequencyError, every_ms
-from tests.families.knowledge.support import BULK, UPLOAD, People, article, refused
+from tests.families.knowledge.deciding import issue, poor, resolve
+from tests.families.knowledge.support import BULK, UPLOAD, People, article, bulk, refused, status, taken, wait
 
 SOURCES = f"{PATH}/sources"
 
@@ -194,6 +195,25 @@ def test_what_is_taken_in_is_counted_and_keeps_its_source_from_being_deleted(peo
     admin.put(path, json={"status": "disabled"}).raise_for_status()
     crawler.post(UPLOAD, json=article(3, source_id=source_id)).raise_for_status()  # still taken
     assert [each["total_content"] for each in listed(crawler)] == [3]
+
+
+def test_what_is_not_kept_keeps_no_source(people: People) -> None:
+    admin, crawler = people.admin, people.crawler
+    admin.post(SOURCES, json={"id": "moh", "name": "Ministry"}).raise_for_status()
+    given_up = taken(crawler, poor(1, source_id="moh"))
+    bad = {**article(2, source_id="moh"), "content": "short"}
+    (waits,) = [each["content_id"] for each in bulk(crawler, "b", [bad])["items"]]
+    assert [each["total_content"] for each in listed(crawler)] == [1]
+    refused(admin.delete(f"{SOURCES}/moh"), 409, "source_has_content")
+    resolve(admin, issue(admin, given_up)["id"], "discard").raise_for_status()
+    assert [each["total_content"] for each in listed(crawler)] == [0]
+    assert status(crawler, source_id="moh")["failed"] == 2
+    admin.delete(f"{SOURCES}/moh").raise_for_status()
+    # What is corrected is kept, and its source is there again.
+    patch = {"content": article(2)["content"]}
+    resolve(admin, issue(admin, waits)["id"], "edit", patch=patch).raise_for_status()
+    wait(crawler, content_id=waits)
+    assert [(each["id"], each["total_content"]) for each in listed(crawler)] == [("moh", 1)]
 
 
 @pytest.mark.parametrize(

@@ -179,8 +179,10 @@ ORPHANS = {
     " IN (SELECT 'km_content_' || id FROM knowledge_contents)",
     "a source that counts wrong": "SELECT source_id, total_content FROM knowledge_sources AS s WHERE "
     "total_content <> (SELECT COUNT(*) FROM knowledge_contents AS c WHERE c.workspace = s.workspace"
-    " AND c.source_id = s.source_id)",
-    "a source that is not there": "SELECT source_id FROM knowledge_contents WHERE source_id <> '' AND "
+    " AND c.source_id = s.source_id AND c.kept)",
+    "content that is counted wrong": "SELECT c.id FROM knowledge_contents AS c JOIN records AS r USING (id)"
+    " WHERE c.kept <> (c.hash IS NOT NULL AND r.state <> 'discarded')",
+    "a source that is not there": "SELECT source_id FROM knowledge_contents WHERE kept AND "
     "(workspace, source_id) NOT IN (SELECT workspace, source_id FROM knowledge_sources)",
     "a content whose time is not known": "SELECT c.id FROM knowledge_contents AS c"
     " JOIN knowledge_articles AS a ON a.record_id = c.id AND a.origin = '' WHERE c.done_ms IS NULL",

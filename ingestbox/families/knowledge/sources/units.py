@@ -86,8 +86,7 @@ class RemoveSource:
         if was is None:
             return Denied("source_not_found")
         where = {"workspace": self.act.workspace, "source_id": self.source_id}
-        # Not by the counter: this is not the place to believe one.
-        if tx.one("knowledge.source_content", where) is not None:
+        if was.total_content > 0:
             return Denied("source_has_content")
         tx.run("knowledge.source_remove", where)
         self.act.note(tx, "source.remove", NOUN, self.source_id, before=_facts(was))

@@ -1,6 +1,6 @@
 -- Knowledge: sources, what was taken in, articles with their passages and vectors. Times are Unix milliseconds.
 
--- Where articles come from. `total_content` counts what was taken in of each, `last_crawl_ms` is when the newest of it
+-- Where articles come from. `total_content` counts what is kept of each, `last_crawl_ms` is when the newest of it
 -- was crawled. `settings` is JSON: what its maker said of it besides. `every_ms` is what `crawl_frequency` comes to,
 -- null if it says nothing. `heard_ms` is when something of it arrived last; silence counts from `since_ms`, which is
 -- that, or when it was made or switched on again.
@@ -30,7 +30,8 @@ WHERE status = 'active' AND every_ms IS NOT NULL;
 -- What was taken in: `id` is the record's. `hash` is the text's (enrich/duplicates.py): who has it first keeps it. What
 -- was refused and waits for a person has none until it is corrected; `sent` is what it is known again by, then and later
 -- (families/knowledge/keeping.py). `crawled_ms` is when the crawler says that it had it, null if it does not say.
--- `source_id` is empty where there is no such source. `done_ms` is when its result first came.
+-- `source_id` is empty where there is no such source. `done_ms` is when its result first came. `kept` is 0 of
+-- what is not valid, for as long as nothing becomes of it, and of what was given up.
 CREATE TABLE knowledge_contents (
     id INTEGER PRIMARY KEY,
     workspace TEXT NOT NULL,
@@ -40,7 +41,8 @@ CREATE TABLE knowledge_contents (
     sent BLOB,
     taken_ms INTEGER NOT NULL,
     crawled_ms INTEGER,
-    done_ms INTEGER
+    done_ms INTEGER,
+    kept INTEGER NOT NULL
 );
 CREATE INDEX knowledge_contents_by_hash ON knowledge_contents (workspace, hash);
 CREATE INDEX knowledge_contents_by_sent ON knowledge_contents (workspace, sent) WHERE sent IS NOT NULL;
@@ -72,36 +74,43 @@ BEGIN
     DELETE FROM knowledge_members WHERE content = OLD.id;
 END;
 
--- Sources: what was taken in of each.
+-- Sources: what is kept of each.
 CREATE TRIGGER knowledge_contents_counted AFTER INSERT ON knowledge_contents
 BEGIN
     UPDATE knowledge_sources
-    SET total_content = total_content + 1,
+    SET total_content = total_content + NEW.kept,
         last_crawl_ms = MAX(COALESCE(last_crawl_ms, 0), MIN(COALESCE(NEW.crawled_ms, NEW.taken_ms), NEW.taken_ms)),
         heard_ms = NEW.taken_ms,
         since_ms = NEW.taken_ms
     WHERE workspace = NEW.workspace AND source_id = NEW.source_id;
 END;
 
-CREATE TRIGGER knowledge_contents_moved AFTER UPDATE OF source_id ON knowledge_contents
-WHEN OLD.source_id <> NEW.source_id
+CREATE TRIGGER knowledge_contents_moved AFTER UPDATE OF source_id, kept ON knowledge_contents
+WHEN OLD.source_id <> NEW.source_id OR OLD.kept <> NEW.kept
 BEGIN
     INSERT INTO knowledge_sources (workspace, source_id, name, type, status, crawl_frequency, settings, since_ms,
                                    created_ms, updated_ms)
     SELECT NEW.workspace, NEW.source_id, NEW.source_id, 'unknown', 'unconfigured', 'unknown', '{}', NEW.taken_ms,
            NEW.taken_ms, NEW.taken_ms
-    WHERE NEW.source_id <> ''
+    WHERE NEW.source_id <> '' AND NEW.kept
     ON CONFLICT (workspace, source_id) DO NOTHING;
-    UPDATE knowledge_sources SET total_content = total_content - 1
+    UPDATE knowledge_sources SET total_content = total_content - OLD.kept
     WHERE workspace = OLD.workspace AND source_id = OLD.source_id;
-    UPDATE knowledge_sources SET total_content = total_content + 1
+    UPDATE knowledge_sources SET total_content = total_content + NEW.kept
     WHERE workspace = NEW.workspace AND source_id = NEW.source_id;
 END;
 
 CREATE TRIGGER knowledge_contents_uncounted AFTER DELETE ON knowledge_contents
 BEGIN
-    UPDATE knowledge_sources SET total_content = total_content - 1
+    UPDATE knowledge_sources SET total_content = total_content - OLD.kept
     WHERE workspace = OLD.workspace AND source_id = OLD.source_id;
+END;
+
+-- What is given up is not kept.
+CREATE TRIGGER knowledge_contents_given_up AFTER UPDATE OF state ON records
+WHEN NEW.state = 'discarded' AND OLD.state <> 'discarded'
+BEGIN
+    UPDATE knowledge_contents SET kept = 0 WHERE id = NEW.id AND kept = 1;
 END;
 
 -- Intake that never became visible takes it along, slice by slice as its records go, and at last its batch.
@@ -345,8 +354,8 @@ BEGIN
 
     -- What was taken in follows a record that a person corrected; the text's hash does so when it is (`put_same`). What
     -- is of no source, and is tried again, has its hash from now on.
-    UPDATE knowledge_contents SET source_id = NEW.source_id, url = NEW.url
-    WHERE id = NEW.record_id AND NEW.origin = '' AND (source_id, url) IS NOT (NEW.source_id, NEW.url);
+    UPDATE knowledge_contents SET source_id = NEW.source_id, url = NEW.url, kept = 1
+    WHERE id = NEW.record_id AND NEW.origin = '' AND (source_id, url, kept) IS NOT (NEW.source_id, NEW.url, 1);
     UPDATE knowledge_contents SET hash = unhex(NEW.text_hash)
     WHERE id = NEW.record_id AND NEW.origin = '' AND hash IS NULL AND NEW.text_hash IS NOT NULL;
 
