@@ -164,7 +164,7 @@ def _article(value: object, key: str, faults: Sequence[Fault], payload: bytes, t
     source, url = item.get("source_id"), item.get("source_url")
     bad_source = any(fault.field == "source_id" for fault in faults)
     facts = Facts(
-        source_id=source if isinstance(source, str) and not bad_source else "",
+        source_id=source.strip() if isinstance(source, str) and not bad_source else "",
         url=key,
         hash=text,
         crawled_ms=millis(item.get("crawled_at")),

@@ -60,7 +60,7 @@ def project(kind: str, record: bytes, result: bytes) -> Columns:
     """
     article, found = msgspec.json.decode(record, type=_Article), _found(result)
     return {
-        "source_id": article.source_id,
+        "source_id": article.source_id.strip(),
         "url": article.source_url,
         "title": article.title,
         "language": found.language.code,

@@ -14,6 +14,7 @@ import pytest
 from ingestbox.families.knowledge import decode
 from ingestbox.families.knowledge.check import TYPES
 from ingestbox.families.knowledge.hashing import in_child
+from ingestbox.families.knowledge.shapes import PATH
 from tests.families.audience.support import turns_of
 from tests.families.knowledge import support
 from tests.families.knowledge.support import (
@@ -74,6 +75,15 @@ def test_an_items_own_source_goes_before_the_batchs(crawler: httpx2.Client) -> N
     assert [status(crawler, source_id=each)["total_items"] for each in ("the batch's", "own")] == [2, 1]
     (item,) = bulk(crawler, "c", [without_source(4)], body={"source_id": None})["items"]
     assert item["details"] == [{"field": "source_id", "error": "source_id is required"}]
+
+
+def test_blanks_around_a_source_are_not_of_its_name(crawler: httpx2.Client) -> None:
+    items = [without_source(1), article(2, source_id="\u3000moh\n")]
+    ids = [item["content_id"] for item in bulk(crawler, "b", items, body={"source_id": " moh "})["items"]]
+    wait(crawler, batch_id="b")
+    assert [content(crawler, each)["source_id"] for each in ids] == ["moh", "moh"]
+    (source,) = crawler.get(f"{PATH}/sources").raise_for_status().json()["sources"]
+    assert (source["id"], source["total_content"]) == ("moh", 2)
 
 
 def test_each_item_is_decided_about_by_itself(people: People) -> None:
