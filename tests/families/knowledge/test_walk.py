@@ -416,7 +416,7 @@ class Walk:
             assert state in ("done", "discarded"), f"{rid} is {state}"
             if state == "discarded":
                 content.become("discarded")
-                content.odd = content.odd or not content.settled
+                content.odd = True  # it may come again
             else:
                 assert content.delivered
 
