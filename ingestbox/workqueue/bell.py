@@ -89,13 +89,19 @@ class Bell:
 
     @property
     def healthy(self) -> bool:
-        """Whether all threads live, the file works, and the sweep runs in time."""
+        """Whether it lives, and its file works."""
+        return self.lives and not self._huey.broken
+
+    @property
+    def lives(self) -> bool:
+        """Whether all threads live and the sweep, which would replace them, runs in time. A bell that stays
+        otherwise needs a restart; a file that failed, on a full disk for example, is renewed by the sweep."""
         overdue = max(_STALE_SWEEPS * self._sweep_seconds, _STALE_SECONDS)
         return (
             self._sweeper is not None
+            and not self._sweeper.done()
             and not self._stopping
             and all(thread.is_alive() for thread in [self._ringer, *self._consumer.threads()])
-            and not self._huey.broken
             and self._clock.monotonic() - self._swept_at <= overdue
         )
 

@@ -102,6 +102,8 @@ class HttpServer:
         self.connections: Connections | None = None
         """Those that are open, once it is started."""
         self.forced = asyncio.Event()
+        self.on_reload: Callable[[Callable[[], None]], None] | None = None
+        """Calls what it is given, which reads files anew, at SIGHUP; set before `start`."""
         self.url = ""
         """Where it is bound, with the real port; a wildcard is shown as loopback. Empty before `bind`."""
 
@@ -173,8 +175,8 @@ class HttpServer:
             loop = asyncio.get_running_loop()
             for number in (signal.SIGTERM, signal.SIGINT):
                 loop.add_signal_handler(number, self._on_signal)
-            if self._tls:
-                loop.add_signal_handler(signal.SIGHUP, self._tls.look)
+            if self._tls or self.on_reload is not None:
+                loop.add_signal_handler(signal.SIGHUP, self._reload)
 
     async def wait(self) -> None:
         """Returns when a signal, or `ask_stop`, asks to stop, or when serving has ended by itself."""
@@ -228,6 +230,15 @@ class HttpServer:
         if self._tls is not None:
             self._tls.look()
         self._looking = asyncio.get_running_loop().call_later(LOOK_SECONDS, self._look_for_certificate)
+
+    def _reload(self) -> None:
+        """At SIGHUP, which would end a process that does not take it: the TLS files are looked at now."""
+
+        def look() -> None:
+            if self._tls:
+                self._tls.look()
+
+        look() if self.on_reload is None else self.on_reload(look)
 
     def _on_signal(self) -> None:
         if self._asked.is_set():
