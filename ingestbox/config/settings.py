@@ -334,6 +334,13 @@ class Store(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
             "at once.",
         ),
     ] = 7
+    upgrade_snapshot: Annotated[
+        bool,
+        Meta(
+            description="Whether a snapshot of the store is made before a newer program changes its tables, "
+            "to go back to. It takes as much room as the store; the newest two are kept."
+        ),
+    ] = True
     readers: Annotated[int, Meta(ge=1, le=16, description="Read-only connections.")] = 2
     idempotency_hours: Annotated[
         int, Meta(ge=1, le=8760, description="How long an Idempotency-Key is remembered.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AsyncExitStack
@@ -15,11 +16,11 @@ from ingestbox.errors import IngestError, StartupError
 from ingestbox.store.cap import Cap
 from ingestbox.store.engine import connect_reader, is_too_old, sqlite3, version
 from ingestbox.store.identity import BoxIdentity
-from ingestbox.store.migrations import migrate
 from ingestbox.store.place import KeepPlace, machine_id, place_of, settle, touch
 from ingestbox.store.queries import Params, Queries
 from ingestbox.store.readers import Readers, ReadTx
 from ingestbox.store.unit import Tx, Unit
+from ingestbox.store.upgrade import Upgrade, UpgradeError
 from ingestbox.store.writer import Writer, WriterStats
 
 __all__ = ["BoxIdentity", "ReadTx", "Store", "load_queries"]
@@ -74,11 +75,13 @@ class Store:
         clock: Clock,
         observe: Callable[[int, float], None] = lambda units, seconds: None,
         redacted: frozenset[str] = frozenset(),
+        told: Callable[[str], None] = lambda at: None,
     ) -> Store:
-        """Opens and migrates the database in `folder`, whose lock the caller holds.
+        """Opens the database in `folder`, whose lock the caller holds, and upgrades it if need be.
 
         Everything opened is put on `stack`. `observe(units, seconds)` hears of each transaction. `redacted`
-        are the families whose personal data is hidden in what is forwarded.
+        are the families whose personal data is hidden in what is forwarded. `told` hears from another thread
+        what an upgrade is at, every few seconds: it may take minutes.
         Raises StartupError.
         """
         if is_too_old(version()):
@@ -94,17 +97,24 @@ class Store:
         )
 
         def prepare(connection: sqlite3.Connection) -> BoxIdentity:
+            upgrade.run(connection)
             return _prepare(connection, queries, clock.now_ms(), place_of(folder, machine_id()))
 
+        upgrade = Upgrade(path, clock, snapshot=settings.upgrade_snapshot, told=told)
         with _as_startup_error(path):
+            await asyncio.to_thread(upgrade.finish_earlier)
             # SQLite gives the WAL the database's mode, so the file has to have it before SQLite opens it.
             path.touch(mode=0o600)
             path.chmod(0o600)
-            identity = await writer.start(prepare)
+            try:
+                identity = await writer.start(prepare)
+            except UpgradeError as error:
+                raise await asyncio.to_thread(upgrade.failed, error) from error
             stack.push_async_callback(writer.stop)
             stack.push_async_callback(_leave, writer, folder)
             readers = await Readers.open(lambda: connect_reader(path), settings.readers, queries, stack)
             apart = await Readers.open(lambda: connect_reader(path, MADE_STATEMENTS), 1, queries, stack)
+        await asyncio.to_thread(upgrade.settle)
         return cls(writer, readers, apart, identity, clock, path, cap)
 
     async def write(self, unit: Unit[T], *, intake: bool = False, admitted: bool = False) -> T:
@@ -183,7 +193,6 @@ def _bytes_of(file: Path) -> int:
 
 
 def _prepare(connection: sqlite3.Connection, queries: Queries, now_ms: int, place: str) -> BoxIdentity:
-    migrate(connection, now_ms)
     tx = Tx(connection, queries)
     connection.execute("BEGIN IMMEDIATE")
     try:

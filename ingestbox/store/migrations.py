@@ -7,9 +7,11 @@ store that a newer program has migrated, is refused with a sentence.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from pathlib import Path
 
 from ingestbox.errors import StartupError
+from ingestbox.store import snapshots
 from ingestbox.store.engine import sqlite3
 
 FOLDER = Path(__file__).parent / "sql" / "migrations"
@@ -34,33 +36,48 @@ def statements(text: str) -> list[str]:
     return found
 
 
-def migrate(connection: sqlite3.Connection, now_ms: int) -> int:
-    """Brings the store up to this program's schema; returns how many migrations ran.
-
-    Each runs in its own transaction together with its row in `migrations` and its `user_version`: a crash
-    leaves the store at one version or the next. Raises StartupError.
-    """
+def check(connection: sqlite3.Connection, data: Path | None = None) -> int:
+    """The store's schema, if this program can go on from it. `data` is its folder, where a snapshot may be
+    that leads back. Raises StartupError."""
     (current,) = connection.execute("PRAGMA user_version").fetchone()
     brought = known()
     if current > brought[-1][0]:
         raise StartupError(
             f"This store was written by a newer ingestbox (its schema is {current}, this one's is"
-            f" {brought[-1][0]}). Start the newer program, or restore the backup made before the upgrade."
+            f" {brought[-1][0]}). Start the newer program, or {_way_back(data, brought[-1][0])}"
         )
-    ran = 0
     for number, path in brought:
-        text = path.read_text("utf-8")
-        digest = hashlib.sha256(text.encode()).hexdigest()
         if number <= current:
-            _check_unchanged(connection, number, path, digest)
+            _check_unchanged(connection, number, path)
+    return int(current)
+
+
+def migrate(
+    connection: sqlite3.Connection,
+    now_ms: int,
+    before: Callable[[int, Path], object] = lambda number, path: None,
+) -> int:
+    """Brings the store up to this program's schema; returns how many migrations ran.
+
+    Each runs in its own transaction together with its row in `migrations` and its `user_version`: a crash
+    leaves the store at one version or the next. `before(number, path)` is called before each. Raises
+    StartupError, and what a migration raises.
+    """
+    current = check(connection)
+    ran = 0
+    for number, path in known():
+        if number <= current:
             continue
+        before(number, path)
+        text = path.read_text("utf-8")
+        mark = digest(path)
         connection.execute("BEGIN IMMEDIATE")
         try:
             for statement in statements(text):
                 connection.execute(statement)
             connection.execute(
                 "INSERT INTO migrations (number, name, sha256, applied_ms) VALUES (?, ?, ?, ?)",
-                (number, path.name, digest, now_ms),
+                (number, path.name, mark, now_ms),
             )
             connection.execute(f"PRAGMA user_version = {number}")
             connection.execute("COMMIT")
@@ -72,9 +89,26 @@ def migrate(connection: sqlite3.Connection, now_ms: int) -> int:
     return ran
 
 
-def _check_unchanged(connection: sqlite3.Connection, number: int, path: Path, digest: str) -> None:
+def digest(path: Path) -> str:
+    """What is remembered of a migration: the SHA-256 of its file."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _way_back(data: Path | None, schema: int) -> str:
+    """How to go back to a store of this schema, as the end of a sentence and what that costs."""
+    found = None if data is None else snapshots.fitting(data, schema)
+    lost = "What came in since then is lost by that."
+    if found is None:
+        return f"restore a backup that was made before the upgrade: ingestbox restore FILE --force. {lost}"
+    return (
+        f"go back to how it was before the upgrade (schema {found.schema}, {found.stamp}): ingestbox restore "
+        f"{found.path} --data {data} --force. {lost}"
+    )
+
+
+def _check_unchanged(connection: sqlite3.Connection, number: int, path: Path) -> None:
     row = connection.execute("SELECT sha256 FROM migrations WHERE number = ?", (number,)).fetchone()
-    if row is None or row[0] != digest:
+    if row is None or row[0] != digest(path):
         raise StartupError(
             f"The migration {path.name} differs from the one this store was made with. "
             "Install the release that matches the store, or restore a backup."

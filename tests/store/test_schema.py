@@ -148,22 +148,6 @@ def test_migrations_are_numbered_without_gaps() -> None:
     assert [number for number, _ in migrations.known()] == list(range(1, len(migrations.known()) + 1))
 
 
-def test_a_store_of_each_earlier_schema_is_brought_up_to_date(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    everything = migrations.known()
-    for count in range(1, len(everything)):
-        folder = tmp_path / str(count)
-        folder.mkdir()
-        connection = connect_writer(folder / DATABASE)
-        with monkeypatch.context() as patch:
-            patch.setattr(migrations, "known", lambda count=count: everything[:count])
-            assert migrations.migrate(connection, 1) == count
-        assert migrations.migrate(connection, 2) == len(everything) - count
-        assert migrations.migrate(connection, 3) == 0
-        connection.close()
-
-
 def test_a_changed_migration_and_a_newer_store_are_refused(tmp_path: Path) -> None:
     with_store(tmp_path, nothing)
     connection = connect_writer(tmp_path / DATABASE)
