@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
 from ingestbox.config import Knowledge, Settings
+from ingestbox.families.knowledge import indexing
 from ingestbox.families.knowledge.check import TYPES
 from ingestbox.families.knowledge.context import context
 from ingestbox.families.knowledge.decode import check_record
 from ingestbox.families.knowledge.hashing import record_hash
-from ingestbox.families.knowledge.indexing import chore
 from ingestbox.families.knowledge.process import KIND, LOW_QUALITY, project
 from ingestbox.families.knowledge.redact import SUBJECTS, redact
 from ingestbox.families.knowledge.routes import ROUTES
@@ -21,7 +22,7 @@ from ingestbox.families.knowledge.shapes import KnowledgeError, error_body
 from ingestbox.families.knowledge.sources import quiet
 from ingestbox.families.knowledge.view import views
 from ingestbox.families.knowledge.words import reworded
-from ingestbox.family import Family
+from ingestbox.family import Family, Gauge
 from ingestbox.view import OTHERS, Form
 
 ASKED_FOR = ("title", "content", "source_url")
@@ -33,7 +34,13 @@ def configured(family: Family, settings: Settings) -> Family:
     types = settings.knowledge.content_types or TYPES
     check = partial(check_record, types=types)
     told = partial(context, low_quality=settings.knowledge.low_quality)
-    return msgspec.structs.replace(family, check=check, views=views(types), context=told, chores=(chore(),))
+    chores = (indexing.chore(),)
+    return msgspec.structs.replace(family, check=check, views=views(types), context=told, chores=chores)
+
+
+def gauges(tx: Any) -> list[Gauge]:
+    """See `Family.gauges`."""
+    return [*quiet.gauges(tx), *indexing.gauges(tx)]
 
 
 CHUNK_BYTES = 49_152
@@ -60,6 +67,6 @@ FAMILY = Family(
     context=partial(context, low_quality=Knowledge().low_quality),
     chunk_bytes=CHUNK_BYTES,
     conditions=quiet.conditions,
-    gauges=quiet.gauges,
+    gauges=gauges,
     same=record_hash,
 )

@@ -23,7 +23,7 @@ from ingestbox.errors import IngestError
 from ingestbox.families.knowledge.embedding import Indexed, Made, Probed, Wanted, ask_index, told
 from ingestbox.families.knowledge.indexunits import Remove, Serve, Task, Want, WriteIndex
 from ingestbox.families.knowledge.vectors import Model, building, serving
-from ingestbox.family import Chore, Room
+from ingestbox.family import Chore, Gauge, Room
 
 SLICE: Final = 24
 """Passages that are made and written at once: with their words they take the writer some 8 ms."""
@@ -35,6 +35,9 @@ ARTICLES: Final = 12
 
 BLAMES: Final = 3
 """Times that an article may fail while its model answers about others; then it is left as it is."""
+
+COUNTED: Final = 100_000
+"""Articles that metrics count: some 5 ms."""
 
 _log = logging.getLogger(__name__)
 
@@ -192,11 +195,20 @@ def state(tx: Any) -> str:
     if serves is None:
         return ""
     target = builds or serves
-    waiting = tx.one("knowledge.indexing_waiting", {"model": target.id})[0]
+    waiting = tx.one("knowledge.indexing_waiting", {"model": target.id, "most": -1})[0]
     said = f"articles are searched by {serves.name} ({serves.dimension})"
     if waiting:
         said += f"; {waiting:,} wait for vectors of {target.name}"
     return said
+
+
+def gauges(tx: Any) -> list[Gauge]:
+    """See `Family.gauges`."""
+    target = building(tx) or serving(tx)
+    asked = {"model": -1 if target is None else target.id, "most": COUNTED}
+    waiting = float(tx.one("knowledge.indexing_waiting", asked)[0])
+    text = f"Articles that wait for vectors of the model that is wanted; at most {COUNTED:,} are counted."
+    return [Gauge("knowledge_articles_unindexed", text, (), {(): waiting})]
 
 
 _INDEX: Final = "ingestbox.families.knowledge.embedding:index"

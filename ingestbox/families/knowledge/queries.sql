@@ -334,7 +334,13 @@ LIMIT :limit;
 SELECT 1 FROM knowledge_indexed WHERE model < :model OR model > :model LIMIT 1;
 
 -- name: indexing_waiting
-SELECT COUNT(*) FROM knowledge_indexed WHERE model < :model OR model > :model;
+-- Articles that have no vectors of a model; at most `most` are counted (-1: all).
+SELECT COUNT(*) FROM (
+    SELECT 1 FROM knowledge_indexed WHERE model < :model
+    UNION ALL
+    SELECT 1 FROM knowledge_indexed WHERE model > :model
+    LIMIT :most
+);
 
 -- name: indexing_have
 -- The passages of an article that are there, and whether they have vectors of two models.

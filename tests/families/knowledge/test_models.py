@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
@@ -70,6 +71,14 @@ def doctor(client: httpx2.Client) -> dict[str, str]:
     return {each["check"]: each["message"] for each in reply.json()["findings"]}
 
 
+def unindexed(box: BoxProcess) -> float:
+    """What metrics say of how many articles wait for vectors."""
+    with box.client() as client:
+        text = client.get("/metrics").raise_for_status().text
+    (found,) = re.findall(r"^ingestbox_knowledge_articles_unindexed (\S+)$", text, re.MULTILINE)
+    return float(found)
+
+
 def test_a_server_makes_the_vectors_and_a_model_is_changed_while_the_old_one_serves(
     tmp_path: Path, server: Embedder
 ) -> None:
@@ -102,6 +111,7 @@ def test_a_server_makes_the_vectors_and_a_model_is_changed_while_the_old_one_ser
         server.reply = slow
         server.gate.set()
         until(lambda: models(box).get("building", ("", 0))[1] > 0, "some are made")
+        assert 0 < unindexed(box) <= len(items)
         box.kill()
         assert models(box)["serving"] == (hashed.MODEL, built_in)
         assert 0 < models(box)["building"][1] < built_in
@@ -116,6 +126,7 @@ def test_a_server_makes_the_vectors_and_a_model_is_changed_while_the_old_one_ser
         assert {each["model"] for each in server.asked} == {"acme-1"}
         with box.client() as client:
             assert find(client, "huyết áp")["model"] == "http/acme-1"
+            assert unindexed(box) == 0
             taken(client, article(7))
             until(
                 lambda: models(box)["serving"][1] == passages(box) > built_in, "the new one has its vectors"
@@ -138,6 +149,7 @@ def test_articles_that_come_while_the_server_is_away_are_found_and_get_its_vecto
         found = find(client, "zyloprim")
         assert [each["content_id"] for each in found["results"]] == [wanted]
         assert found["indexing"] is True
+        assert unindexed(box) == 1
         assert models(box) == {"serving": ("http/acme-1", before)}
         server.reply = server.good
         box.kill()
@@ -145,6 +157,7 @@ def test_articles_that_come_while_the_server_is_away_are_found_and_get_its_vecto
         until(lambda: models(box) == {"serving": ("http/acme-1", passages(box))}, "it has its vectors")
         assert passages(box) > before
         assert "indexing" not in find(client, "zyloprim")
+        assert unindexed(box) == 0
 
 
 @pytest.mark.soak  # the server is left alone for half a minute after each failure
