@@ -88,8 +88,13 @@ $(VENV)/.development: requirements-dev.lock pyproject.toml | $(BIN)/python
 	@$(INSTALL_SELF)
 	@touch $@ $(VENV)/.runtime
 
+# What the single file unpacks itself with.
+build/bootloader: packaging/bootloader/build.py packaging/bootloader/room.c requirements-build.lock | $(VENV)/.development
+	@echo "Building $@ …" >&2
+	@$(BIN)/python packaging/bootloader/build.py requirements-build.lock $@
+
 # Equal sources build equal files: the hash seed and the time stamp are fixed.
-dist/ingestbox: ingestbox.spec pyproject.toml requirements-dev.lock $(SOURCES) | $(VENV)/.development
+dist/ingestbox: ingestbox.spec build/bootloader pyproject.toml requirements-dev.lock $(SOURCES) | $(VENV)/.development
 	@echo "Building $@ …" >&2
 	@PYTHONHASHSEED=1 SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct 2>/dev/null || echo 315532800) \
 		$(BIN)/python -m PyInstaller --noconfirm --log-level WARN ingestbox.spec
