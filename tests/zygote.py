@@ -23,6 +23,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from tests import program
+
 LARGEST = 1 << 20
 """Bytes of a message, at most: an environment is tens of kilobytes."""
 
@@ -35,7 +37,7 @@ OF_LOADING = ("PYTHON", "LD_", "LC_", "LANG", "MALLOC_")
 
 def may_fork(environ: Mapping[str, str]) -> bool:
     """Whether a process with this environment is the same forked as it would be started anew."""
-    if os.environ.get("TESTS_FORK") == "0":
+    if os.environ.get("TESTS_FORK") == "0" or program.built():
         return False
     return all(
         environ.get(name) == os.environ.get(name)
@@ -246,11 +248,17 @@ def _become(wish: dict[str, Any]) -> None:
 def main() -> None:
     """`python -m tests.zygote <socket>`."""
     import gc
+    import importlib
+    import pkgutil
 
-    import ingestbox.appliance
-    import ingestbox.cli.commands
-    import ingestbox.cli.serve  # noqa: F401 - this is what is loaded once
+    import ingestbox
 
+    # All of it, with what is imported where it is first needed: each box would load that anew.
+    program = (each.name for each in pkgutil.walk_packages(ingestbox.__path__, "ingestbox."))
+    for name in (*program, "encodings.idna", "sqlite_vec", "uvicorn.lifespan.off", "uvloop"):
+        if not name.endswith("__main__"):
+            with contextlib.suppress(Exception):  # whoever needs what cannot be loaded says so
+                importlib.import_module(name)
     gc.collect()
     gc.freeze()  # what no process changes stays in one place
     wish = _serve(socket.socket(fileno=int(sys.argv[1])))
