@@ -210,6 +210,11 @@ class Outcome(msgspec.Struct, frozen=True, array_like=True):
     fault_field: str | None = None
     tallies: dict[str, int] = {}
 
+    @property
+    def held(self) -> bool:
+        """Whether it has both."""
+        return self.put is not None and self.fault_code is not None
+
 
 class Chunk(msgspec.Struct, frozen=True, array_like=True):
     """Consecutive pending records of one job, processed and settled together; `job` is its id, and

@@ -19,7 +19,7 @@ def released(
     tx: Tx, job_id: int, outcomes: Sequence[Outcome], tallies: Mapping[str, int]
 ) -> tuple[list[Outcome], Mapping[str, int]]:
     """The outcomes as they are by what people accepted, and the job's tallies with what these add."""
-    waiting = [each for each in outcomes if each.put is not None and each.fault_code is not None]
+    waiting = [each for each in outcomes if each.held]
     if not waiting:
         return list(outcomes), tallies
     ids = msgspec.json.encode([record_id(job_id, each.index) for each in waiting]).decode()
@@ -27,7 +27,7 @@ def released(
     counted = dict(tallies)
     made: list[Outcome] = []
     for each in outcomes:
-        if each.put is None or (record_id(job_id, each.index), each.fault_code) not in accepted:
+        if not each.held or (record_id(job_id, each.index), each.fault_code) not in accepted:
             made.append(each)
             continue
         made.append(Outcome(each.index, each.put, tallies=each.tallies))

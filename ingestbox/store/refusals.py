@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import msgspec
 
@@ -19,7 +20,7 @@ from ingestbox.store import parked, records
 from ingestbox.store.audit import Act
 from ingestbox.store.identity import BoxIdentity
 from ingestbox.store.parked import DecideParked
-from ingestbox.store.review import Action, Blocked, Decided, correctable
+from ingestbox.store.review import Blocked, Decided, correctable
 from ingestbox.store.unit import Tx, weight_of
 from ingestbox.store.work import PROJECTION_ROWS, SettleChunk, searched_weight
 
@@ -34,7 +35,7 @@ class ResolveRefused:
     is given up."""
 
     issues: Sequence[int]
-    action: Action
+    action: Literal["discard", "retry"]
     act: Act
     reason: str | None = None
 
@@ -44,10 +45,7 @@ class ResolveRefused:
         return 1 + 6 * len(self.issues)
 
     def apply(self, tx: Tx) -> list[Decided | Blocked]:
-        """Writes what can be. Blocked: issue_resolved, issue_not_held (none of them can be accepted),
-        lane_off."""
-        if self.action == "accept":
-            return [Blocked("issue_not_held")] * len(self.issues)
+        """Writes what can be. Blocked: issue_resolved, lane_off."""
         ids = msgspec.json.encode(list(self.issues)).decode()
         outcomes: dict[int, Decided | Blocked] = {}
         seqs: dict[str, list[int]] = {}

@@ -80,23 +80,22 @@ def remove(tx: Tx, scope: Scope, object_ids: Sequence[str], now_ms: int) -> list
     return [object_id for object_id, _, _ in removed]
 
 
-def remove_given_up(tx: Tx, job_id: int, record_ids: Sequence[int], now_ms: int) -> int:
+def remove_given_up(tx: Tx, job_id: int, record_ids: Sequence[int], now_ms: int) -> None:
     """Removes, as a part of another unit, what became before of records that are given up: one may have been
-    done once, and be pending again. How many objects that were.
+    done once, and be pending again.
 
     In families that have the query `given_up` (ids), where each object is of one record alone. Of others it
     stays, for another intake may have given it too.
     """
     row = tx.one("erasures.job", {"id": job_id})
-    if row is None or not removes_given_up(tx, job_id):
-        return 0
+    if row is None or not tx.has(f"{row[2]}.given_up"):
+        return
     public_id, family, workspace, owner = row[1:5]
     found: dict[str, list[str]] = {}
     for kind, object_id in tx.all(f"{family}.given_up", {"ids": msgspec.json.encode(record_ids).decode()}):
         found.setdefault(kind, []).append(object_id)
     for kind, object_ids in found.items():
         remove(tx, Scope(workspace, family, kind, owner, public_id), object_ids, now_ms)
-    return sum(map(len, found.values()))
 
 
 def removes_given_up(tx: Tx, job_id: int) -> bool:

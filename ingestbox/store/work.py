@@ -102,7 +102,7 @@ class SettleChunk:
     def weight(self) -> int:
         """Its own row, the object's and the delivery's for each record, and what its projection costs."""
         sizes = [len(payload) for payload in self.payloads.values()]
-        waiting = sum(1 for each in self.outcomes if each.put is not None and each.fault_code is not None)
+        waiting = sum(1 for each in self.outcomes if each.held)
         rows = (3 + PROJECTION_ROWS) * len(self.outcomes) + 3 * waiting
         return rows + 2 + weight_of(sum(sizes)) + searched_weight(sizes)
 
@@ -201,8 +201,8 @@ class SettleChunk:
                 faulty.append(outcome)
             elif (version := versions.get(rid)) is None:
                 states.append((_SUPERSEDED, rid))
-                overtaken += outcome.fault_code is not None
-            elif outcome.fault_code is not None:
+                overtaken += outcome.held
+            elif outcome.held:
                 faulty.append(outcome)
                 waiting.append((outcome.index, version, outcome.put))
             else:

@@ -179,12 +179,14 @@ class Repair:
         self, chosen: Sequence[Issue], action: Action, ask: Request, comment: str | None = None
     ) -> list[str | None]:
         """Decides slice by slice; for each the code of what stood in the way, or None. `comment` is what the
-        issues keep of it; of staged jobs those that are given up."""
+        issues keep of it; of staged jobs those that are given up. What is not held is not accepted."""
         codes: dict[int, str | None] = {}
         single, refused = [], []
         gone_on: dict[int, str | None] = {}  # by job: each goes on once, however many of its issues are meant
         for each in chosen:
-            if each.grouped and each.job_id in gone_on:
+            if action == "accept" and not each.held:  # neither rows of staged jobs nor refused lines are
+                codes[each.id] = "issue_not_held"
+            elif each.grouped and each.job_id in gone_on:
                 codes[each.id] = gone_on[each.job_id]
             elif each.lane is not None:
                 refused.append(each)
@@ -226,7 +228,8 @@ class Repair:
             run = fit[start : start + MOST_DECIDED]
             by = act(ask, self._store.clock.now_ms())
             ids = [each.id for each in run]
-            outcomes = await self._store.write(ResolveRefused(ids, action, by, comment))
+            decision = ResolveRefused(ids, "retry" if action == "retry" else "discard", by, comment)
+            outcomes = await self._store.write(decision)
             for each, outcome in zip(run, outcomes, strict=True):
                 codes[each.id] = outcome.code if isinstance(outcome, Blocked) else None
             done = [each for each in run if codes[each.id] is None]
@@ -243,8 +246,6 @@ class Repair:
         if family is not None and family.staging is not None and not ask.caller.may(EDITORS):
             return "forbidden"
         told = any(each.isprintable() and not each.isspace() for each in comment or "")
-        if action == "accept":
-            return "issue_not_held"
         return "reason_required" if action == "discard" and not told else None
 
     async def _decide_rows(
@@ -255,8 +256,6 @@ class Repair:
         if job is None:
             return "job_not_found"
         try:
-            if action == "accept":
-                return "issue_not_held"
             if action == "discard":
                 await self._rows.discard(ask, job, issue, comment)
             else:
