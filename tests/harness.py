@@ -7,7 +7,6 @@ import os
 import signal
 import ssl
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
@@ -20,9 +19,9 @@ from ingestbox.clock import SystemClock
 from ingestbox.identity.secretfile import load_secret
 from ingestbox.identity.tokens import mint
 from ingestbox.model import Role
-from ingestbox.store.lock import read_holder
+from ingestbox.store.lock import is_held, read_holder
 from ingestbox.web.http.tls import command_context
-from tests import zygote
+from tests import program, zygote
 
 T = TypeVar("T")
 
@@ -50,6 +49,13 @@ def until(condition: Callable[[], T | None], what: str, seconds: float = PATIENC
         pause = min(pause * 1.5, 0.05)
 
 
+def children(pid: int) -> list[int]:
+    """Process numbers of what a process started; none of one that has ended."""
+    with contextlib.suppress(FileNotFoundError):
+        return [int(each) for each in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    return []
+
+
 class BoxProcess:
     """`ingestbox serve` on a data folder, in a process of its own; it can be killed and started again."""
 
@@ -71,6 +77,8 @@ class BoxProcess:
         self.wrapper: Sequence[str] = ()
         self._environ = {**os.environ, **(environ or {})}
         self.process: subprocess.Popen[bytes] | zygote.Forked | None = None
+        self.pid = 0
+        """The box's process number, once it answers. Of a single file, `process` is its boot-loader."""
         self.url = ""
 
     def configure(self, config: str) -> None:
@@ -89,7 +97,7 @@ class BoxProcess:
         else:
             with self.log.open("ab") as log:
                 self.process = subprocess.Popen(
-                    [*self.wrapper, sys.executable, "-m", "ingestbox", *command],
+                    [*self.wrapper, *program.command(), *command],
                     env=environ,
                     stdin=subprocess.DEVNULL,
                     stdout=log,
@@ -108,9 +116,9 @@ class BoxProcess:
             if self.process is None or self.process.poll() is not None:
                 raise AssertionError(f"the box ended: {self.tail()}")
             holder = read_holder(self.data)
-            if holder is None or holder.pid != pid or not holder.url:
+            if holder is None or not holder.url or not (holder.pid == pid or holder.pid in children(pid)):
                 return False
-            self.url = holder.url
+            self.pid, self.url = holder.pid, holder.url
             with contextlib.suppress(httpx2.TransportError):
                 # Without TLS to verify no certificates are loaded, which takes longer than the request.
                 answer = httpx2.get(f"{self.url}/healthz", trust_env=False, verify=self.trust() or False)
@@ -137,6 +145,8 @@ class BoxProcess:
         assert self.process is not None
         self.process.send_signal(signal.SIGKILL)
         self.process.wait(PATIENCE)
+        # Of a single file that was the boot-loader, which the box notices.
+        until(lambda: not is_held(self.data), "the data folder is free")
 
     def stop(self) -> int:
         """SIGTERM; returns the exit code."""
@@ -151,9 +161,7 @@ class BoxProcess:
 
     def children(self) -> list[int]:
         """Process ids of the box's children."""
-        assert self.process is not None
-        text = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text()
-        return [int(pid) for pid in text.split()]
+        return children(self.pid)
 
     def token(self, *roles: Role, subject: str = "tester", workspace: str = "default") -> str:
         """A token that the box takes."""

@@ -7,7 +7,6 @@ import gzip
 import json
 import os
 import subprocess
-import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -15,7 +14,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-from tests import zygote
+from tests import program, zygote
 
 PATIENCE = 60.0
 
@@ -50,7 +49,7 @@ def ingestbox(
         code, out, err = zygote.run(words, environ, cwd, stdin, PATIENCE)
         return Ran(code, out.decode(), err.decode())
     done = subprocess.run(
-        [sys.executable, "-m", "ingestbox", *words],
+        [*program.command(), *words],
         cwd=cwd,
         env=environ,
         input=stdin,

@@ -5,19 +5,19 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from tests.harness import running
+from tests.program import command
 
 
 def openapi(
     *arguments: str, folder: Path, seed: str = "0", **environ: str
 ) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "ingestbox", "openapi", *arguments],
+        [*command(), "openapi", *arguments],
         cwd=folder,
         env={**os.environ, "PYTHONHASHSEED": seed, **environ},
         capture_output=True,
