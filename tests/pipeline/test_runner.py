@@ -13,8 +13,8 @@ import pytest
 
 from ingestbox import families
 from ingestbox.config import Work
-from ingestbox.family import Batch, Intake
-from ingestbox.model import Job, JobState, index_of
+from ingestbox.family import CHUNK_BYTES, Batch, Intake
+from ingestbox.model import Chunk, Job, JobState, Outcome, index_of
 from ingestbox.pipeline.pool import Pool
 from ingestbox.pipeline.retry import DEATHS_ALONE
 from ingestbox.pipeline.runner import Runner
@@ -35,13 +35,33 @@ def _helpers_for_children(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent))
 
 
+class Counting(Pool):
+    """Knows the places of the records of each chunk that it was given."""
+
+    def __init__(self, children: int) -> None:
+        super().__init__(children)
+        self.chunks: list[list[int]] = []
+
+    async def run(self, function: str, chunk: Chunk, seconds: float) -> list[Outcome]:
+        self.chunks.append([item.index for item in chunk.items])
+        return await super().run(function, chunk, seconds)
+
+
 @asynccontextmanager
 async def runner_of(
-    store: Store, *, children: int = 1, ahead: int = 1, **settings: float
+    store: Store,
+    *,
+    children: int = 1,
+    ahead: int = 1,
+    chunk_bytes: int = CHUNK_BYTES,
+    pool: Pool | None = None,
+    **settings: float,
 ) -> AsyncIterator[Runner]:
-    family = msgspec.structs.replace(families.load()["feedback"], process="ticket_functions:tickets")
+    family = msgspec.structs.replace(
+        families.load()["feedback"], process="ticket_functions:tickets", chunk_bytes=chunk_bytes
+    )
     work = msgspec.convert({"chunk_records": 2, **settings}, Work)
-    pool = Pool(children)
+    pool = pool or Pool(children)
     await pool.start()
     try:
         yield Runner(store, pool, {"feedback": family}, work, settled=lambda _: None, ahead=ahead)
@@ -90,6 +110,24 @@ def test_records_that_end_their_child_are_set_aside_and_the_others_done(
         assert issues == [(number, "processing_failed") for number in poison]
         assert (job.state, job.processed, job.issues) == (JobState.COMPLETED, 5, len(poison))
         assert job.tallies["sentiment_records"] == 5 - len(poison)
+
+    with_store(tmp_path, body)
+
+
+def test_a_chunk_has_no_more_bytes_than_its_family_says(tmp_path: Path) -> None:
+    """One that has more by itself goes alone. Of a family that says nothing it is less short."""
+    most = families.load()["knowledge"].chunk_bytes
+    assert most < CHUNK_BYTES
+    sizes = (20_000, 20_000, 20_000, 60_000, 10, 10)
+
+    async def body(store: Store) -> None:
+        job_id = await accept(store, [{"note": "x" * size} for size in sizes])
+        pool = Counting(1)
+        async with runner_of(store, chunk_bytes=most, pool=pool, chunk_records=50) as runner:
+            await runner.work(job_id)
+        assert pool.chunks == [[0, 1], [2], [3], [4, 5]]
+        job, issues = await the_job(store)
+        assert (job.state, job.processed, issues) == (JobState.COMPLETED, len(sizes), [])
 
     with_store(tmp_path, body)
 
