@@ -31,7 +31,7 @@ def shared(
     tmp_path_factory: pytest.TempPathFactory, upstreams: tuple[Refusing, Refusing]
 ) -> Iterator[BoxProcess]:
     central, archive = upstreams
-    config = central.lane() + archive.lane("archive")
+    config = central.lane() + archive.lane("archive") + '[pii]\ncontacts = "flag"\n'
     with running(tmp_path_factory.mktemp("refusals"), config=config) as started:
         yield started
 
@@ -423,6 +423,8 @@ def test_a_contact_that_is_finished_is_corrected_by_its_owner(
         line = get(ann, f"/v1/deliveries/{record['result']['delivery']}")
         assert line["lanes"]["central"] == "delivered"
         assert line["line"]["result"]["company"] == "Acme 4711"
+        # What is personal is counted in a correction, too, where the settings say so.
+        assert [(each["kind"], each["count"]) for each in line["line"]["result"]["pii"]] == [("email", 1)]
         contacts = ann.get("/contacts", params={"email": "a.lee@example.com"}).json()["contacts"]
         assert [each["contact_company"] for each in contacts] == ["Acme 4711"]
 
