@@ -18,6 +18,8 @@ from ingestbox.errors import IngestError, StartupError
 from ingestbox.identity import first
 from ingestbox.identity.links import SET_UP_HOURS
 from ingestbox.ops.integrity import Integrity
+from ingestbox.ops.supervisor import Supervisor
+from ingestbox.ops.watch import Pulse, Watch
 from ingestbox.store import Store
 from ingestbox.store.engine import has_wal_reset_bug, version
 from ingestbox.store.lock import DataLock
@@ -39,13 +41,15 @@ class Appliance:
         loaded: Loaded | None = None,
         clock: Clock | None = None,
         install_signals: bool = False,
+        supervisor: Supervisor | None = None,
     ) -> None:
         """Nothing is opened yet. `loaded` says where the settings come from; with `install_signals` SIGTERM
-        and SIGINT end `wait`."""
+        and SIGINT end `wait`; `supervisor` hears how the box is, from its start on."""
         self._settings = settings
         self._loaded = loaded or Loaded(settings, [])
         self._clock = clock or SystemClock()
         self._install_signals = install_signals
+        self._supervisor = supervisor or Supervisor(None, None)
         self._folder = Path(settings.data)
         self._stack = AsyncExitStack()
         self._parts: Parts | None = None
@@ -99,13 +103,15 @@ class Appliance:
     async def start(self) -> None:
         """Opens the data folder, starts every part, listens. Raises StartupError, and leaves nothing open."""
         try:
-            lock, integrity = await self._build()
-            await self._start(self._built, integrity)
+            async with self._supervisor.starting("Opens the store."):
+                lock, integrity = await self._build()
+                await self._start(self._built, integrity)
             server = self._built.server
             self._say_where(integrity.unclean)
             await self._offer_set_up()
             lock.say(server.url, server.certificate)  # from now on others know where the box is
             server.on_renewal(lambda certificate: lock.say(server.url, certificate))
+            self._watch(self._built)
         except BaseException:
             await self._stack.aclose()
             raise
@@ -121,6 +127,7 @@ class Appliance:
     async def stop(self) -> None:
         """Stops in reverse order: no new requests, chunks in hand settled or handed back, store closed."""
         self._stop_by = self._clock.monotonic() + self._settings.server.stop_seconds
+        self._supervisor.stopping(self._settings.server.stop_seconds)
         await self._stack.aclose()
 
     @property
@@ -151,6 +158,8 @@ class Appliance:
         # are finished by the children, then the lanes, then the store.
         stack = self._stack
         await first.make(parts.store, parts.hasher, self._settings.console)
+        if self._supervisor.present:
+            parts.server.on_reload = self._supervisor.reload
         parts.server.bind()
         parts.guard.start()
         stack.push_async_callback(parts.guard.stop)
@@ -173,6 +182,12 @@ class Appliance:
         stack.callback(parts.progress.close)
         await parts.alarms.start()
         stack.push_async_callback(parts.alarms.stop)
+
+    def _watch(self, parts: Parts) -> None:
+        pulse = Pulse(parts.store, parts.bell)
+        watch = Watch(self._supervisor, pulse, parts.health.checks, self.url)
+        watch.start()
+        self._stack.push_async_callback(watch.stop)
 
     def _say_where(self, unclean: bool) -> None:
         if has_wal_reset_bug(version()):

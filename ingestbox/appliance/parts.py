@@ -86,6 +86,7 @@ class Parts:
     housekeeping: Housekeeping
     chores: Chores
     alarms: Alarms
+    health: BoxHealth
     progress: Progress
     door: Door
     server: HttpServer
@@ -363,6 +364,7 @@ async def build(
         housekeeping=housekeeping,
         chores=chores,
         alarms=alarms,
+        health=health,
         progress=progress,
         door=door,
         server=server,

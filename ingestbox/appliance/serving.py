@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import faulthandler
 import gc
 import logging
 import os
@@ -14,6 +16,7 @@ from ingestbox.appliance.appliance import Appliance
 from ingestbox.config import Loaded
 from ingestbox.errors import StartupError
 from ingestbox.identity.links import SET_UP_HOURS
+from ingestbox.ops.supervisor import Supervisor
 from ingestbox.web.http.server import run
 
 log = logging.getLogger("ingestbox")
@@ -42,15 +45,19 @@ def serve(loaded: Loaded) -> int:
     logs.set_up(loaded.settings.log.level, loaded.settings.log.format)
     for warning in loaded.warnings:
         log.warning("%s", warning)
-    return run(_serve(loaded))
+    # A supervisor ends a box that stands still with SIGABRT: its log then says where it stood.
+    faulthandler.enable()
+    with contextlib.closing(Supervisor.take(os.environ)) as supervisor:
+        return run(_serve(loaded, supervisor))
 
 
-async def _serve(loaded: Loaded) -> int:
-    appliance = Appliance(loaded.settings, loaded=loaded, install_signals=True)
+async def _serve(loaded: Loaded, supervisor: Supervisor) -> int:
+    appliance = Appliance(loaded.settings, loaded=loaded, install_signals=True, supervisor=supervisor)
     try:
         await appliance.start()
     except StartupError as error:
         log.critical("%s", error)
+        supervisor.say(str(error))
         return 1
     # What is there from now on stays: looking through it again and again stops everything for 50 to 150 ms.
     gc.collect()
