@@ -118,6 +118,23 @@ def references(value: Any) -> Iterator[str]:
 
 def faults(value: Any, schema: dict[str, Any], document: dict[str, Any]) -> list[str]:
     """What is wrong with a value under a schema of the document."""
-    whole = {**schema, "components": document["components"]}
-    found = jsonschema_rs.Draft202012Validator(whole).iter_errors(value)
+    found = _validator(json.dumps(reachable(schema, document))).iter_errors(value)
     return [f"{'/'.join(map(str, each.instance_path))}: {each.message}" for each in found]
+
+
+def reachable(schema: dict[str, Any], document: dict[str, Any]) -> dict[str, Any]:
+    """A schema with those of the document's components that it refers to; all of them take long to read."""
+    components: dict[str, dict[str, Any]] = {}
+    waiting = list(references(schema))
+    while waiting:
+        reference = waiting.pop()
+        kind, name = reference.removeprefix("#/components/").split("/")
+        if name not in components.setdefault(kind, {}):
+            components[kind][name] = resolved({"$ref": reference}, {"components": document["components"]})
+            waiting += references(components[kind][name])
+    return {**schema, "components": components}
+
+
+@functools.lru_cache(512)
+def _validator(whole: str) -> jsonschema_rs.Draft202012Validator:
+    return jsonschema_rs.Draft202012Validator(json.loads(whole))
