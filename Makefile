@@ -18,11 +18,14 @@ INSTALL := $(BIN)/python -m pip install --quiet --require-hashes --requirement
 # The package itself: editable, from this folder, built by the setuptools that the lock file brought.
 INSTALL_SELF := PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
 SOURCES := $(shell find ingestbox -type f ! -name '*.pyc')
+RELEASE := $(shell find packaging/release -type f ! -name '*.pyc')
+VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
+EPOCH = SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct 2>/dev/null || echo 315532800)
 
-.PHONY: help run setup test check bench evaluate faults soak binary pictures docs lock clean
+.PHONY: help run setup test check bench evaluate faults soak binary reproducible pictures docs lock clean
 
 help: ## List the targets.
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
 
 run: $(VENV)/.runtime ## Install what is needed into .venv and start the box (data in ./ingestbox-data).
 	@$(BIN)/ingestbox serve $(ARGS)
@@ -49,7 +52,13 @@ faults: $(VENV)/.development ## Power loss, failing disks, kill at each fsync (n
 soak: $(VENV)/.development ## The long forms of tests that `make test` runs in a short one: more records, other seeds.
 	@$(BIN)/python -m pytest -m soak $(ARGS)
 
-binary: dist/ingestbox ## Build the single file dist/ingestbox.
+# One at a time, whoever else asks for it in this folder.
+binary: ## Build the program into dist: a single file, a folder, what is inside, licences, sums.
+	@mkdir -p build
+	@flock build/.lock $(MAKE) --no-print-directory dist/SHA256SUMS
+
+reproducible: ## Build the binary twice, in other folders, from what is committed, and compare.
+	@packaging/reproducible.sh $(ARGS)
 
 pictures: $(VENV)/.development ## Take README's pictures of the console anew (needs chromium).
 	@$(BIN)/python -m tests.console.pictures
@@ -69,11 +78,15 @@ clean: ## Remove what was built and cached; .venv and data folders stay.
 LOCKING := --quiet --generate-hashes --allow-unsafe --strip-extras --no-header \
 	--no-emit-index-url --no-emit-find-links --no-emit-trusted-host
 
-$(BIN)/python:
+define PYTHON_SERVES
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
 		echo "ingestbox needs Python 3.11 or later; $(PYTHON) is older or missing. Name another: make PYTHON=python3.12 …" >&2; exit 1; }
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
 		echo "This Python cannot make a virtual environment. On Debian: apt-get install python3-venv" >&2; exit 1; }
+endef
+
+$(BIN)/python:
+	$(PYTHON_SERVES)
 	@$(PYTHON) -m venv --clear $(VENV)
 
 $(VENV)/.runtime: requirements.lock pyproject.toml | $(BIN)/python
@@ -88,14 +101,34 @@ $(VENV)/.development: requirements-dev.lock pyproject.toml | $(BIN)/python
 	@$(INSTALL_SELF)
 	@touch $@ $(VENV)/.runtime
 
-# What the single file unpacks itself with.
-build/bootloader: packaging/bootloader/build.py packaging/bootloader/room.c requirements-build.lock | $(VENV)/.development
-	@echo "Building $@ …" >&2
-	@$(BIN)/python packaging/bootloader/build.py requirements-build.lock $@
+# What the program is built in: what the lock file names and nothing else. It is made anew when that, or Python, changes.
+build/venv/.made: requirements-build.lock
+	$(PYTHON_SERVES)
+	@mkdir -p build
+	@{ $(PYTHON) -VV; cat requirements-build.lock; } > build/venv.wanted
+	@cmp --silent build/venv.wanted $@ || { \
+		echo "Installing into build/venv …" >&2; \
+		$(PYTHON) -m venv --clear build/venv && \
+		build/venv/bin/python -m pip install --quiet --no-compile --require-hashes --requirement $<; }
+	@mv build/venv.wanted $@
 
-# Equal sources build equal files: the hash seed and the time stamp are fixed.
-dist/ingestbox: ingestbox.spec build/bootloader pyproject.toml requirements-dev.lock $(SOURCES) | $(VENV)/.development
+# What the single file unpacks itself with.
+build/bootloader: packaging/bootloader/build.py packaging/bootloader/room.c build/venv/.made
 	@echo "Building $@ …" >&2
-	@PYTHONHASHSEED=1 SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct 2>/dev/null || echo 315532800) \
-		$(BIN)/python -m PyInstaller --noconfirm --log-level WARN ingestbox.spec
+	@build/venv/bin/python packaging/bootloader/build.py requirements-build.lock $@
+
+# Equal sources build equal files: the hash seed and the time stamp are fixed. Both forms, the folder in build/program/folder.
+build/program/ingestbox: ingestbox.spec build/bootloader pyproject.toml build/venv/.made $(SOURCES)
+	@echo "Building $@ …" >&2
+	@rm -rf build/pyinstaller build/program
+	@env -u PYTHONPATH PYTHONHASHSEED=1 $(EPOCH) build/venv/bin/python -m PyInstaller --noconfirm --log-level WARN \
+		--workpath build/pyinstaller --distpath build/program ingestbox.spec
 	@touch $@
+
+# What is published: only what was looked into, has its licences in order, and is listed.
+dist/SHA256SUMS: build/program/ingestbox LICENSE $(RELEASE)
+	@PYTHONPATH=packaging $(EPOCH) build/venv/bin/python -m release \
+		--program $< --folder build/program/folder --version $(VERSION) --to dist
+
+dist/ingestbox: dist/SHA256SUMS ;
+
