@@ -244,6 +244,29 @@ CATALOGUE: dict[str, Entry] = {
         "The secret cannot be written to the data folder.",
         "The old one stays. Operator: see the log, and free disk space or mend the folder's permissions.",
     ),
+    "key_ended": Entry(
+        409,
+        "The key has ended: it was revoked, or its time is over.",
+        "Make a new key; the list of keys says what this one was for.",
+    ),
+    "key_rotated": Entry(
+        409,
+        "Another key has taken this one's place already.",
+        "Rotate that one: the trail of this key names it.",
+    ),
+    "backup_running": Entry(
+        409,
+        "A backup is being taken already.",
+        "Wait until it is there: GET /v1/backups, or ingestbox backup list.",
+    ),
+    "backup_unwritable": Entry(
+        507,
+        "The folder of backups cannot be used.",
+        "Operator: is its disk mounted, and may the user of the box write there? See [backup] folder.",
+    ),
+    "backup_failed": Entry(
+        500, "The backup could not be taken.", "Operator: see the log. Earlier backups are as they were."
+    ),
     "duplicate_content": Entry(
         409,
         "The same text is there already.",

@@ -31,6 +31,7 @@ OTHER: dict[str, Any] = {
     "webhook_url": "https://alarms.example/box",
     "url": "https://language.example/",
     "low_quality": 0.25,
+    "schedule": "cron 30 2 * * *",
 }
 
 

@@ -17,6 +17,7 @@ from ingestbox.config import Loaded, Settings
 from ingestbox.errors import IngestError, StartupError
 from ingestbox.identity import first
 from ingestbox.identity.links import SET_UP_HOURS
+from ingestbox.ops.backup import putback
 from ingestbox.ops.integrity import Integrity
 from ingestbox.ops.supervisor import Supervisor
 from ingestbox.ops.watch import Pulse, Watch
@@ -146,6 +147,7 @@ class Appliance:
         _make_folder(self._folder)
         lock = DataLock.take(self._folder)
         self._stack.callback(lock.release)
+        putback.resume(self._folder)
         integrity = Integrity(self._folder)
         self._stack.callback(integrity.close)
         self._parts = await build(
@@ -174,6 +176,8 @@ class Appliance:
         stack.push_async_callback(parts.housekeeping.stop)
         parts.chores.start()
         stack.push_async_callback(parts.chores.stop)
+        parts.backups.start()
+        stack.push_async_callback(parts.backups.stop)
         integrity.start(parts.store)
         stack.push_async_callback(integrity.stop)
         await parts.server.start()

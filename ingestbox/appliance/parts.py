@@ -31,6 +31,7 @@ from ingestbox.identity.users import StoredUsers
 from ingestbox.metrics import Metrics
 from ingestbox.ops import doctor, scrape, status
 from ingestbox.ops.alarms import Alarms
+from ingestbox.ops.backup.backups import Backups
 from ingestbox.ops.chores import ChoreRoom, Chores
 from ingestbox.ops.conditions import BoxConditions
 from ingestbox.ops.erasing import Erasing
@@ -64,6 +65,7 @@ from ingestbox.web.policy.ratelimit import Buckets
 from ingestbox.web.routing import Table
 from ingestbox.web.service import service_routes
 from ingestbox.web.uploads import Uploads
+from ingestbox.web.v1 import backups as backup_routes
 from ingestbox.web.v1 import configuration, lanemoves, lanes, parked, sync
 from ingestbox.web.v1.progress import Progress
 from ingestbox.web.v1.reports import Report
@@ -86,6 +88,7 @@ class Parts:
     housekeeping: Housekeeping
     chores: Chores
     alarms: Alarms
+    backups: Backups
     health: BoxHealth
     progress: Progress
     door: Door
@@ -256,7 +259,12 @@ async def build(
     if webhook is not None:
         stack.push_async_callback(webhook.close)
     troubles = [family.conditions for family in known.values() if family.conditions is not None]
-    conditions = BoxConditions(store, health, forwarder, issuers, settings.sync.gap_minutes, troubles)
+    backups = Backups(
+        store, shelf, settings.backup, clock, keep_free_bytes=settings.store.min_free_mb * MIB
+    )
+    conditions = BoxConditions(
+        store, health, forwarder, issuers, settings.sync.gap_minutes, troubles, backups.conditions
+    )
     alarms = Alarms(store, conditions.look, webhook, seconds=settings.alarms.check_seconds, clock=clock)
     observed = scrape.Parts(
         store=store,
@@ -316,6 +324,7 @@ async def build(
         *lanemoves.LaneMoves(store, forwarder).routes(),
         *parked.ParkedLines(store, known, forwarder).routes(),
         *configuration.Configuration(loaded).routes(),
+        *backup_routes.Backups(store, backups).routes(),
         *sync.routes(store, known, settings.sync, relayed=forwarder.wake),
     )
     bound = [
@@ -364,6 +373,7 @@ async def build(
         housekeeping=housekeeping,
         chores=chores,
         alarms=alarms,
+        backups=backups,
         health=health,
         progress=progress,
         door=door,

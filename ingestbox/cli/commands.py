@@ -11,6 +11,7 @@ import click
 from ingestbox import __version__
 from ingestbox.cli import (
     INTERRUPTED,
+    backup,
     check_config,
     completion,
     demo,
@@ -21,6 +22,7 @@ from ingestbox.cli import (
     lanes,
     openapi,
     probe,
+    restore,
     secret,
     send,
     serve,
@@ -76,6 +78,8 @@ for each in (  # in the order of --help
     status,
     probe,
     doctor,
+    backup,
+    restore,
     openapi,
     completion,
     version,

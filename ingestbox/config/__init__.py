@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ingestbox.config.backup import Backup
 from ingestbox.config.issuer import Issuer
 from ingestbox.config.lane import Lane, Sync
 from ingestbox.config.load import Loaded, load
@@ -34,6 +35,7 @@ __all__ = [
     "MIB",
     "Alarms",
     "Auth",
+    "Backup",
     "Console",
     "Endpoint",
     "Enrich",

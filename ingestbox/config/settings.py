@@ -7,6 +7,7 @@ from typing import Annotated, Literal, get_type_hints
 import msgspec
 from msgspec import Meta
 
+from ingestbox.config.backup import Backup
 from ingestbox.config.issuer import Issuer
 from ingestbox.config.lane import Lane, Sync
 
@@ -445,6 +446,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     rates: Rates = Rates()
     alarms: Alarms = Alarms()
     store: Store = Store()
+    backup: Backup = Backup()
     work: Work = Work()
     enrich: Enrich = Enrich()
     knowledge: Knowledge = Knowledge()

@@ -65,14 +65,16 @@ class BoxConditions:
         issuers: Callable[[], Sequence[IssuerState]],
         gap_minutes: int,
         families: Sequence[Callable[[ReadTx, int], Sequence[Trouble]]] = (),
+        backups: Callable[[], Sequence[Condition]] = tuple,
     ) -> None:
-        """`families` are the `Family.conditions` of those that have some."""
+        """`families` are the `Family.conditions` of those that have some; `backups` says how those do."""
         self._store = store
         self._health = health
         self._lanes = lanes
         self._issuers = issuers
         self._gap_minutes = gap_minutes
         self._families = families
+        self._backups = backups
         self._senders: list[Condition] = []
         self._troubles: list[Condition] = []
 
@@ -90,6 +92,7 @@ class BoxConditions:
         ]
         if self._store.cap.pages:
             found.append(await self._size())
+        found += self._backups()
         return found + await self._boxes() + await self._of_families()
 
     async def _boxes(self) -> list[Condition]:

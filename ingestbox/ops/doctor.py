@@ -166,6 +166,10 @@ _REMEDIES = {
     "disk_low": "Free disk space.",
     "lane_paused": "ingestbox lanes says what is wrong there and what to do; the lane is probed by itself.",
     **boxes.REMEDIES,
+    "backup_failed": "Do what it says: room, permissions, or the disk of [backup] folder. It is tried again "
+    "by itself; to try now: ingestbox backup.",
+    "backup_overdue": "Look at the disk of [backup] folder, which may hang, and at the log; to take one now: "
+    "ingestbox backup.",
     "issuer_down": "Look at the issuer's address and at the network; tokens with known keys are still taken.",
 }
 

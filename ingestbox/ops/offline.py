@@ -10,6 +10,7 @@ from ingestbox import families
 from ingestbox.clock import SystemClock
 from ingestbox.config import Settings
 from ingestbox.errors import StartupError
+from ingestbox.ops.backup import putback
 from ingestbox.store import DATABASE, Store
 from ingestbox.store.lock import DataLock
 
@@ -18,7 +19,7 @@ from ingestbox.store.lock import DataLock
 async def open_store(settings: Settings) -> AsyncIterator[Store]:
     """Opens an existing store. Raises StartupError: there is none, it is in use, or it is damaged."""
     folder = Path(settings.data)
-    if not (folder / DATABASE).exists():
+    if not (folder / DATABASE).exists() and not (folder / putback.STAGE).exists():
         raise StartupError(
             f"There is no store in {folder}. Name the data folder with --data, or start a box with: "
             f"ingestbox serve --data {folder}"
@@ -26,6 +27,7 @@ async def open_store(settings: Settings) -> AsyncIterator[Store]:
     async with AsyncExitStack() as stack:
         lock = DataLock.take(folder)
         stack.callback(lock.release)
+        putback.resume(folder)
         yield await Store.open(
             folder,
             stack,

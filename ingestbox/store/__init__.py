@@ -161,6 +161,12 @@ class Store:
         """Empties the write-ahead log into the database, if no reader is in the way; whether it did."""
         return await self._writer.fold()
 
+    async def fold_by_itself(self, by_itself: bool) -> None:
+        """Whether commits move a long write-ahead log into the database. Who keeps an old reader open for long
+        takes that from them meanwhile, and does it himself (`copying.fold_aside`): the first commit after it
+        would take seconds."""
+        await self._writer.fold_by_itself(by_itself)
+
     def bytes_on_disk(self) -> int:
         """Size of the database and its WAL."""
         return _bytes_of(self.path) + self.wal_bytes()

@@ -15,7 +15,7 @@ import os
 import re
 import secrets
 import shutil
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
@@ -47,6 +47,11 @@ RETRY_SECONDS = 60
 _OURS = re.compile(rf"[0-9a-f]{{32}}\.({'|'.join((*EXTENSIONS, ROWS, re.escape(PART)))})")
 
 
+def is_stored(name: str) -> bool:
+    """Whether a stored file can be called so, in `files/`."""
+    return _OURS.fullmatch(name) is not None
+
+
 class Shelf:
     """The two folders. Belongs to one event loop; `close` it."""
 
@@ -56,6 +61,7 @@ class Shelf:
         self._incoming, self._files = folder / "incoming", folder / "files"
         self._keep_free = keep_free_bytes
         self._in_hand: set[str] = set()  # stems of the names that requests are at
+        self._holds = 0
         self._coming: dict[str, int] = {}  # by name: bytes that were announced and have not come
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="uploads")
         try:
@@ -121,6 +127,20 @@ class Shelf:
         finally:
             self.release(name)
 
+    @property
+    def held(self) -> bool:
+        """Whether the sweep waits."""
+        return self._holds > 0
+
+    @contextlib.contextmanager
+    def hold(self) -> Iterator[None]:
+        """The sweep removes nothing for the time of a block: what any row names in it stays until its end."""
+        self._holds += 1
+        try:
+            yield
+        finally:
+            self._holds -= 1
+
     async def settle(self) -> None:
         """Makes the names in `files/` durable, after something was made there."""
         await self.run(lambda: _sync_folder(self._files))
@@ -128,12 +148,16 @@ class Shelf:
     async def sweep(self, named: Callable[[list[str]], Awaitable[Iterable[str]]]) -> int:
         """Removes what is in nobody's hands and not among those that `named` gives back, of the names it is
         asked about; returns how many files went."""
+        if self.held:
+            return 0
         found = await self.run(self._listed)
         # In this order: a file leaves a request's hands only after its row is there.
         left = [name for name in found if _stem(name) not in self._in_hand]
         if not left:
             return 0
         kept = {_stem(name) for name in await named(left)}
+        if self.held:  # by now: a backup may copy rows from before the answer
+            return 0
         gone = [name for name in left if _stem(name) not in kept]
         for name in gone:
             await self.remove(name)

@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 
 from ingestbox.errors import IngestError
 from ingestbox.store.cap import FULL_RETRY_SECONDS, Cap, refusal
-from ingestbox.store.engine import BUSY_MS, connect_writer, sqlite3
+from ingestbox.store.engine import BUSY_MS, CHECKPOINT_PAGES, connect_writer, sqlite3
 from ingestbox.store.queries import Queries
 from ingestbox.store.thread import ThreadConnection
 from ingestbox.store.unit import Tx, Unit
@@ -171,6 +171,12 @@ class Writer:
         """Moves all of the WAL into the database, between two transactions, and empties the file; False when
         a reader that is still at old pages, or a failed store, prevents it."""
         return self._connection is not None and await self._connection.call(_fold)
+
+    async def fold_by_itself(self, by_itself: bool) -> None:
+        """Whether a commit that finds the WAL long moves it into the database, as it does unless told."""
+        if self._connection is not None:
+            pages = CHECKPOINT_PAGES if by_itself else 0
+            await self._connection.call(lambda c: c.execute(f"PRAGMA wal_autocheckpoint = {pages}").fetchall())
 
     async def _run(self) -> None:
         while True:

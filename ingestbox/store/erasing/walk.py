@@ -188,6 +188,8 @@ class Walk:
         return "more"
 
     async def _fold(self) -> bool:
+        if self._shelf.held:
+            return False  # a backup is being taken; then the files go
         await tidy.sweep_files(self._store, self._shelf)
         return await self._store.fold()
 

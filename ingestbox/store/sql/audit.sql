@@ -46,3 +46,16 @@ FROM (
     SELECT id FROM audit
     WHERE object = :object AND object_id = :object_id AND id < :below ORDER BY id DESC LIMIT :scan
 );
+
+-- name: relied_on
+-- What somebody relies on that was done since, and that a copy from before does not know of: what was ended or removed.
+-- The trail is read once, where a store is put back.
+SELECT action, object, object_id, at_ms
+FROM audit
+WHERE at_ms >= :since AND (
+    action IN ('key.revoke', 'key.rotate', 'secret.rotate', 'user.accept_invitation', 'user.change_password',
+               'user.remove', 'user.sign_out_everywhere', 'user.update')
+    OR (action = 'erasure.begin' AND json_extract(after, '$.dry_run') IS NOT 1)
+)
+ORDER BY id
+LIMIT :limit;

@@ -16,3 +16,7 @@ DELETE FROM invitations WHERE user_id = :user_id;
 
 -- name: purge
 DELETE FROM invitations WHERE expires_ms <= :now;
+
+-- name: revoke_all
+-- Of a store that was put back.
+DELETE FROM invitations;

@@ -50,3 +50,7 @@ DELETE FROM sessions WHERE id IN (
 SELECT EXISTS (SELECT 1 FROM sessions WHERE expires_ms <= :now)
     OR EXISTS (SELECT 1 FROM sessions WHERE seen_ms <= :idle_since)
     OR EXISTS (SELECT 1 FROM invitations WHERE expires_ms <= :now);
+
+-- name: end_all
+-- Of a store that was put back.
+DELETE FROM sessions;

@@ -70,3 +70,7 @@ UPDATE users SET password = :password WHERE id = :id AND password = :before;
 
 -- name: logged_in
 UPDATE users SET login_ms = :now WHERE id = :id;
+
+-- name: end_all_logins
+-- Of a store that was put back.
+UPDATE users SET generation = generation + :ahead;

@@ -1,0 +1,1 @@
+"""What the command `backup` does, with and without a running box."""
