@@ -10,7 +10,7 @@ import re
 import unicodedata
 from collections.abc import Iterable, Sequence
 from itertools import chain
-from typing import Final
+from typing import Final, NamedTuple
 
 from ingestbox.enrich.folding import fold, nfc
 from ingestbox.enrich.memory import Memory
@@ -30,6 +30,9 @@ BREAK: Final = "."
 
 FACET: Final = ":"
 """Before what is not text but can be asked for with it, such as a ticket's sentiment."""
+
+_PASSAGE: Final = 1_200
+"""Characters of the longest text that is remembered."""
 
 _KEPT: Final = 0x3000
 _ALONE: Final = (
@@ -83,6 +86,27 @@ def folded(words: Sequence[str]) -> list[str]:
     return list(chain.from_iterable(map(_folded, words)))
 
 
+class Both(NamedTuple):
+    """The words of a text, as `written` and as `folded` gives them."""
+
+    written: Sequence[str]
+    folded: Sequence[str]
+
+
+def both(text: str) -> Both:
+    """The words of a text in both ways. One no longer than a passage is remembered for the moment: full text
+    asks for it and so does its vector, and for a title every passage of its article does."""
+    return _remembered(text) if len(text) <= _PASSAGE else _both(text)
+
+
+def _both(text: str) -> Both:
+    words = written(text)
+    return Both(words, folded(words))
+
+
+_remembered: Final = functools.lru_cache(maxsize=256)(_both)
+
+
 def _learn_written(piece: str) -> tuple[str, ...]:
     """The words of what stands between two blanks."""
     if piece.isascii():
@@ -92,6 +116,8 @@ def _learn_written(piece: str) -> tuple[str, ...]:
 
 def _learn_folded(word: str) -> tuple[str, ...]:
     bare = fold(word)
+    if bare == word:
+        bare = word  # remembered once
     return (bare,) if bare.isascii() and bare.isalnum() else tuple(_cut(bare))
 
 

@@ -50,6 +50,8 @@ def _words(piece: str) -> tuple[Word, ...]:
     last = len(texts) - 1
     for i, text in enumerate(texts):
         low = lower(text)
+        if low == text:
+            low = text  # remembered once
         words.append(Word(text, low, _bits(text, low), len(text), len(text) + (i == last)))
     return tuple(words)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from ingestbox.enrich.searched import BREAK, folded, written
+from ingestbox.enrich.searched import BREAK, both
 
 
 class Words(NamedTuple):
@@ -21,7 +21,7 @@ class Words(NamedTuple):
 
 def words_of(text: str, title: str) -> Words:
     """The words of a passage of an article with this title; linear in their length."""
-    head, tail = written(title), written(text)
-    bare_head, bare_tail = folded(head), folded(tail)
+    head, bare_head = both(title)
+    tail, bare_tail = both(text)
     same = bare_head == head and bare_tail == tail
     return Words(" ".join(bare_head), " ".join(bare_tail), "" if same else " ".join([*head, BREAK, *tail]))
