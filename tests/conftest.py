@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import uvloop
 
+from tests import premade
 from tests.harness import UNLESS_CONFIGURED, BoxProcess, Run, running
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
@@ -24,6 +25,8 @@ sys.dont_write_bytecode = False
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 UNLESS_CONFIGURED["INGESTBOX_WORK_CHILDREN"] = "1"  # enough for most tests, and quicker to start
+
+premade.use()
 
 FOLDER = Path(__file__).parent
 

@@ -7,6 +7,7 @@ start that is about loading itself (an interpreter's settings, a wrapper) does w
 
 from __future__ import annotations
 
+import asyncio
 import atexit
 import contextlib
 import json
@@ -23,7 +24,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from tests import program
+from tests import forking, premade
+from tests.program import built
 
 LARGEST = 1 << 20
 """Bytes of a message, at most: an environment is tens of kilobytes."""
@@ -37,7 +39,7 @@ OF_LOADING = ("PYTHON", "LD_", "LC_", "LANG", "MALLOC_")
 
 def may_fork(environ: Mapping[str, str]) -> bool:
     """Whether a process with this environment is the same forked as it would be started anew."""
-    if os.environ.get("TESTS_FORK") == "0" or program.built():
+    if os.environ.get("TESTS_FORK") == "0" or built():
         return False
     return all(
         environ.get(name) == os.environ.get(name)
@@ -240,6 +242,9 @@ def _become(wish: dict[str, Any]) -> None:
         opened = os.open(name, flags, 0o666)
         os.dup2(opened, fd)
         os.close(opened)
+    asyncio.create_subprocess_exec = forking.start  # type: ignore[assignment]
+    if not wish["environ"].keys() >= premade.DEAR_PASSWORDS.keys():
+        premade.cheapen_passwords()
     from ingestbox import __file__ as package
 
     sys.argv = [str(Path(package).with_name("__main__.py")), *wish["arguments"]]
@@ -254,11 +259,19 @@ def main() -> None:
     import ingestbox
 
     # All of it, with what is imported where it is first needed: each box would load that anew.
-    program = (each.name for each in pkgutil.walk_packages(ingestbox.__path__, "ingestbox."))
-    for name in (*program, "encodings.idna", "sqlite_vec", "uvicorn.lifespan.off", "uvloop"):
+    modules = (each.name for each in pkgutil.walk_packages(ingestbox.__path__, "ingestbox."))
+    for name in (*modules, "encodings.idna", "sqlite_vec", "uvicorn.lifespan.off", "uvloop"):
         if not name.endswith("__main__"):
             with contextlib.suppress(Exception):  # whoever needs what cannot be loaded says so
                 importlib.import_module(name)
+    with contextlib.suppress(Exception):
+        from ingestbox import families
+        from ingestbox.console import texts
+
+        premade.use()
+        premade.template()
+        premade.load_queries({name: family.queries for name, family in families.load().items()})
+        texts.load()
     gc.collect()
     gc.freeze()  # what no process changes stays in one place
     wish = _serve(socket.socket(fileno=int(sys.argv[1])))
