@@ -11,14 +11,14 @@ INTERRUPTED = 130
 
 def main() -> NoReturn:
     """The program's entry: a command for people, or `_child`, with which a frozen box starts its children."""
+    if sys.argv[1:2] == ["_child"]:  # which watches its pipe
+        from ingestbox.pipeline.child import main as work
+
+        work()
     if getattr(sys, "frozen", False):
         from ingestbox.cli.frozen import follow_boot_loader
 
         follow_boot_loader()
-    if sys.argv[1:2] == ["_child"]:
-        from ingestbox.pipeline.child import main as work
-
-        work()
     try:
         from ingestbox.cli import streams
 

@@ -7,6 +7,7 @@
 #define _GNU_SOURCE
 #include <endian.h>
 #include <errno.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -33,7 +34,7 @@ struct entry {
 };
 static const char UNPACKED[] = "bxZnd";
 
-enum fault { NONE, NOT_WRITABLE, NOT_ALLOWED, FULL };
+enum fault { NONE, NO_FILE, NO_BYTES, NOT_ALLOWED, FULL };
 
 /* Its mark, in two parts, so that this code is not taken for an end itself. */
 static bool is_end(const char *at)
@@ -110,7 +111,7 @@ static bool is_first(const char *program)
     return archive == NULL || strcmp(archive, program) != 0 || level == NULL || level[0] == 0;
 }
 
-/* What is wrong with a folder, as a file in it shows; `errno` says why it cannot be written. */
+/* What is wrong with a folder, as a file in it shows; `errno` says why there is no file, or nothing in it. */
 static enum fault try_folder(const char *folder, uint64_t needed, uint64_t *free_bytes)
 {
     char name[LONGEST];
@@ -122,10 +123,10 @@ static enum fault try_folder(const char *folder, uint64_t needed, uint64_t *free
 
     if (snprintf(name, sizeof name, "%s/.ingestbox-XXXXXX", folder) >= (int)sizeof name) {
         errno = ENAMETOOLONG;
-        return NOT_WRITABLE;
+        return NO_FILE;
     }
     if ((file = mkstemp(name)) < 0)
-        return NOT_WRITABLE;
+        return NO_FILE;
     unlink(name);
     written = write(file, page, PAGE) == PAGE;
     kept = errno;
@@ -138,11 +139,8 @@ static enum fault try_folder(const char *folder, uint64_t needed, uint64_t *free
     close(file);
     if (mapped == MAP_FAILED)
         return NOT_ALLOWED;
-    if (*free_bytes < needed || !written) {
-        errno = kept;
-        return FULL;
-    }
-    return NONE;
+    errno = kept;
+    return *free_bytes < needed ? FULL : written ? NONE : NO_BYTES;
 }
 
 static unsigned long long megabytes(uint64_t bytes)
@@ -156,30 +154,33 @@ __attribute__((constructor)) static void room(void)
     const char *folders[] = {getenv("TMPDIR"), getenv("TEMP"), getenv("TMP"), "/tmp", "/var/tmp", "/usr/tmp"};
     const size_t count = sizeof folders / sizeof *folders;
     char program[LONGEST], reasons[2 * LONGEST] = "";
-    enum fault fault = NOT_WRITABLE;
+    enum fault fault = NO_FILE;
     uint64_t needed, bytes, others;
     ssize_t length = readlink("/proc/self/exe", program, sizeof program - 1);
     size_t taken, other;
+    const char *reason;
 
     if (length <= 0)
         return;
     program[length] = 0;
     if (!is_first(program) || (needed = bytes_unpacked(program)) == 0)
         return;
+    signal(SIGXFSZ, SIG_IGN); /* a limit to the size of files is an error, as Python has it */
     for (taken = 0; taken < count; taken++) {
         const char *folder = folders[taken];
         size_t said = strlen(reasons);
 
         if (folder == NULL || folder[0] == 0)
             continue;
-        if ((fault = try_folder(folder, needed, &bytes)) != NOT_WRITABLE)
+        if ((fault = try_folder(folder, needed, &bytes)) != NO_FILE)
             break;
         snprintf(reasons + said, sizeof reasons - said, "%s%s: %s", said ? "; " : "", folder,
                  strerror(errno));
     }
     if (fault == NONE)
         return;
-    if (fault == NOT_WRITABLE) {
+    reason = strerror(errno);
+    if (fault == NO_FILE) {
         fprintf(stderr, "Error: ingestbox cannot unpack itself, since no folder for it can be written (%s). "
                         "Set TMPDIR to one that has %llu MB free, " ENDS_WITH, reasons, megabytes(needed));
         _exit(1);
@@ -187,6 +188,10 @@ __attribute__((constructor)) static void room(void)
     if (fault == NOT_ALLOWED)
         fprintf(stderr, "Error: ingestbox cannot unpack itself below %s, which does not allow programs "
                         "(it is mounted noexec). Set TMPDIR to a folder that does", folders[taken]);
+    else if (fault == NO_BYTES)
+        fprintf(stderr, "Error: ingestbox cannot unpack itself below %s, where nothing can be written (%s). "
+                        "Set TMPDIR to a folder that has %llu MB free",
+                folders[taken], reason, megabytes(needed));
     else
         fprintf(stderr, "Error: ingestbox cannot unpack itself below %s: that takes %llu MB, and %llu MB are "
                         "free. Make room there, set TMPDIR to a folder that has it",

@@ -1,118 +1,25 @@
-"""The single file that `make binary` builds runs the whole journey, without Python or the source near it."""
+"""The built program runs the whole journey, without Python or the source near it."""
 
 from __future__ import annotations
 
+import contextlib
 import json
-import os
 import re
 import signal
-import socket
-import subprocess
 import unicodedata
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urljoin
 
 import httpx2
 import pytest
 
-from ingestbox.store.lock import is_held, read_holder
-from tests.harness import post_tickets, ticket, until, wait_job
+from ingestbox.store.lock import is_held
+from tests.binary.support import ENDED, Frozen
+from tests.harness import post_tickets, running, ticket, until, wait_job
+from tests.postgres.support import PASSWORD, Server
 from tests.tabular.support import workbook
-
-ROOT = Path(__file__).parents[2]
-ENDED = 60.0
-
-
-@pytest.fixture(scope="module")
-def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The binary of this very source: `make` builds it again when a file is newer."""
-    subprocess.run(["make", "--silent", "binary"], cwd=ROOT, check=True, timeout=900)
-    # Away from the source, so that nothing of it can be picked up.
-    copy = tmp_path_factory.mktemp("program") / "ingestbox"
-    copy.write_bytes((ROOT / "dist" / "ingestbox").read_bytes())
-    copy.chmod(0o755)
-    return copy
-
-
-class Frozen:
-    """A box that runs from the binary, in a process group of its own as on a terminal."""
-
-    def __init__(self, program: Path, folder: Path) -> None:
-        self.program = program
-        self.folder = folder
-        self.data = folder / "data"
-        self.log = folder / "log"
-        self.unpacked = folder / "tmp"
-        self.unpacked.mkdir()
-        with self.log.open("wb") as log:
-            self.process = subprocess.Popen(
-                [program, "serve", "--data", self.data, "--port", "0"],
-                cwd=folder,
-                env=self._environ(),
-                stdin=subprocess.DEVNULL,
-                stderr=log,
-                start_new_session=True,
-            )
-        self.url = until(self._address, "the box listens", ENDED)
-        holder = read_holder(self.data)
-        assert holder is not None
-        self.inner = holder.pid
-        """The program itself, which the boot-loader (`process`) runs."""
-
-    def _address(self) -> str:
-        assert self.process.poll() is None, self.log.read_text()
-        holder = read_holder(self.data) if is_held(self.data) else None
-        return holder.url if holder else ""
-
-    def _environ(self) -> dict[str, str]:
-        kept = {
-            key: value for key, value in os.environ.items() if not key.startswith(("INGESTBOX_", "PYTHON"))
-        }
-        return {**kept, "TMPDIR": str(self.unpacked)}
-
-    def run(self, *arguments: str, code: int = 0) -> str:
-        done = subprocess.run(
-            [self.program, *arguments, "--data", self.data],
-            cwd=self.folder,
-            env=self._environ(),
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=ENDED,
-            check=False,
-        )
-        assert done.returncode == code, done.stderr
-        return done.stdout
-
-    def client(self, role: str) -> httpx2.Client:
-        token = self.run("token", "create", "--user", "me", "--role", role).strip()
-        headers = {"Authorization": f"Bearer {token}"}
-        return httpx2.Client(base_url=self.url, headers=headers, timeout=ENDED, trust_env=False)
-
-    def close(self) -> None:
-        if self.process.poll() is None:
-            self.process.kill()
-            self.process.wait(ENDED)
-
-
-@pytest.fixture
-def frozen(program: Path, tmp_path: Path) -> Iterator[Frozen]:
-    started = Frozen(program, tmp_path)
-    yield started
-    started.close()
-
-
-def gone(pid: int) -> bool:
-    try:
-        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except (FileNotFoundError, ProcessLookupError):
-        return True
-    return state == "Z"  # dead; whoever adopted it has not looked yet
-
-
-def children(pid: int) -> list[int]:
-    return [int(each) for each in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+from tests.web.test_tls import Files, Paper
 
 
 def test_the_journey(frozen: Frozen) -> None:
@@ -178,64 +85,25 @@ def test_files_of_all_kinds(frozen: Frozen) -> None:
     assert texts[1:] == ["negative", "negative"]
 
 
-def test_ctrl_c_finishes_what_is_in_hand(frozen: Frozen) -> None:
-    """A terminal signals boot-loader and program alike, and the boot-loader passes its own on: the program
-    must not take this for two signals, the second of which means not to wait. (Two that come at the same
-    moment count as one, so that the group is asserted, too.)"""
-    assert os.getpgid(frozen.inner) != os.getpgid(frozen.process.pid)
-    body = json.dumps({"records": [ticket(1)]}).encode()
-    with frozen.client("analyst") as client:
-        authorization = client.headers["Authorization"]
-    host, _, port = frozen.url.removeprefix("http://").partition(":")
-    head = (
-        f"POST /api/data-ingest HTTP/1.1\r\nHost: box\r\nAuthorization: {authorization}\r\n"
-        f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
-    )
-    with socket.create_connection((host, int(port)), timeout=ENDED) as connection:
-        connection.sendall(head.encode() + body[:10])
-        until(lambda: client_bytes_read(frozen.inner, int(port)), "the box has read the first part")
-        os.killpg(frozen.process.pid, signal.SIGINT)
-        until(lambda: "Stopping." in frozen.log.read_text(), "the box stops")
-        connection.sendall(body[10:])
-        assert connection.recv(65_536).startswith(b"HTTP/1.1 200 ")
-    assert frozen.process.wait(ENDED) == 0
-
-
-def client_bytes_read(pid: int, port: int) -> bool:
-    """Whether every byte sent to the port has been read by the process."""
-    rows = [line.split() for line in Path(f"/proc/{pid}/net/tcp").read_text().splitlines()[1:]]
-    mine = [row for row in rows if row[1].endswith(f":{port:04X}") and row[3] == "01"]
-    return bool(mine) and all(row[4].endswith(":00000000") for row in mine)
-
-
-def test_killing_the_boot_loader_leaves_no_orphan(frozen: Frozen) -> None:
-    with frozen.client("analyst") as client:
-        wait_job(client, post_tickets(client, [ticket(1)])["job_id"])
-    workers = children(frozen.inner)
-    assert workers, "the box has a child that analyses"
-    frozen.process.kill()
-    frozen.process.wait(ENDED)
-    until(lambda: gone(frozen.inner) and all(map(gone, workers)), "program and children are gone")
-    until(lambda: not is_held(frozen.data), "the data folder is free")
-    until(lambda: not any(frozen.unpacked.iterdir()), "what was unpacked is removed")
-
-
-def test_killing_the_program_ends_its_boot_loader_and_children(frozen: Frozen) -> None:
-    with frozen.client("analyst") as client:
-        wait_job(client, post_tickets(client, [ticket(1)])["job_id"])
-    workers = children(frozen.inner)
-    os.kill(frozen.inner, signal.SIGKILL)
-    assert frozen.process.wait(ENDED) != 0
-    until(lambda: all(map(gone, workers)), "the children are gone")
-
-
-def test_it_brings_what_delivering_to_postgresql_needs(program: Path, tmp_path: Path) -> None:
-    settings = tmp_path / "box.toml"
-    lane = 'name = "warehouse"\nurl = "postgresql://box@db.example/box"\ntoken = "x"\n'
-    settings.write_text(f"[[lanes]]\n{lane}")
-    settings.chmod(0o600)
-    command: list[str | Path] = [program, "check-config", "--config", settings, "--data", tmp_path / "data"]
-    environ = {**os.environ, "TMPDIR": str(tmp_path)}
-    done = subprocess.run(command, env=environ, capture_output=True, text=True, timeout=ENDED)
-    assert done.returncode == 0, done.stdout
-    assert "lane warehouse" in done.stdout
+def test_what_is_loaded_by_its_name_came_along(
+    program: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """TLS, the lane to a database and its driver, the loop, the vectors, the pages of the interface."""
+    monkeypatch.setenv("TESTS_PROGRAM", str(program))
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    files = Files(tmp_path / "tls")
+    files.put(Paper("box", files.authority))
+    with contextlib.closing(Server()) as server:
+        lane = f'[[lanes]]\nname = "warehouse"\nurl = "{server.url()}"\ntoken = "{PASSWORD}"\ntable = "box"\n'
+        with running(tmp_path / "box", config=files.config() + lane) as box:
+            with box.client() as client:
+                wait_job(client, post_tickets(client, [ticket(1)])["job_id"])
+                until(lambda: client.get("/v1/stats").json()["lanes"][0]["delivered"] == 1, "it is delivered")
+                for page in ("/docs", "/redoc", "/openapi.json"):
+                    shown = client.get(page).raise_for_status().text
+                    for asset in re.findall(r'(?:href|src)="([^":]+)"', shown):
+                        client.get(urljoin(page, asset)).raise_for_status()
+            assert server.rows("box", "id") == [["T-1"]]
+            maps = Path(f"/proc/{box.pid}/maps").read_text()
+            for name in ("asyncpg/", "httptools/", "pysqlite3/", "sqlite_vec/vec0", "uvloop/"):
+                assert f"/{name}" in maps, name

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import shlex
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from ingestbox.cli.commands import cli
 from tests.cli.support import Ran, environment, ingestbox
+from tests.program import command
 from tests.test_layout import modules_loaded_by
 
 
@@ -97,7 +98,7 @@ def program(folder: Path) -> Path:
     place = folder / "bin"
     place.mkdir()
     file = place / "ingestbox"
-    file.write_text(f'#!/bin/sh\nexec {sys.executable} -m ingestbox "$@"\n')
+    file.write_text(f'#!/bin/sh\nexec {shlex.join(command())} "$@"\n')
     file.chmod(0o755)
     return place
 

@@ -12,7 +12,6 @@ import signal
 import socket
 import ssl
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +29,7 @@ from ingestbox.web.http.server import HttpServer, run
 from ingestbox.web.http.tls import COMMAND_FILE, tls_of
 from tests.forward.support import until as until_async
 from tests.harness import BoxProcess, post_tickets, ticket, until
+from tests.program import command
 from tests.web.support import Live, read_answer
 
 DAY = datetime.timedelta(days=1)
@@ -204,7 +204,7 @@ def test_a_handshake_counts_as_part_of_the_head(files: Files) -> None:
 
 def status(box: BoxProcess) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "ingestbox", "status", "--data", str(box.data)],
+        [*command(), "status", "--data", str(box.data)],
         capture_output=True,
         text=True,
         timeout=60,
