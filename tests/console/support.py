@@ -26,8 +26,8 @@ from tests.harness import PATIENCE, BoxProcess
 
 AXE = gzip.decompress((Path(__file__).parent / "vendor" / "axe.min.js.gz").read_bytes()).decode()
 PASSWORD = "a long enough password"
-SHOTS = Path(os.environ.get("INGESTBOX_TEST_SHOTS", Path(__file__).parents[2] / "build" / "screenshots"))
-"""Where screenshots go."""
+SHOTS = os.environ.get("INGESTBOX_TEST_SHOTS", "")
+"""The folder where pictures of pages go; without one none are taken, for painting them takes long."""
 
 Theme = Literal["light", "dark"]
 
@@ -115,10 +115,11 @@ class Person:
         return answer.status
 
     def shot(self, name: str) -> None:
-        """Keeps a picture of the whole page, to be looked at."""
-        SHOTS.mkdir(parents=True, exist_ok=True)
-        # To hide the caret it would put attributes into the page, which the policy forbids htmx to carry on.
-        self.page.screenshot(path=SHOTS / f"{name}.png", full_page=True, caret="initial")
+        """Keeps a picture of the whole page, to be looked at, if a folder is named for them."""
+        if SHOTS:
+            Path(SHOTS).mkdir(parents=True, exist_ok=True)
+            # To hide the caret it would add attributes, which the page's policy forbids htmx to carry on.
+            self.page.screenshot(path=Path(SHOTS, f"{name}.png"), full_page=True, caret="initial")
 
     def close(self) -> None:
         """Closes the browser's window; fails when its console had complaints."""
@@ -184,7 +185,7 @@ def overflow(page: Page) -> int:
 
 def inspect(person: Person, name: str) -> None:
     """What holds for every page: in both themes axe-core finds nothing serious, at 360 px nothing is cut off.
-    Keeps a picture of each."""
+    Keeps a picture of each, if they are wanted."""
     page = person.page
     for theme in ("light", "dark"):
         page.emulate_media(color_scheme=theme)

@@ -11,7 +11,7 @@ from pathlib import Path
 from tests.faults.rounds import KILLS, KillRounds
 
 SEED = 20_260_101
-ROUNDS = 20
+ROUNDS = len(KILLS)
 
 
 def test_nothing_is_lost_or_doubled_by_kills_at_random_moments(tmp_path: Path) -> None:

@@ -311,12 +311,11 @@ def test_those_who_ask_at_once_join(client: httpx2.Client) -> None:
 
 def test_a_kill_in_the_middle_loses_nothing(own_box: BoxProcess, own: httpx2.Client) -> None:
     """With an index of full text that is not written anew in one slice."""
-    for first in range(0, 2_000, 1_000):
-        records = [
-            ticket(number, description=" ".join([ANNA, *(f"w{number}x{word}" for word in range(30))]))
-            for number in range(first, first + 1_000)
-        ]
-        wait_job(own, post_tickets(own, records)["job_id"])
+    records = [
+        ticket(number, description=" ".join([ANNA, *(f"w{number}x{word}" for word in range(75))]))
+        for number in range(800)
+    ]
+    wait_job(own, post_tickets(own, records)["job_id"])
     asking = threading.Thread(target=lambda: _try(own, "/v1/erasures", {"email": ANNA}))
     asking.start()
     with own_box.client() as other:
@@ -332,7 +331,7 @@ def test_a_kill_in_the_middle_loses_nothing(own_box: BoxProcess, own: httpx2.Cli
     assert left
     own_box.start()
     done = ended(own, "1")
-    assert counts(done) == {"tickets": 2_000, "records": 2_000, "deliveries": 2_000}
+    assert counts(done) == {"tickets": 800, "records": 800, "deliveries": 800}
     assert traces(own_box.data) == {}
     assert get(own, "/v1/doctor")["ok"]
     versions = {
@@ -352,7 +351,7 @@ def test_a_file_that_is_still_coming_in_is_waited_for(own_box: BoxProcess, own: 
     """Its worker has rows in hand as well: what it makes of them must not bring the person back."""
     wait_job(own, post_tickets(own, [ticket(1)])["job_id"])
     rows = "".join(
-        f"F-{number},{'from ' + ANNA if number % 50 == 0 else 'none'}\n" for number in range(12_000)
+        f"F-{number},{'from ' + ANNA if number % 50 == 0 else 'none'}\n" for number in range(4_000)
     )
     sent = own.post("/api/upload", files={"file": ("f.csv", f"id,description\n{rows}".encode())})
     job = sent.raise_for_status().json()["job_id"]
@@ -365,7 +364,7 @@ def test_a_file_that_is_still_coming_in_is_waited_for(own_box: BoxProcess, own: 
     wait_job(own, job, 60)
     done = ended(own, erasure)
     assert counts(done)["files"] == 1
-    assert get(own, f"/api/job/{job}")["records_processed"] == 12_000
+    assert get(own, f"/api/job/{job}")["records_processed"] == 4_000
     assert get(own, "/api/search", q=LOCAL)["total"] == 0
     assert traces(own_box.data) == {}
     assert get(own, "/v1/doctor")["ok"]
@@ -385,13 +384,13 @@ def test_records_in_a_workers_hands_do_not_come_back(own_box: BoxProcess, own: h
     assert get(own, "/v1/doctor")["ok"]
 
 
-@pytest.mark.parametrize("share", [0.02, 0.5, 0.9])
+@pytest.mark.parametrize("share", [0.02, pytest.param(0.5, marks=pytest.mark.soak), 0.9])
 def test_an_import_under_way_goes_on_without_the_person(
     own_box: BoxProcess, own: httpx2.Client, share: float
 ) -> None:
     """Loading, checking, or making contacts: rows that are blanked meanwhile are given up."""
     upload(own, "first", [row("zero@x.com")])
-    people = [row(f"p{number}@x.com") for number in range(10_000)]
+    people = [row(f"p{number}@x.com") for number in range(5_000)]
     people[int(len(people) * share)] = row(ANNA)
     people[3] = row("cy@x.com", company=f"c/o {ANNA}")
     text = "\n".join(["email,first_name,last_name,company", *people, ""])
@@ -400,10 +399,10 @@ def test_an_import_under_way_goes_on_without_the_person(
     ((job),) = [each for each in get(own, "/v1/jobs")["jobs"] if each["name"] == "people.csv"]
     ended_job = settled(own, job["id"])
     assert ended_job["state"] == "completed"
-    assert (ended_job["counts"]["finished"], ended_job["counts"]["discarded"]) in {(9_999, 1), (10_000, 0)}
+    assert (ended_job["counts"]["finished"], ended_job["counts"]["discarded"]) in {(4_999, 1), (5_000, 0)}
     assert counts(done)["files"] == 1
     assert get(own, f"/jobs/{sent['job_id']}")["job_status"] == "COMPLETED"
-    assert get(own, "/contacts", limit=1)["total"] == 10_000  # with the first one's
+    assert get(own, "/contacts", limit=1)["total"] == 5_000  # with the first one's
     assert own.get("/contacts", params={"email": ANNA}).status_code == 404
     assert get(own, "/contacts", email="cy@x.com")["contacts"][0]["contact_company"] == "c/o [erased]"
     erased(own, "nobody@x.com")  # writes the log into the file
