@@ -39,6 +39,8 @@ check: $(VENV)/.development ## Lint, formatting and types.
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
+	@# Every test can be loaded; and what is compiled for that, the processes of `make test` need not each compile.
+	@mkdir -p build && $(BIN)/python -m pytest --collect-only -qq >build/tests || { cat build/tests; exit 1; }
 
 bench: $(VENV)/.development ## Measure the box and, in the same run, the floors it stands on.
 	@$(BIN)/python -m benchmarks $(ARGS)
