@@ -292,9 +292,9 @@ async def build(
     async def render(accept: str) -> tuple[bytes, str]:
         return metrics.render(accept, await scrape.gather(observed))
 
-    async def examine() -> Report:
+    async def examine(quick: bool) -> Report:
         running = doctor.Running(alarms.raised, issuers(), watch.steady, pool.servers.states(), chores.states)
-        return await doctor.examine(store, settings, running)
+        return await doctor.examine(store, settings, running, quick=quick)
 
     parts = v1.Parts(
         store=store,

@@ -56,7 +56,7 @@ def _app(store: Store, settings: Settings, hasher: Hasher) -> Any:
         hasher=hasher,
         ring=lambda _: None,
         snapshot=lambda workspace: status.snapshot(store, workspace),
-        examine=lambda: doctor.examine(store, settings),
+        examine=lambda quick: doctor.examine(store, settings, quick=quick),
         progress=Progress(),
     )
     routes = (

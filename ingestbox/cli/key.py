@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 @click.group("key")
 def command() -> None:
-    """Make, list and revoke API keys."""
+    """Make, list, replace and revoke API keys."""
 
 
 @command.command(
@@ -96,13 +96,68 @@ def list_(data: str | None, config: Path | None, workspace: str, as_json: bool) 
 @json_option
 def revoke(data: str | None, config: Path | None, key_id: str, workspace: str, as_json: bool) -> None:
     """End a key for good; it is refused from the next request on. See the ids with: ingestbox key list."""
-    if not (key_id.isascii() and key_id.isdigit()):
-        raise click.UsageError(f"{key_id!r} is not the id of a key; see: ingestbox key list")
+    _check(key_id)
     answer = _ask(data, config, workspace, "DELETE", f"/v1/keys/{key_id}")
     if as_json:
         print_json(answer)
     else:
         click.echo(f"Key {key_id} is revoked.")
+
+
+@command.command(
+    "rotate",
+    epilog="""\b
+Examples:
+  ingestbox key rotate 3
+  ingestbox key rotate 3 --keep 7d
+  ingestbox key rotate 3 --end-now
+""",
+)
+@data_options
+@click.argument("key_id", metavar="ID")
+@click.option("--keep", type=Duration(), help="How long the old key stays good.  [default: 24h]")
+@click.option("--end-now", is_flag=True, help="End the old key at once, as after a leak.")
+@workspace_option
+@json_option
+def rotate(
+    data: str | None,
+    config: Path | None,
+    key_id: str,
+    keep: int | None,
+    end_now: bool,
+    workspace: str,
+    as_json: bool,
+) -> None:
+    """Print a new key that takes the place of one: same name, roles, workspace and end.
+
+    The old one stays good for a day, so that whoever holds it can change over.
+
+    Keys of the configuration (auth.api_keys) are replaced there: put the new one beside the old, start the
+    box again, change over, take the old one out. Keys of an issuer of tokens are replaced by the issuer; the
+    box fetches new ones by itself. For the box's own tokens: ingestbox secret rotate.
+    """
+    _check(key_id)
+    if end_now and keep is not None:
+        raise click.UsageError("--keep and --end-now contradict each other; give one.")
+    wanted = {"keep_seconds": 0 if end_now else keep}
+    made = _ask(data, config, workspace, "POST", f"/v1/keys/{key_id}/rotate", wanted)
+    if as_json:
+        print_json(made)
+        return
+    click.echo(made["key"])
+    click.echo(f"Key {made['id']}. It cannot be shown again; keep it now.", err=True)
+    if wanted["keep_seconds"] == 0:
+        click.echo(f"Key {key_id} is revoked.", err=True)
+    else:
+        until = made["old"]["good_until"]
+        click.echo(
+            f"Key {key_id} is good until {until}; to end it before: ingestbox key revoke {key_id}", err=True
+        )
+
+
+def _check(key_id: str) -> None:
+    if not (key_id.isascii() and key_id.isdigit()):
+        raise click.UsageError(f"{key_id!r} is not the id of a key; see: ingestbox key list")
 
 
 def _ask(

@@ -8,7 +8,7 @@ from ingestbox.errors import IngestError
 from ingestbox.model import Role
 from ingestbox.route import Reply
 from ingestbox.web.binding import BoundRoute, Request
-from ingestbox.web.v1.keys import KeyPage, MadeKey
+from ingestbox.web.v1.keys import KeyPage, MadeKey, OldKey, RotatedKey
 
 DAY_SECONDS = 86_400
 LIFETIMES = (30, 90, 365)
@@ -28,6 +28,7 @@ class Keys:
             page("GET", "/keys", self.all, Role.ADMIN),
             page("POST", "/keys", self.make, Role.ADMIN),
             page("POST", "/keys/{id}/revoke", self.revoke, Role.ADMIN),
+            page("POST", "/keys/{id}/rotate", self.rotate, Role.ADMIN),
         )
 
     async def all(self, ask: Request) -> Reply:
@@ -59,11 +60,26 @@ class Keys:
         await self._parts.inside.call(ask, "DELETE", "/v1/keys/{id}", params=ask.path)
         return self._parts.pages.redirect(ask, "/console/keys", done="revoked")
 
+    async def rotate(self, ask: Request) -> Reply:
+        """POST /console/keys/{id}/rotate: the page with the new key, which it shows this once."""
+        again = form(ask.body).get("once", "")
+        made = await self._parts.inside.call(
+            ask,
+            "POST",
+            "/v1/keys/{id}/rotate",
+            params=ask.path,
+            body={},
+            headers={"idempotency-key": again} if again else None,
+        )
+        assert isinstance(made.body, RotatedKey)
+        return await self._page(ask, made=made.body, old=made.body.old)
+
     async def _page(
         self,
         ask: Request,
         *,
         made: MadeKey | None = None,
+        old: OldKey | None = None,
         error: IngestError | None = None,
         given: dict[str, str] | None = None,
         roles: tuple[str, ...] | list[str] = (Role.INGEST,),
@@ -77,6 +93,7 @@ class Keys:
             keys=found.keys,
             cursor=found.next_cursor,
             made=made,
+            old=old,
             error=error,
             faults={fault.field: fault.message for fault in error.faults} if error else {},
             given=given or {},

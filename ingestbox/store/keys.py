@@ -32,6 +32,21 @@ class KeyLine(msgspec.Struct, frozen=True):
     revoked_at: str | None
 
 
+class Replaced(msgspec.Struct, frozen=True):
+    """The key that another one took the place of, until when it is good (ISO 8601), and its digest."""
+
+    id: str
+    good_until: str
+    digest: str
+
+
+class Rotation(msgspec.Struct, frozen=True):
+    """The new key, and the old one."""
+
+    key: KeyLine
+    old: Replaced
+
+
 @dataclass(frozen=True, slots=True)
 class CreateKey:
     """Stores a key's digest, once for an Idempotency-Key."""
@@ -91,6 +106,65 @@ class RevokeKey:
                 tx, "key.revoke", NOUN, self.key_id, before={"name": name}, after={"revoked": True}
             )
         return str(digest)
+
+
+@dataclass(frozen=True, slots=True)
+class RotateKey:
+    """Puts a new key in the place of one, with its name, roles, workspace and end; the old one is good for
+    `keep_ms` more. Once for an Idempotency-Key."""
+
+    key_id: int
+    workspace: str
+    digest: str
+    keep_ms: int
+    act: Act
+    once: Once[Rotation]
+    weight: int = 5
+
+    def apply(self, tx: Tx) -> Made[Rotation] | Denied:
+        """Inserts the new row and shortens the old one's time. Denied: `not_found`, `key_ended`,
+        `key_rotated` (the end of its successor would be that of what is left of it), or what stands in the
+        Idempotency-Key's way."""
+        if (earlier := self.once.earlier(tx)) is not None:
+            return earlier
+        now = self.act.now_ms
+        row = tx.one("keys.to_rotate", {"id": self.key_id, "workspace": self.workspace})
+        if row is None:
+            return Denied("not_found")
+        old_digest, name, roles, workspace, expires_ms, revoked_ms = row
+        if revoked_ms is not None or (expires_ms is not None and expires_ms <= now):
+            return Denied("key_ended")
+        if tx.one("keys.rotated", {"object_id": str(self.key_id)}) is not None:
+            return Denied("key_rotated")
+        made = tx.one(
+            "keys.insert",
+            {
+                "digest": self.digest,
+                "name": name,
+                "roles": roles,
+                "workspace": workspace,
+                "created_by": self.act.actor,
+                "now": now,
+                "expires_ms": expires_ms,
+            },
+        )
+        assert made is not None  # INSERT … RETURNING gives the row it made
+        if self.keep_ms:
+            ends = tx.one("keys.shorten", {"id": self.key_id, "until": now + self.keep_ms})
+            assert ends is not None
+            until = ends[0]
+        else:
+            tx.run("keys.revoke", {"id": self.key_id, "now": now})
+            until = now
+        found = tx.one("keys.one", {"id": made[0], "workspace": workspace})
+        assert found is not None
+        rotation = Rotation(_line(*found), Replaced(str(self.key_id), iso(until) or "", old_digest))
+        act = self.act.within(workspace)
+        ended = {"replaced_by": rotation.key.id, "good_until": rotation.old.good_until}
+        act.note(tx, "key.rotate", NOUN, self.key_id, before={"name": name}, after=ended)
+        facts = {"name": name, "roles": rotation.key.roles, "expires_at": rotation.key.expires_at}
+        act.note(tx, "key.create", NOUN, rotation.key.id, after={**facts, "in_place_of": str(self.key_id)})
+        return self.once.keep(tx, rotation, now)
 
 
 async def one(store: Store, key_id: int, workspace: str) -> KeyLine | None:

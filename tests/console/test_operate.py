@@ -138,18 +138,24 @@ def test_a_new_key_is_shown_once_and_opens_the_door_until_it_is_revoked(
     key = page.locator(".copy code").first.inner_text()
     inspect(admin, "keys-made")
 
-    def status() -> int:
+    def status(key: str) -> int:
         headers = {"X-API-Key": key}
         return httpx2.get(f"{box.url}/api/jobs", headers=headers, trust_env=False).status_code
 
-    assert status() == 200
+    assert status(key) == 200
     admin.goto("/keys")
     expect(page.get_by_text(key)).to_have_count(0)
     row = page.get_by_role("row").filter(has_text="crawler-7")
+    row.get_by_text("Replace").first.click()
+    row.get_by_role("button", name="Replace").click()
+    expect(page.get_by_text("The key that it takes the place of is good until")).to_be_visible()
+    new = page.locator(".copy code").first.inner_text()
+    assert new != key and (status(new), status(key)) == (200, 200)
+    row = page.get_by_role("row").filter(has_text="crawler-7").last  # the old one
     row.get_by_text("Revoke").first.click()
     row.get_by_role("button", name="Revoke").click()
     expect(page.get_by_text("The key is revoked.")).to_be_visible()
-    assert status() == 401
+    assert (status(new), status(key)) == (200, 401)
 
 
 def test_a_key_that_cannot_be_made_says_why_and_keeps_what_was_typed(admin: Person) -> None:

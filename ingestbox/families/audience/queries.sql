@@ -340,3 +340,23 @@ LIMIT :limit;
 -- name: segments_count_of
 SELECT COUNT(*) FROM audience_segments_there AS s
 WHERE s.upload_id = :upload_id AND s.origin = :origin AND s.workspace = :workspace;
+
+-- name: whole_record
+-- All of them by their number, for checks and exports (store/whole.py: Whole); without a limit: the reader stops by
+-- itself. The casts are for what a flipped bit makes of a text.
+SELECT r.id, CAST(r.workspace AS BLOB), CAST(r.origin AS BLOB), CAST(r.owner AS BLOB), CAST(r.object_id AS BLOB), r.version,
+       CASE r.origin WHEN '' THEN r.id ELSE 0 END,
+       (SELECT CAST(u.public_id AS BLOB) FROM audience_uploads AS u WHERE u.id = r.upload), r.updated_ms,
+       CAST(r.result AS BLOB), CAST(r.record AS BLOB), r.crc, 0
+FROM audience_records AS r WHERE r.id > :after ORDER BY r.id;
+
+-- name: whole_segment
+-- All of them by their number, for checks and exports (store/whole.py: Whole); without a limit: the reader stops by
+-- itself. The casts are for what a flipped bit makes of a text.
+SELECT id, CAST(workspace AS BLOB), CAST(origin AS BLOB), CAST(owner AS BLOB), CAST(object_id AS BLOB), version, 0,
+       CAST(upload_id AS BLOB), updated_ms, CAST(result AS BLOB), CAST(record AS BLOB), crc, 0
+FROM audience_segments WHERE id > :after ORDER BY id;
+
+-- name: all_uploads
+SELECT id, workspace, origin, owner, public_id, name, json(fields), created_ms, stored FROM audience_uploads
+WHERE id > :after1 ORDER BY id LIMIT 500;

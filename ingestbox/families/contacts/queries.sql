@@ -385,3 +385,20 @@ UPDATE contacts SET indexed = -1 WHERE id = :id AND indexed = 0;
 -- name: merge_contact
 -- As of tickets: words of what was replaced or removed are in the index until then.
 INSERT INTO contact_words (contact_words, rank) VALUES ('merge', :pages);
+
+-- name: whole_contact
+-- All of them by their number, for checks and exports (store/whole.py: Whole); without a limit: the reader stops by
+-- itself. The casts are for what a flipped bit makes of a text.
+-- Its checksum is that of its cells as JSON without blanks.
+SELECT c.id, CAST(c.workspace AS BLOB), CAST(c.origin AS BLOB), CAST(c.owner AS BLOB), CAST(c.object_id AS BLOB), c.version,
+       c.record_id, (SELECT CAST(j.public_id AS BLOB) FROM jobs AS j WHERE j.id = c.import_id), c.updated_ms,
+       CAST(json_object('email', c.email, 'first_name', c.first_name, 'last_name', c.last_name, 'company', c.company)
+            AS BLOB),
+       NULL, c.crc, 1
+FROM contacts AS c WHERE c.id > :after ORDER BY c.id;
+
+-- name: all_mappings
+-- By their keys; a page.
+SELECT workspace, owner, signature, mapping, used_ms FROM contact_mappings
+WHERE (workspace, owner, signature) > (:after1, :after2, :after3)
+ORDER BY workspace, owner, signature LIMIT 500;

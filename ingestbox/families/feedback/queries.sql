@@ -230,3 +230,10 @@ SELECT id FROM tickets WHERE workspace = :workspace AND ticket_id = :object_id A
 -- A slice of writing the index of full text anew: words of what was replaced or removed are in it until then. Less than
 -- no pages begin with all of it, others go on.
 INSERT INTO ticket_words (ticket_words, rank) VALUES ('merge', :pages);
+
+-- name: whole_ticket
+-- All of them by their number, for checks and exports (store/whole.py: Whole); without a limit: the reader stops by
+-- itself. The casts are for what a flipped bit makes of a text.
+SELECT id, CAST(workspace AS BLOB), CAST(origin AS BLOB), NULL, CAST(ticket_id AS BLOB), version, record_id, CAST(job_id AS BLOB),
+       updated_ms, CAST(result AS BLOB), CAST(record AS BLOB), crc, 0
+FROM tickets WHERE id > :after ORDER BY id;

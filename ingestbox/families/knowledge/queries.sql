@@ -540,3 +540,24 @@ WHERE status = 'active' AND every_ms IS NOT NULL AND since_ms + 2 * every_ms < :
 
 -- name: sources_by_status
 SELECT status, COUNT(*) FROM knowledge_sources INDEXED BY knowledge_sources_by_status GROUP BY status;
+
+-- name: whole_article
+-- All of them by their number, for checks and exports (store/whole.py: Whole); without a limit: the reader stops by
+-- itself. The casts are for what a flipped bit makes of a text.
+SELECT id, CAST(workspace AS BLOB), CAST(origin AS BLOB), NULL, CAST(object_id AS BLOB), version, record_id, CAST(job_id AS BLOB),
+       updated_ms, CAST(result AS BLOB), CAST(record AS BLOB), crc, 0
+FROM knowledge_articles WHERE id > :after ORDER BY id;
+
+-- name: all_sources
+SELECT id, workspace, source_id, name, type, status, crawl_frequency, settings, total_content, last_crawl_ms, created_ms,
+       updated_ms
+FROM knowledge_sources WHERE id > :after1 ORDER BY id LIMIT 500;
+
+-- name: all_batches
+SELECT id, workspace, name, parent, taken_ms FROM knowledge_batches WHERE id > :after1 ORDER BY id LIMIT 500;
+
+-- name: all_contents
+-- When each was taken and crawled, of which source, and the batches that it came in; a content's id is its record's.
+SELECT c.id, c.workspace, c.source_id, c.url, c.taken_ms, c.crawled_ms, c.done_ms, c.kept,
+       (SELECT json_group_array(CAST(m.batch AS TEXT)) FROM knowledge_members AS m WHERE m.content = c.id)
+FROM knowledge_contents AS c WHERE c.id > :after1 ORDER BY c.id LIMIT 500;

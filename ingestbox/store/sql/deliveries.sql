@@ -46,3 +46,8 @@ SELECT name, cursor, fresh_first, fresh_last, families, kinds, workspaces, ops, 
 
 -- name: parked_among
 SELECT lane, seq, code, message, state FROM parked WHERE lane = :lane AND seq >= :first AND seq <= :last ORDER BY seq;
+
+-- name: whole
+-- All of them, for checks and exports; without a limit: the reader stops by itself.
+SELECT seq, op, workspace, family, kind, object_id, version, record_id, at_ms, epoch, origin, CAST(line AS BLOB), crc
+FROM deliveries WHERE seq > :after ORDER BY seq;

@@ -51,3 +51,7 @@ WHERE job_id IN (
     SELECT job_id FROM files WHERE removed_ms IS NULL AND loaded_ms IS NOT NULL AND loaded_ms <= :before
     ORDER BY loaded_ms LIMIT :limit
 );
+
+-- name: whole
+-- Files that are kept, for the doctor; a page.
+SELECT job_id, stored, rows_file, sha256 FROM files WHERE removed_ms IS NULL AND job_id > :after ORDER BY job_id LIMIT 100;

@@ -25,5 +25,18 @@ SELECT digest, name, workspace, revoked_ms FROM api_keys WHERE id = :id AND :wor
 -- name: revoke
 UPDATE api_keys SET revoked_ms = :now WHERE id = :id AND revoked_ms IS NULL;
 
+-- name: to_rotate
+SELECT digest, name, roles, workspace, expires_ms, revoked_ms
+FROM api_keys WHERE id = :id AND :workspace IN (workspace, '*');
+
+-- name: rotated
+-- Whether another one took its place before.
+SELECT 1 FROM audit WHERE object = 'key' AND object_id = :object_id AND action = 'key.rotate' LIMIT 1;
+
+-- name: shorten
+-- It ends at `until`, or when it would have, if that is sooner.
+UPDATE api_keys SET expires_ms = MIN(COALESCE(expires_ms, :until), :until) WHERE id = :id
+RETURNING expires_ms;
+
 -- name: used
 UPDATE api_keys SET used_ms = :now WHERE id = :id;

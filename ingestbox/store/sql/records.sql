@@ -85,3 +85,10 @@ WHERE i.record_id >= :first AND i.record_id < :beyond AND i.resolved_ms IS NULL
   AND i.lane IS NULL
 ORDER BY i.record_id
 LIMIT :limit;
+
+-- name: whole
+-- All of them, for checks and exports (store/whole.py), with the public id, the family and the workspace of their jobs;
+-- without a limit: the reader stops by itself. The casts are as above.
+SELECT r.id, CAST(r.key AS BLOB), CAST(r.state AS BLOB), CAST(r.payload AS BLOB), r.crc, j.public_id, j.family, j.workspace
+FROM records AS r LEFT JOIN jobs AS j ON j.id = r.id >> 24
+WHERE r.id > :after ORDER BY r.id;

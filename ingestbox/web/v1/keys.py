@@ -13,7 +13,7 @@ from ingestbox.model import EVERYWHERE, Caller, Role
 from ingestbox.route import Answer, Parameter, Reply, Route, limit_of
 from ingestbox.store import keys
 from ingestbox.store.intake import Key
-from ingestbox.store.keys import CreateKey, KeyLine, RevokeKey
+from ingestbox.store.keys import CreateKey, KeyLine, RevokeKey, RotateKey, Rotation
 from ingestbox.store.once import Denied, Once
 from ingestbox.web.binding import Request
 from ingestbox.web.idempotency import key_of
@@ -24,6 +24,12 @@ from ingestbox.web.v1.parts import Parts
 ADMIN = frozenset({Role.ADMIN})
 MAX_NAME = 100
 MAX_TTL_SECONDS = 10 * 366 * 86_400
+
+KEEP_SECONDS = 86_400
+"""How long a key that is replaced stays good, unless the call says otherwise: who holds it has a day to take
+the new one, as tokens outlive a rotation of the secret. One that leaked is revoked, or kept for 0 s."""
+
+MAX_KEEP_SECONDS = 90 * 86_400
 
 REPLAYED = (("Idempotency-Replayed", "true"),)
 ID = Parameter("id", "The key's id, as the list has it.", place="path")
@@ -60,10 +66,43 @@ RULES = {
 }
 
 
+class NewRotation(msgspec.Struct, forbid_unknown_fields=True):
+    """How a key is replaced."""
+
+    keep_seconds: Annotated[
+        int | None,
+        Meta(
+            description=f"How long the old key stays good, at most {MAX_KEEP_SECONDS} s, and no longer than "
+            f"it would have been; 0 revokes it. {KEEP_SECONDS} unless given.",
+            extra_json_schema={"minimum": 0, "maximum": MAX_KEEP_SECONDS},
+        ),
+    ] = None
+
+
+ROTATION_RULES = {
+    "keep_seconds": fields.Rule(
+        f"must be from 0 to {MAX_KEEP_SECONDS}", lambda value: 0 <= value <= MAX_KEEP_SECONDS
+    )
+}
+
+
 class MadeKey(KeyLine, frozen=True, kw_only=True):
     """A new key with the key itself, which is shown this once."""
 
     key: str
+
+
+class OldKey(msgspec.Struct, frozen=True):
+    """A key that another one has taken the place of, and until when it is good."""
+
+    id: str
+    good_until: str
+
+
+class RotatedKey(MadeKey, frozen=True, kw_only=True):
+    """The new key, which is shown this once, and what becomes of the old one."""
+
+    old: OldKey
 
 
 class KeyPage(msgspec.Struct, frozen=True):
@@ -136,6 +175,23 @@ class Keys:
                 parameters=(ID,),
                 answers=(Answer(RevokedKey),),
             ),
+            Route(
+                "POST",
+                "/v1/keys/{id}/rotate",
+                self.rotate_key,
+                "Put a new API key in the place of one",
+                ADMIN,
+                "control_kb",
+                description="It has the name, roles, workspace and end of the old one, which stays good for "
+                "`keep_seconds`, so that who holds it can change over. The key is in this answer alone; a "
+                "repeat with the same Idempotency-Key answers the same key.",
+                body=NewRotation,
+                example={"keep_seconds": 86_400},
+                parameters=(ID,),
+                answers=(Answer(RotatedKey, 201, "Made."),),
+                errors=("validation_failed", "key_ended", "key_rotated"),
+                idempotent=True,
+            ),
         )
 
     async def create_key(self, ask: Request) -> Reply:
@@ -189,6 +245,34 @@ class Keys:
             raise IngestError("not_found", f"There is no key {given}.")
         self._guard.forget(digest)
         return Reply(RevokedKey(str(key_id), revoked=True))
+
+    async def rotate_key(self, ask: Request) -> Reply:
+        """POST /v1/keys/{id}/rotate: 201 with the new key, which is shown this once."""
+        wanted = fields.read(ask.body, NewRotation, ROTATION_RULES)
+        given = ask.path["id"]
+        key_id = lists.number(given, "key")
+        again = key_of(ask)
+        seed = self._derived.seed()
+        secret = self._secret(again, seed)
+        keep = KEEP_SECONDS if wanted.keep_seconds is None else wanted.keep_seconds
+        made = await self._store.write(
+            RotateKey(
+                key_id,
+                ask.caller.workspace,
+                key_digest(secret),
+                keep * 1000,
+                act(ask, self._store.clock.now_ms()),
+                Once(again, seed, Rotation),
+            )
+        )
+        if isinstance(made, Denied):
+            raise IngestError(made.code, f"There is no key {given}." if made.code == "not_found" else None)
+        if made.replayed:
+            secret = self._secret(again, made.seed)
+        key, old = made.what.key, made.what.old
+        self._guard.forget(old.digest)
+        body = RotatedKey(**msgspec.structs.asdict(key), key=secret, old=OldKey(old.id, old.good_until))
+        return Reply(body, 201, REPLAYED if made.replayed else ())
 
     def _secret(self, again: Key | None, seed: bytes) -> str:
         """The key to show; made from the seed, if a repeat may ask for it again."""

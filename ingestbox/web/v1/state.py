@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ingestbox.model import Role
-from ingestbox.route import Answer, Reply, Route
+from ingestbox.route import Answer, Parameter, Reply, Route
 from ingestbox.web.binding import Request
 from ingestbox.web.v1 import lists
 from ingestbox.web.v1.parts import Parts
@@ -40,9 +40,11 @@ class State:
                 self.doctor,
                 "Checks of the box, each with its remedy",
                 ADMIN,
-                description="Reads the whole store: minutes, when it holds many gigabytes. For those who "
-                "operate the box: administrators of the default workspace.",
+                description="Reads the whole store and all uploaded files: minutes, when they have many "
+                "gigabytes. For those who operate the box: administrators of the default workspace.",
+                parameters=(Parameter("quick", "Leaves out what reads all that is stored.", bool),),
                 answers=(Answer(Report, description="What was found."),),
+                errors=("bad_parameter",),
             ),
         )
 
@@ -54,4 +56,4 @@ class State:
     async def doctor(self, ask: Request) -> Reply:
         """GET /v1/doctor."""
         lists.operator_only(ask.caller)
-        return Reply(await self._parts.examine())
+        return Reply(await self._parts.examine(lists.flag(ask.query, "quick")))

@@ -13,7 +13,7 @@ import pytest
 
 from ingestbox.identity.apikeys import is_key, key_digest
 from ingestbox.model import Role
-from tests.harness import PATIENCE, BoxProcess
+from tests.harness import PATIENCE, BoxProcess, until
 
 
 @pytest.fixture
@@ -251,3 +251,84 @@ def test_a_key_expires(own_box: BoxProcess) -> None:
     with own_box.client() as client:
         answer = client.get("/api/jobs", headers={"Authorization": f"Bearer {made['key']}"})
         assert (answer.status_code, answer.json()["detail"]) == (401, "Token has expired")
+
+
+def rotate(client: httpx2.Client, key_id: str, again: str | None = None, **body: object) -> httpx2.Response:
+    headers = {} if again is None else {"Idempotency-Key": again}
+    return client.post(f"/v1/keys/{key_id}/rotate", json=body, headers=headers)
+
+
+def opens(box: BoxProcess, key: str) -> bool:
+    with httpx2.Client(base_url=box.url, trust_env=False, verify=False, timeout=PATIENCE) as public:
+        return public.get("/api/jobs", headers={"X-API-Key": key}).status_code == 200
+
+
+def test_a_rotated_key_hands_on_what_it_is_and_stays_good_for_a_while(
+    box: BoxProcess, client: httpx2.Client
+) -> None:
+    made = make(client, "edge", roles=["ingest", "analyst"], ttl_seconds=864_000)
+    assert opens(box, made["key"])
+    reply = rotate(client, made["id"])
+    assert reply.status_code == 201, reply.text
+    new = reply.json()
+    assert is_key(new["key"]) and new["key"] != made["key"] and new["id"] != made["id"]
+    for name in ("name", "roles", "workspace", "expires_at"):
+        assert new[name] == made[name]
+    old = client.get(f"/v1/keys/{made['id']}").json()
+    assert new["old"] == {"id": made["id"], "good_until": old["expires_at"]}
+    assert old["revoked_at"] is None and old["expires_at"] < made["expires_at"]
+    assert opens(box, made["key"]) and opens(box, new["key"])
+    trail = client.get("/v1/audit", params={"object": "key", "object_id": made["id"]}).json()["audit"]
+    assert [each["action"] for each in trail] == ["key.rotate", "key.create"]
+    assert trail[0]["after"] == {"replaced_by": new["id"], "good_until": old["expires_at"]}
+    (came,) = client.get("/v1/audit", params={"object": "key", "object_id": new["id"]}).json()["audit"]
+    assert (came["action"], came["after"]["in_place_of"]) == ("key.create", made["id"])
+    # Its successor would end with what is left of it.
+    twice = rotate(client, made["id"])
+    assert (twice.status_code, twice.json()["code"]) == (409, "key_rotated")
+    assert rotate(client, new["id"]).status_code == 201
+
+
+def test_a_key_that_is_kept_no_longer_is_refused_at_once(box: BoxProcess, client: httpx2.Client) -> None:
+    made = make(client)
+    assert opens(box, made["key"])  # the guard remembers it
+    new = rotate(client, made["id"], keep_seconds=0).json()
+    assert not opens(box, made["key"])
+    assert opens(box, new["key"])
+    assert client.get(f"/v1/keys/{made['id']}").json()["revoked_at"] is not None
+    ended = rotate(client, made["id"])
+    assert (ended.status_code, ended.json()["code"]) == (409, "key_ended")
+    # One that ends sooner is not kept for longer.
+    short = make(client, ttl_seconds=3_600)
+    new = rotate(client, short["id"], keep_seconds=86_400).json()
+    assert new["old"]["good_until"] == new["expires_at"] == short["expires_at"]
+
+
+def test_a_key_that_is_kept_for_a_second_ends_after_it(box: BoxProcess, client: httpx2.Client) -> None:
+    made = make(client)
+    assert opens(box, made["key"])
+    rotate(client, made["id"], keep_seconds=1).raise_for_status()
+    until(lambda: not opens(box, made["key"]), "the old key has ended")
+
+
+def test_a_repeated_rotation_gives_the_same_key(box: BoxProcess, client: httpx2.Client) -> None:
+    made = make(client)
+    first = rotate(client, made["id"], "again")
+    again = rotate(client, made["id"], "again")
+    assert (again.status_code, again.json()) == (201, first.json())
+    assert again.headers["idempotency-replayed"] == "true"
+    other = rotate(client, made["id"], "again", keep_seconds=5)
+    assert (other.status_code, other.json()["code"]) == (422, "idempotency_mismatch")
+    assert len(client.get("/v1/keys").json()["keys"]) == 2
+    assert opens(box, first.json()["key"])
+
+
+def test_a_rotation_is_refused_for_others_and_for_nonsense(box: BoxProcess, client: httpx2.Client) -> None:
+    made = make(client)
+    with box.client(workspace="elsewhere") as other, box.client(Role.ANALYST) as analyst:
+        assert rotate(other, made["id"]).status_code == 404
+        assert rotate(analyst, made["id"]).status_code == 403
+    for body in ({"keep_seconds": -1}, {"keep_seconds": 10**9}, {"keep_seconds": "1"}, {"keep": 1}):
+        assert rotate(client, made["id"], None, **body).status_code == 422
+    assert rotate(client, "0").status_code == 404
+    assert len(client.get("/v1/keys").json()["keys"]) == 1
