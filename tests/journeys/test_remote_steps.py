@@ -77,10 +77,11 @@ def test_the_documented_server_does_a_step_and_the_box_when_it_is_gone(
     url = f"http://127.0.0.1:{port}/"
     secret = tmp_path / "secret"
     secret.write_text(TOKEN)
-    config, environ = "", {}
+    config = ""
+    environ = {"PYTHONNOUSERSITE": "1"}  # so it is not forked: what its children are called with is looked at
     if by_environment:
         prefix = "INGESTBOX_ENRICH_SENTIMENT"
-        environ = {f"{prefix}_URL": url, f"{prefix}_TOKEN_FILE": str(secret)}
+        environ |= {f"{prefix}_URL": url, f"{prefix}_TOKEN_FILE": str(secret)}
     else:
         config = f'[enrich.sentiment]\nurl = "{url}"\ntoken_file = "{secret}"\n'
     with running(tmp_path / "box", config=config, environ=environ) as box, box.client(Role.ANALYST) as client:
