@@ -22,7 +22,7 @@ RELEASE := $(shell find packaging/release -type f ! -name '*.pyc')
 VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 EPOCH = SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct 2>/dev/null || echo 315532800)
 
-.PHONY: help run setup test check bench evaluate faults soak binary reproducible pictures docs lock clean
+.PHONY: help run setup test check bench evaluate faults soak binary reproducible deb man pictures docs lock clean
 
 help: ## List the targets.
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -61,6 +61,15 @@ binary: ## Build the program into dist: a single file, a folder, what is inside,
 
 reproducible: ## Build the binary twice, in other folders, from what is committed, and compare.
 	@packaging/reproducible.sh $(ARGS)
+
+deb: binary man ## Build the Debian package into dist, with the folder form.
+	@package=$$(PYTHONPATH=. $(EPOCH) build/venv/bin/python packaging/deb.py build/program/folder dist/ingestbox.1 dist \
+		--licences dist/licences.txt) && cd dist && package=$${package#dist/} && \
+		{ sed '/\.deb$$/d' SHA256SUMS; sha256sum "$$package"; } > SHA256SUMS.part && mv SHA256SUMS.part SHA256SUMS
+
+man: build/venv/.made ## Write the man page into dist, from the commands' help.
+	@mkdir -p dist
+	@PYTHONPATH=. $(EPOCH) build/venv/bin/python packaging/man.py > dist/ingestbox.1
 
 pictures: $(VENV)/.development ## Take README's pictures of the console anew (needs chromium).
 	@$(BIN)/python -m tests.console.pictures
