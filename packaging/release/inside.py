@@ -57,7 +57,7 @@ class Owners:
             raise UnknownPartError("nobody knows whose these are: " + ", ".join(sorted(unknown)))
         content = {name: b"\0".join(part.content for part in its) for name, its in owned.items()}
         found = [self._installed.component(each, content[name]) for name, each in distributions.items()]
-        found.append(self._python(content["cpython"]))
+        found.append(self._python(content.get("cpython", b"")))
         found += [self._library(part) for part in owned["system"]]
         found += self._assets(owned["ingestbox"])
         return sorted(found, key=lambda each: (each.kind, each.name, each.version, each.sha256))
@@ -75,6 +75,8 @@ class Owners:
             return "cpython" if top in _STANDARD or top.startswith("_sysconfigdata_") else None
         if name.startswith("ingestbox/"):
             return "ingestbox"
+        if ".libs/" in name:  # libraries of others that a wheel brings, under licences of their own
+            return "system" if _stem(name) in self._known.libraries else None
         if owner := self._installed.of_file(name):
             return owner
         if _PYTHON.match(name):
@@ -164,4 +166,5 @@ def _is_text(name: str) -> bool:
 
 
 def _stem(name: str) -> str:
-    return name.rpartition("/")[2].partition(".so")[0]
+    """A library's name without its version, and without the hash that wheels put into it."""
+    return re.sub(r"-[0-9a-f]{8}$", "", name.rpartition("/")[2].partition(".so")[0])

@@ -28,7 +28,7 @@ ALLOWED = frozenset(
 EXCEPTED = {
     "pyinstaller": "GPL-2.0-or-later WITH Bootloader-exception",
 }
-"""The only name and licence that is taken though it is no permissive one: PyInstaller's boot-loader may be put
+"""The only name and licence that is taken though it is not permissive: PyInstaller's boot-loader may be put
 in front of any program, under any licence, says its exception."""
 
 
@@ -91,5 +91,5 @@ def report(title: str, components: list[Component]) -> str:
         f"{rule}\n{textwrap.fill(', '.join(dict.fromkeys(labels)), 80)}\n{rule}\n\n{text}\n"
         for text, labels in users.items()
     ]
-    head = f"{title}\n\nWhat is inside, indented what is linked into the line above; below, the licences' texts.\n"
+    head = f"{title}\n\nWhat is inside, indented what is linked into the line above; then the texts.\n"
     return "\n".join([head, *listed, "", *texts])

@@ -1,4 +1,4 @@
-"""The list of what is inside, as CycloneDX 1.6 in JSON. Equal builds have equal lists: no number is random, and
+"""The list of what is inside, as CycloneDX 1.6 in JSON. Equal builds have equal lists: no number is random,
 the time is the commit's."""
 
 from __future__ import annotations

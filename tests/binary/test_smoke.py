@@ -32,6 +32,9 @@ def test_the_journey(frozen: Frozen) -> None:
     report = json.loads(frozen.run("doctor", "--json"))
     assert report["ok"], report
     assert report["sqlite"]["source"] == "pysqlite3"
+    assert tuple(map(int, report["sqlite"]["version"].split("."))) >= (3, 51, 3)
+    said = {each["check"]: each["message"] for each in report["findings"]}
+    assert said["vectors"].startswith("compared by sqlite-vec "), "SQLite loads an extension"
     assert json.loads(frozen.run("status", "--json"))["live"]["children"] >= 1
     assert frozen.run("key", "create", "--name", "x", "--role", "ingest").startswith("ibk_")
 
