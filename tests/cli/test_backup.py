@@ -272,6 +272,10 @@ def test_a_restored_box_lets_nobody_in_who_was_in_before(
             assert rows(put_back, f"SELECT count(*) FROM {table}") == [(0,)]
         (aside,) = put_back.glob("before-restore-*")
         assert facts_of(aside / DATABASE) == before
+        place = "SELECT place FROM box"
+        assert rows(aside, place) != rows(put_back, place), (
+            "put back by hand, it would go on with its numbers"
+        )
         assert {each.name for each in aside.iterdir()} >= {DATABASE, "files"}
         epoch = facts_of(put_back / DATABASE).epoch
         box.start()
@@ -317,10 +321,17 @@ def test_over_a_store_that_is_damaged_the_folders_secret_stays(
 ) -> None:
     (put_back / DATABASE).write_bytes(os.urandom(20_000))
     (put_back / "secret").write_text("n" * 43)
+    beside = {f"{DATABASE}-wal": b"what was written last", "upgrading": b"{}", "upgrade-failed": b"{}"}
+    for name, content in beside.items():
+        (put_back / name).write_bytes(content)
     ran = ingestbox("restore", backup, "--data", put_back, "--force", "--json", cwd=tmp_path)
     assert ran.code == 0, ran.err
     assert ran.json()["secret"] == "folder"
     assert (put_back / "secret").read_text() == "n" * 43
+    aside = Path(ran.json()["aside"])
+    for name, content in beside.items():
+        assert not (put_back / name).exists(), f"{name} is not of the database that was put back"
+        assert (aside / name).read_bytes() == content
     assert rows(put_back, "SELECT count(*) FROM objects") == [(70,)]
 
 
@@ -381,3 +392,19 @@ def test_what_is_no_store_and_no_backup_gets_a_sentence(tmp_path: Path) -> None:
         ran = ingestbox(*command, "--data", tmp_path / "none", cwd=tmp_path)
         assert "Traceback" not in ran.err
     assert lying.is_name("ingestbox-b0-20260131T020000Z.tar.zst")
+
+
+def test_what_is_put_back_belongs_to_the_folders_owner(backup: Path, tmp_path: Path) -> None:
+    """An administrator restores, and the box runs as somebody else."""
+    data = tmp_path / "data"
+    data.mkdir(mode=0o700)
+    if os.geteuid() == 0:
+        os.chown(data, 4711, 4712)
+    owner = data.stat()
+    for _ in range(2):
+        ran = ingestbox("restore", backup, "--data", data, "--force", cwd=tmp_path)
+        assert ran.code == 0, ran.err
+        for path in data.rglob("*"):
+            found = path.stat()
+            assert (found.st_uid, found.st_gid) == (owner.st_uid, owner.st_gid), path
+            assert stat.S_IMODE(found.st_mode) == (0o700 if path.is_dir() else 0o600), path

@@ -157,6 +157,25 @@ def test_a_restore_that_is_cut_off_leaves_the_old_box_or_the_restored_one(
         assert _cut_off(stocked, tmp_path, at) == "restored"
 
 
+def test_a_restore_into_an_empty_folder_that_is_cut_off_is_ended_by_the_next_start(
+    stocked: tuple[Path, Path], tmp_path: Path
+) -> None:
+    """Nothing was there, so that what is put in its place must not be taken for it."""
+    total = _dying(tmp_path / "whole", stocked[1], 0)
+    there = []
+    for at in range(total - 12, total + 1):
+        data = tmp_path / f"data{at}"
+        assert _dying(data, stocked[1], at) == 0
+        putback.resume(data)
+        there.append((data / DATABASE).exists())
+        if there[-1]:
+            assert facts_of(data / DATABASE).files == tuple(each.name for each in (data / "files").iterdir())
+            assert (data / "secret").exists()
+            assert not list(data.glob("before-restore-*"))
+    assert there == sorted(there)
+    assert sum(there) >= 8
+
+
 @pytest.mark.soak
 def test_a_restore_that_is_cut_off_at_each_of_its_changes(stocked: tuple[Path, Path], tmp_path: Path) -> None:
     shutil.copytree(stocked[0], tmp_path / "whole")

@@ -88,6 +88,9 @@ HOSTILE = {
     "a hard link": tar_of(
         manifest(), entry("ingestbox.db", kind=tarfile.LNKTYPE, link="secret"), *good_entries()[1:]
     ),
+    "a device with content": tar_of(
+        manifest(), entry("ingestbox.db", CONTENTS["ingestbox.db"], tarfile.CHRTYPE), *good_entries()[1:]
+    ),
     "a device": tar_of(manifest(), entry("ingestbox.db", kind=tarfile.CHRTYPE), *good_entries()[1:]),
     "extended headers": tar_of(
         manifest(), entry("x", b"20 path=../escaped\n", kind=tarfile.XHDTYPE), *good_entries()
@@ -150,6 +153,13 @@ def test_the_seal_and_the_frame_have_to_be_right(tmp_path: Path) -> None:
         broken.write_bytes(wrong)
         with pytest.raises(DamagedBackupError):
             verify(broken)
+
+
+def test_a_manifest_without_end_is_not_read(tmp_path: Path) -> None:
+    broken = tmp_path / "broken.tar.zst"
+    broken.write_bytes(sealed(HOSTILE["a manifest without end"]))
+    with pytest.raises(DamagedBackupError, match="larger than any can be"):
+        described(broken)
 
 
 def test_it_takes_little_memory_whatever_its_size(tmp_path: Path) -> None:

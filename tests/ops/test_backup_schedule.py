@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import os
 import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -18,11 +19,12 @@ from ingestbox.errors import IngestError, StartupError
 from ingestbox.identity.secretfile import load_secret
 from ingestbox.ops.backup import backups as module
 from ingestbox.ops.backup import folder as lying
-from ingestbox.ops.backup.archive import verify
+from ingestbox.ops.backup.archive import Packing, verify
 from ingestbox.ops.backup.backups import RETRY_SECONDS, Backups
 from ingestbox.ops.backup.pace import Pace
 from ingestbox.ops.backup.taking import Taking
 from ingestbox.store import Store, tidy
+from ingestbox.store.engine import CHECKPOINT_PAGES
 from ingestbox.store.shelf import Shelf
 from tests.forward.support import HeldClock, opened, run, until
 from tests.ops import backups as made
@@ -211,12 +213,13 @@ def test_a_folder_that_is_not_there_alarms_until_it_is(tmp_path: Path) -> None:
     folder.parent.mkdir()
 
     async def test() -> None:
-        async with keeper(tmp_path, clock, folder=str(folder), schedule="every 1 d") as (found, _, _):
+        async with keeper(tmp_path, clock, folder=str(folder), schedule="every 1 d") as (found, store, _):
             await until(lambda: "backup_failed" in _raised(found), "it alarms")
             assert str(folder) in _raised(found)["backup_failed"]
             assert not folder.exists(), "a mount point without its disk is no folder for backups"
             with pytest.raises(IngestError, match="backup_unwritable"):
                 await found.begin()[1]
+            await _folds(store)
             with pytest.raises(IngestError, match="backup_unwritable"):
                 await found.state()
             folder.mkdir()
@@ -318,6 +321,41 @@ def test_a_file_that_is_given_up_meanwhile_is_in_the_backup(
             assert await tidy.sweep_files(store, shelf) == 1
 
     run(test())
+
+
+def test_what_is_not_good_when_it_is_read_again_is_no_backup(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = Packing.finish
+
+    def spoilt(self: Packing) -> None:
+        real(self)
+        os.pwrite(self._file.fileno(), b"!", 200)
+
+    monkeypatch.setattr(Packing, "finish", spoilt)
+
+    async def test() -> None:
+        async with keeper(tmp_path, HeldClock()) as (found, store, _):
+            with pytest.raises(IngestError, match="not good when it was read again"):
+                await found.begin()[1]
+            state = await found.state()
+            assert state.backups == []
+            assert state.last is not None
+            assert (state.last.state, state.last.code) == ("failed", "backup_failed")
+            monkeypatch.undo()
+            await found.begin()[1]
+            await _folds(store)
+
+    run(test())
+    assert [each.suffix for each in (tmp_path / "data" / "backups").iterdir()] == [".zst"]
+
+
+async def _folds(store: Store) -> None:
+    """The log does not grow for ever."""
+    pages = await store._writer._connection.call(  # type: ignore[union-attr]
+        lambda connection: connection.execute("PRAGMA wal_autocheckpoint").fetchone()
+    )
+    assert pages == (CHECKPOINT_PAGES,)
 
 
 class _File:

@@ -180,9 +180,9 @@ class Backups:
             raise IngestError("shutting_down", retry_after=2)
         if self._job is not None:
             raise IngestError("backup_running", retry_after=5)
-        # Names are by the second, and nobody looks at the disk here: two in one second would be called the
-        # same.
-        now_ms = max(self._clock.now_ms(), self._began_ms + 1_000)
+        now_ms = self._clock.now_ms()
+        if now_ms // 1_000 == self._began_ms // 1_000:
+            now_ms += 1_000  # names are by the second, and nobody looks at the disk here
         taking = Taking(
             self._data,
             self.folder / lying.name_of(self._store.identity.box, now_ms),

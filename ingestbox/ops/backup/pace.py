@@ -68,9 +68,8 @@ class Pace:
         if self._window is None:
             return now - self._due if now >= self._due else None
         now_ms = self._clock.now_ms()
-        self._from_ms = min(
-            self._from_ms, now_ms
-        )  # the clock was put back: not to wait until it is there again
+        # A clock that was put back: not to wait until it is there again.
+        self._from_ms = min(self._from_ms, now_ms)
         meant = self._window.next_open_ms(self._from_ms - self._from_ms % 60_000 + 60_000)
         if meant is None or now_ms < meant or now < self._not_before:
             return None
