@@ -89,7 +89,7 @@ def one(tx: ReadTx, seq: int, sight: Sight) -> tuple[Delivery, bytes | None] | N
     if row is None or not Seen(tx, sight).has(row):
         return None
     *facts, line, crc = row
-    (found,) = _with_lanes(tx, [tuple(facts)])
+    (found,) = with_lanes(tx, [tuple(facts)])
     return found, line if zlib.crc32(line) == crc else None
 
 
@@ -132,7 +132,7 @@ def listed(
         return seen.has(row) and parked.has(row[0]) is lone
 
     found = page(rows, limit, keep)
-    return _with_lanes(tx, found.rows), found.last
+    return with_lanes(tx, found.rows), found.last
 
 
 class Seen:
@@ -189,7 +189,8 @@ def _state(word: str) -> State:
     return "discarded" if word == "discarded" else "parked"
 
 
-def _with_lanes(tx: ReadTx, rows: Sequence[tuple[Any, ...]]) -> list[Delivery]:
+def with_lanes(tx: ReadTx, rows: Sequence[tuple[Any, ...]]) -> list[Delivery]:
+    """Deliveries, newest first, with how each is in each lane; a row has the columns of `Delivery`."""
     states: dict[int, dict[str, State]] = {row[0]: {} for row in rows}
     if rows:
         for lane in _lanes(tx):

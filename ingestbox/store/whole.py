@@ -145,7 +145,7 @@ async def compare(store: Store, kind: Kind) -> Compared:
 
     def look(tx: ReadTx, after: int) -> tuple[int, int, list[int], int | None]:
         found = page(tx, kind, after)
-        bad = [row[0] for row in found.rows if not _sound(kind, row)]
+        bad = [row[0] for row in found.rows if not is_sound(kind, row)]
         return len(found.rows), sum(_sizes(kind, found.rows)), bad, found.last
 
     place: int | None = -1
@@ -159,7 +159,8 @@ async def compare(store: Store, kind: Kind) -> Compared:
     return Compared(kind.name, rows, size, wrong, examples)
 
 
-def _sound(kind: Kind, row: Row) -> bool:
+def is_sound(kind: Kind, row: Row) -> bool:
+    """Whether a row matches its checksum."""
     try:
         return kind.sound(row)
     except (TypeError, ValueError):  # a bit that changed may make another type of a value

@@ -357,6 +357,8 @@ SELECT id, CAST(workspace AS BLOB), CAST(origin AS BLOB), CAST(owner AS BLOB), C
        CAST(upload_id AS BLOB), updated_ms, CAST(result AS BLOB), CAST(record AS BLOB), crc, 0
 FROM audience_segments WHERE id > :after ORDER BY id;
 
--- name: all_uploads
-SELECT id, workspace, origin, owner, public_id, name, json(fields), created_ms, stored FROM audience_uploads
-WHERE id > :after1 ORDER BY id LIMIT 500;
+-- name: export_upload
+SELECT id, workspace,
+       json_object('id', public_id, 'workspace', workspace, 'origin', origin, 'owner', owner, 'name', name,
+                   'fields', json(fields), 'stored', stored, 'created_ms', created_ms)
+FROM audience_uploads WHERE id > :after1 ORDER BY id LIMIT 500;

@@ -397,8 +397,11 @@ SELECT c.id, CAST(c.workspace AS BLOB), CAST(c.origin AS BLOB), CAST(c.owner AS 
        NULL, c.crc, 1
 FROM contacts AS c WHERE c.id > :after ORDER BY c.id;
 
--- name: all_mappings
--- By their keys; a page.
-SELECT workspace, owner, signature, mapping, used_ms FROM contact_mappings
+-- name: export_mapping
+-- By their keys, a page (store/exporting.py), as for the exports of other families.
+SELECT workspace, owner, signature, workspace,
+       json_object('workspace', workspace, 'owner', owner, 'signature', signature, 'mapping', json(mapping),
+                   'used_ms', used_ms)
+FROM contact_mappings
 WHERE (workspace, owner, signature) > (:after1, :after2, :after3)
 ORDER BY workspace, owner, signature LIMIT 500;

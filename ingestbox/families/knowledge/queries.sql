@@ -548,16 +548,28 @@ SELECT id, CAST(workspace AS BLOB), CAST(origin AS BLOB), NULL, CAST(object_id A
        updated_ms, CAST(result AS BLOB), CAST(record AS BLOB), crc, 0
 FROM knowledge_articles WHERE id > :after ORDER BY id;
 
--- name: all_sources
-SELECT id, workspace, source_id, name, type, status, crawl_frequency, settings, total_content, last_crawl_ms, created_ms,
-       updated_ms
+-- name: export_source
+SELECT id, workspace,
+       json_object('id', source_id, 'workspace', workspace, 'name', name, 'type', type, 'status', status,
+                   'crawl_frequency', crawl_frequency, 'settings', json(settings), 'total_content', total_content,
+                   'last_crawl_ms', last_crawl_ms, 'created_ms', created_ms, 'updated_ms', updated_ms)
 FROM knowledge_sources WHERE id > :after1 ORDER BY id LIMIT 500;
 
--- name: all_batches
-SELECT id, workspace, name, parent, taken_ms FROM knowledge_batches WHERE id > :after1 ORDER BY id LIMIT 500;
+-- name: export_batch
+SELECT id, workspace,
+       json_object('id', CAST(id AS TEXT), 'workspace', workspace, 'name', name, 'parent', parent, 'taken_ms', taken_ms)
+FROM knowledge_batches WHERE id > :after1 ORDER BY id LIMIT 500;
 
--- name: all_contents
--- When each was taken and crawled, of which source, and the batches that it came in; a content's id is its record's.
-SELECT c.id, c.workspace, c.source_id, c.url, c.taken_ms, c.crawled_ms, c.done_ms, c.kept,
-       (SELECT json_group_array(CAST(m.batch AS TEXT)) FROM knowledge_members AS m WHERE m.content = c.id)
-FROM knowledge_contents AS c WHERE c.id > :after1 ORDER BY c.id LIMIT 500;
+-- name: export_content
+-- Where and when each article was crawled; its record has the same id.
+SELECT id, workspace,
+       json_object('record', CAST(id AS TEXT), 'workspace', workspace, 'source', source_id, 'url', url,
+                   'taken_ms', taken_ms, 'crawled_ms', crawled_ms, 'done_ms', done_ms)
+FROM knowledge_contents WHERE id > :after1 ORDER BY id LIMIT 500;
+
+-- name: export_member
+-- Which articles came in which batch.
+SELECT m.batch, m.content, b.workspace,
+       json_object('batch', CAST(m.batch AS TEXT), 'record', CAST(m.content AS TEXT))
+FROM knowledge_members AS m LEFT JOIN knowledge_batches AS b ON b.id = m.batch
+WHERE (m.batch, m.content) > (:after1, :after2) ORDER BY m.batch, m.content LIMIT 500;

@@ -89,6 +89,7 @@ LIMIT :limit;
 -- name: whole
 -- All of them, for checks and exports (store/whole.py), with the public id, the family and the workspace of their jobs;
 -- without a limit: the reader stops by itself. The casts are as above.
-SELECT r.id, CAST(r.key AS BLOB), CAST(r.state AS BLOB), CAST(r.payload AS BLOB), r.crc, j.public_id, j.family, j.workspace
+SELECT r.id, CAST(r.key AS BLOB), CAST(r.state AS BLOB), CAST(r.payload AS BLOB), r.crc, j.public_id, j.family, j.workspace,
+       j.state
 FROM records AS r LEFT JOIN jobs AS j ON j.id = r.id >> 24
 WHERE r.id > :after ORDER BY r.id;

@@ -10,6 +10,7 @@ from ingestbox.web.v1.bulk import BulkIssues
 from ingestbox.web.v1.deliveries import Deliveries
 from ingestbox.web.v1.erasures import Erasures
 from ingestbox.web.v1.events import Events
+from ingestbox.web.v1.export import Export
 from ingestbox.web.v1.exports import Exports
 from ingestbox.web.v1.history import Histories
 from ingestbox.web.v1.issuegroups import IssueGroupings
@@ -46,6 +47,6 @@ def routes(parts: Parts) -> list[Route]:
     resources += (Jobs(parts), Events(parts), Exports(parts), Records(parts), Histories(parts))
     resources += (Issues(parts), IssueGroupings(parts), Resolving(parts))
     resources += (BulkIssues(parts), Undo(parts), Operations(parts), Rules(parts), Deliveries(parts))
-    resources += (Searches(parts), Erasures(parts))
+    resources += (Searches(parts), Erasures(parts), Export(parts))
     resources += (OverviewResource(parts), SeriesResource(parts))
     return [route for resource in resources for route in resource.routes()]
