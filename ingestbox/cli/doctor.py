@@ -33,8 +33,8 @@ def command(data: str | None, config: Path | None, quick: bool, as_json: bool) -
 
     SQLite, permissions, disk, clock, alarms, issuers, lanes, certificates, trusted CAs, backups; and,
     but for --quick, the store's integrity, the checksum of every payload, uploaded files, and its sums. That
-    reads all that is stored: some ten seconds for each gigabyte, more from a slow disk. It works with and without
-    a running box, which goes on meanwhile.
+    reads all that is stored: some ten seconds for each gigabyte, more from a slow disk. It works with and
+    without a running box, which goes on meanwhile.
 
     Exit code 0 when all is well, 1 when something was found.
     """
