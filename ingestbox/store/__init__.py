@@ -13,8 +13,9 @@ from ingestbox.clock import Clock
 from ingestbox.config import Limits
 from ingestbox.config import Store as StoreSettings
 from ingestbox.errors import IngestError, StartupError
+from ingestbox.store import walfile
 from ingestbox.store.cap import Cap
-from ingestbox.store.engine import connect_reader, is_too_old, sqlite3, version
+from ingestbox.store.engine import connect_checker, connect_reader, is_too_old, sqlite3, version
 from ingestbox.store.identity import BoxIdentity
 from ingestbox.store.place import KeepPlace, machine_id, place_of, settle, touch
 from ingestbox.store.queries import Params, Queries
@@ -103,6 +104,7 @@ class Store:
         upgrade = Upgrade(path, clock, snapshot=settings.upgrade_snapshot, told=told)
         with _as_startup_error(path):
             await asyncio.to_thread(upgrade.finish_earlier)
+            await asyncio.to_thread(_check_log, path)
             # SQLite gives the WAL the database's mode, so the file has to have it before SQLite opens it.
             path.touch(mode=0o600)
             path.chmod(0o600)
@@ -152,8 +154,10 @@ class Store:
         It reads every page, over a connection of its own; the WAL grows while it runs. It can be cancelled.
         """
         try:
-            rows = await self.read_long(lambda tx: tx.all("box.quick_check"))
-        except sqlite3.DatabaseError as error:
+            rows = await self._readers.call_alone(
+                lambda: connect_checker(self.path), lambda tx: tx.all("box.quick_check")
+            )
+        except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
             return [str(error)]
         return [row[0] for row in rows if row[0] != "ok"]
 
@@ -212,6 +216,18 @@ def _prepare(connection: sqlite3.Connection, queries: Queries, now_ms: int, plac
     return identity
 
 
+def _check_log(path: Path) -> None:
+    """SQLite takes a log to end at the first page that is wrong, and what was committed after it would be
+    lost without a word."""
+    log = walfile.read(path.with_name(path.name + "-wal"))
+    if log is not None and log.damaged:
+        raise StartupError(
+            f"The write-ahead log of the store {path} is damaged ({log.damaged} of its pages), and senders "
+            "were told that what it holds is safe. Nothing was changed. Save what can be read into a new "
+            "folder: ingestbox salvage"
+        )
+
+
 async def _leave(writer: Writer, folder: Path) -> None:
     """At the end: from now on a copy that was made before is one. If that fails, so is this, at no cost."""
     with contextlib.suppress(OSError, IngestError, StartupError):
@@ -226,9 +242,16 @@ def _as_startup_error(path: Path) -> Iterator[None]:
     except sqlite3.DatabaseError as error:
         name = getattr(error, "sqlite_errorname", "")
         if name in ("SQLITE_CORRUPT", "SQLITE_NOTADB"):
-            raise StartupError(
-                f"The store {path} is damaged ({error}). Keep a copy of the folder, then restore a backup."
-            ) from error
+            raise StartupError(_damaged(path, error)) from error
         raise StartupError(f"The store {path} cannot be opened: {error}.") from error
+    except UnicodeDecodeError as error:  # what SQLite said of damage has some of it in it
+        raise StartupError(_damaged(path, "its schema is no text")) from error
     except IngestError as error:
         raise StartupError(str(error)) from error
+
+
+def _damaged(path: Path, reason: object) -> str:
+    return (
+        f"The store {path} is damaged ({reason}). Restore a backup, or save what can be read into a new "
+        "folder: ingestbox salvage"
+    )

@@ -23,7 +23,15 @@ else:
 
 import sqlite3
 
-__all__ = ["connect_reader", "connect_writer", "has_wal_reset_bug", "is_too_old", "sqlite3", "version"]
+__all__ = [
+    "connect_checker",
+    "connect_reader",
+    "connect_writer",
+    "has_wal_reset_bug",
+    "is_too_old",
+    "sqlite3",
+    "version",
+]
 
 BUSY_MS = 5_000
 """Only a backup tool of the operator's can hold the file; wait for it this long."""
@@ -97,6 +105,22 @@ def connect_reader(path: Path, statements: int = CACHED_STATEMENTS) -> sqlite3.C
         connection.create_function("folded", 1, folded, deterministic=True)
         learn(connection)
         connection.execute("PRAGMA query_only = ON")
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def connect_checker(path: Path) -> sqlite3.Connection:
+    """A connection to look through the database with SQLite's own check, which sees nothing of what `CHECK`
+    says over one that is opened to read only. It does not write."""
+    connection = sqlite3.connect(
+        f"{path.absolute().as_uri()}?mode=rw", uri=True, isolation_level=None, check_same_thread=False
+    )
+    try:
+        _pragmas(connection, READER_CACHE_KIB)
+        connection.execute("PRAGMA query_only = ON")
+        connection.execute("PRAGMA wal_autocheckpoint = 0")
     except BaseException:
         connection.close()
         raise

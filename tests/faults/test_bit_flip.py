@@ -78,7 +78,8 @@ def test_a_damaged_delivery_is_parked_with_its_reason_and_the_lane_goes_on(
         assert code == "damaged"
         assert message
         with box.client() as client:
-            assert client.get("/v1/doctor").json()["ok"]
+            findings = client.get("/v1/doctor").json()["findings"]
+            assert {each["check"] for each in findings if not each["ok"]} == {"payloads"}
         with upstream.client() as client:
             assert client.get("/api/tickets").json()["total"] == COUNT - 1
             assert client.get(f"/api/tickets/v{VICTIM}").status_code == 404

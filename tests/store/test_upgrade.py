@@ -152,6 +152,23 @@ def test_a_migration_that_fails_puts_the_store_back_to_what_it_was(
     assert [path.name[:10] for path in (data / "snapshots").iterdir()] == ["before-upg"]
 
 
+def test_a_log_that_could_not_be_emptied_is_not_left_beside_what_was_put_back(
+    old: dict[int, Path], tmp_path: Path
+) -> None:
+    """Somebody else reads the store meanwhile: the failed one keeps its write-ahead log."""
+    data = copied(old[17], tmp_path / "data")
+    change(data, PLANTED)
+    before = contents(data / DATABASE)
+    with looking(data / DATABASE) as reader:
+        reader.execute("BEGIN")
+        reader.execute("SELECT count(*) FROM jobs").fetchall()
+        assert "as it was before, of schema 17" in refusal(data)
+    failed = data / "snapshots" / f"failed-upgrade-17-to-{NEWEST_SCHEMA}.db"
+    assert failed.with_name(f"{failed.name}-wal").stat().st_size > 0
+    assert contents(data / DATABASE) == before
+    assert schema_of(failed) == 18
+
+
 def test_the_box_is_the_same_after_it_was_put_back(old: dict[int, Path], tmp_path: Path) -> None:
     async def identity(store: Store) -> tuple[str, str]:
         return store.identity.box, store.identity.epoch
