@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from ingestbox.store import Store
 
 PAGE_ROWS: Final = 2_000
-PAGE_BYTES: Final = 1_048_576
+PAGE_BYTES: Final = 524_288
 """What one read takes at most, one row at least: some 10 ms."""
 
 EXAMPLES: Final = 5
