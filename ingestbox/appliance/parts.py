@@ -19,6 +19,7 @@ from ingestbox.console.inside import Inside
 from ingestbox.console.pages import Pages
 from ingestbox.enrich.embedding.wordvectors import NoVectorsError, prepared
 from ingestbox.enrich.pii.found import REDACT
+from ingestbox.enrich.steps import MODULES
 from ingestbox.errors import IngestError, StartupError
 from ingestbox.family import Family
 from ingestbox.forward import Forwarder
@@ -139,7 +140,7 @@ async def build(
     children = settings.work.children or min(os.cpu_count() or 1, MAX_CHILDREN)
     pool = Pool(
         children,
-        preload=[family.process.partition(":")[0] for family in known.values()],
+        preload=[*MODULES.values(), *(family.process.partition(":")[0] for family in known.values())],
         clock=clock,
         log_level=settings.log.level,
         log_format=settings.log.format,

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import functools
+import importlib
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Generic, Protocol, TypeVar
 
-from ingestbox.enrich import entities, keywords, language, sentiment
 from ingestbox.enrich.embedding import hashed
 from ingestbox.enrich.embedding.vector import Vector
 from ingestbox.enrich.embedding.wordvectors import Compiled, NoVectorsError, opened
@@ -14,14 +15,21 @@ from ingestbox.enrich.facts import Entity, Language, LanguageCode, Sentiment, St
 
 T = TypeVar("T")
 
-BUILTIN: Final[dict[Step, str]] = {
-    "language": f"builtin/{language.RULES}",
-    "sentiment": f"builtin/{sentiment.RULES}",
-    "entities": f"builtin/{entities.RULES}",
-    "keywords": f"builtin/{keywords.RULES}",
+MODULES: Final[dict[Step, str]] = {
+    "language": "ingestbox.enrich.language",
+    "sentiment": "ingestbox.enrich.sentiment",
+    "entities": "ingestbox.enrich.entities",
+    "keywords": "ingestbox.enrich.keywords",
 }
-"""What a result says of a step that was done here: the version of its rules, which changes whenever an
-answer can. An embedding says its model instead."""
+"""Where the built-in steps are. Children import them, and nothing does so before it needs one: their tables
+would take the box itself 8 MB, and a fifth of its start."""
+
+
+@functools.cache
+def builtin() -> Mapping[Step, str]:
+    """What a result says of a step that was done here: the version of its rules, which changes whenever an
+    answer can. An embedding says its model instead."""
+    return {step: f"builtin/{importlib.import_module(module).RULES}" for step, module in MODULES.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,18 +64,26 @@ class BuiltIn:
 
     def languages(self, texts: Sequence[str]) -> Answers[Language]:
         """See `Steps`."""
+        from ingestbox.enrich import language
+
         return _answers("language", map(language.language, texts))
 
     def sentiments(self, texts: Sequence[str], languages: Sequence[LanguageCode]) -> Answers[Sentiment]:
         """See `Steps`."""
+        from ingestbox.enrich import sentiment
+
         return _answers("sentiment", map(sentiment.sentiment, texts, languages))
 
     def entities(self, texts: Sequence[str], languages: Sequence[LanguageCode]) -> Answers[list[Entity]]:
         """See `Steps`."""
+        from ingestbox.enrich import entities
+
         return _answers("entities", map(entities.entities, texts, languages))
 
     def keywords(self, texts: Sequence[str], languages: Sequence[LanguageCode]) -> Answers[list[str]]:
         """See `Steps`."""
+        from ingestbox.enrich import keywords
+
         return _answers("keywords", map(keywords.keywords, texts, languages))
 
     def embeddings(self, texts: Sequence[str]) -> Answers[Vector]:
@@ -94,7 +110,7 @@ class LookedUp(BuiltIn):
 
 def _answers(step: Step, found: Iterable[T]) -> Answers[T]:
     every = list(found)
-    return Answers(every, [BUILTIN[step]] * len(every))
+    return Answers(every, [builtin()[step]] * len(every))
 
 
 BUILT_IN: Final = BuiltIn()

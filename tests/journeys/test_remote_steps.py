@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from ingestbox.enrich.steps import BUILTIN
+from ingestbox.enrich.steps import builtin
 from ingestbox.model import Role
 from tests.harness import BoxProcess, post_tickets, running, until, wait_job
 
@@ -96,14 +96,14 @@ def test_the_documented_server_does_a_step_and_the_box_when_it_is_gone(
                 assert TOKEN.encode() not in arguments
         found = client.get("/api/tickets/T-299").json()
         assert [field["sentiment"] for field in found["fields"]] == ["negative", "neutral"]
-        assert found["steps"] == {**BUILTIN, "sentiment": "http/example-1"}
+        assert found["steps"] == {**builtin(), "sentiment": "http/example-1"}
         assert server_of_sentiment(box) == (1.0, 600.0, 0.0, True)
 
         job = wait_job(client, post_tickets(client, records)["job_id"])  # nobody listens there now
         assert (job["status"], job["errors"]) == ("completed", [])
         found = client.get("/api/tickets/T-299").json()
         assert found["fields"][0]["sentiment"] == "positive"
-        assert found["steps"] == BUILTIN
+        assert found["steps"] == builtin()
         log = box.log.read_text()
         assert TOKEN not in log
         said = [line for line in log.splitlines() if "does not answer as it should" in line]
@@ -124,13 +124,13 @@ def test_a_server_that_never_answers_costs_no_chunk(tmp_path: Path) -> None:
     """Its own time-out is longer than a chunk may take; the chunks are not stopped for it."""
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"http://127.0.0.1:{silent.getsockname()[1]}/"
-        steps = "".join(f'[enrich.{step}]\nurl = "{url}"\ntimeout_seconds = 60\n' for step in BUILTIN)
+        steps = "".join(f'[enrich.{step}]\nurl = "{url}"\ntimeout_seconds = 60\n' for step in builtin())
         config = f"[work]\nchunk_seconds = 10\nchildren = 1\n{steps}"
         with running(tmp_path / "box", config=config) as box, box.client(Role.ANALYST) as client:
             records = [{"id": f"T-{number}", "summary": "Great!"} for number in range(150)]
             job = wait_job(client, post_tickets(client, records)["job_id"])
             assert (job["status"], job["errors"]) == ("completed", [])
-            assert client.get("/api/tickets/T-1").json()["steps"] == BUILTIN
+            assert client.get("/api/tickets/T-1").json()["steps"] == builtin()
             log = box.log.read_text()
             assert '"reason":"timeout"' in log
             assert "A child ended" not in log

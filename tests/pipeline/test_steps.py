@@ -17,7 +17,7 @@ import pytest
 
 from ingestbox.config.settings import Enrich, EntitiesStep, SentimentStep
 from ingestbox.enrich.facts import Entity, Language, Sentiment, Step
-from ingestbox.enrich.steps import BUILT_IN, BUILTIN
+from ingestbox.enrich.steps import BUILT_IN, builtin
 from ingestbox.errors import StartupError
 from ingestbox.pipeline import remote
 from ingestbox.pipeline.breaker import REST_SECONDS
@@ -259,14 +259,14 @@ def test_an_answer_that_does_not_fit_is_not_taken(
 def test_entities_that_are_not_in_the_text_are_not_taken(server: Server, ask: Ask, entities: Any) -> None:
     server.reply = results(lambda _: {"entities": entities})
     text = TEXTS[2:]
-    assert ask("entities").entities(text, ["en"]).by == [BUILTIN["entities"]]
+    assert ask("entities").entities(text, ["en"]).by == [builtin()["entities"]]
     assert len(server.asked) == 1
 
 
 @pytest.mark.parametrize("keywords", [[""], [" "], ["x" * 201], ["x"] * 101, [1], "x"])
 def test_keywords_that_are_none_are_not_taken(server: Server, ask: Ask, keywords: Any) -> None:
     server.reply = results(lambda _: {"keywords": keywords})
-    assert ask("keywords").keywords(TEXTS, LANGUAGES).by == [BUILTIN["keywords"]] * 3
+    assert ask("keywords").keywords(TEXTS, LANGUAGES).by == [builtin()["keywords"]] * 3
     assert len(server.asked) == 1
 
 
@@ -276,7 +276,7 @@ def test_only_the_batch_that_failed_is_done_here(server: Server, ask: Ask) -> No
 
     server.reply = reply
     answers = ask(batch=1).sentiments(["0", "1", "2"], LANGUAGES)
-    assert answers.by == ["http", "http", BUILTIN["sentiment"]]
+    assert answers.by == ["http", "http", builtin()["sentiment"]]
 
 
 @pytest.mark.parametrize("drip", [False, True])
@@ -286,7 +286,7 @@ def test_a_server_that_says_nothing_costs_one_time_out(server: Server, ask: Ask,
     steps = ask(timeout=0.3, batch=1)
     began = time.monotonic()
     for _ in range(20):
-        assert steps.sentiments(TEXTS, LANGUAGES).by == [BUILTIN["sentiment"]] * 3
+        assert steps.sentiments(TEXTS, LANGUAGES).by == [builtin()["sentiment"]] * 3
     assert time.monotonic() - began < 5.0  # and not 20 × 0.3 s
     assert len(server.asked) <= 3  # those that were on their way together
 
@@ -295,7 +295,7 @@ def test_a_server_that_was_away_is_tried_once_and_taken_back(
     server: Server, ask: Ask, clock: Clock, caplog: pytest.LogCaptureFixture
 ) -> None:
     steps = ask(batch=1, allowed=10_000)
-    here, there = [BUILTIN["sentiment"]] * 3, ["http"] * 3
+    here, there = [builtin()["sentiment"]] * 3, ["http"] * 3
 
     def by() -> list[str]:
         return list(steps.sentiments(TEXTS, LANGUAGES).by)
@@ -327,20 +327,20 @@ def test_servers_have_no_more_time_than_they_are_allowed(server: Server, ask: As
     clock.now += 4
     assert steps.sentiments(TEXTS, LANGUAGES).by == ["http"] * 3
     clock.now += 1
-    assert steps.sentiments(TEXTS, LANGUAGES).by == [BUILTIN["sentiment"]] * 3
+    assert steps.sentiments(TEXTS, LANGUAGES).by == [builtin()["sentiment"]] * 3
     steps.allow(5)  # the next chunk; nothing was the server's fault
     assert steps.sentiments(TEXTS, LANGUAGES).by == ["http"] * 3
     server.reply = lambda _: None
     steps.allow(0.3)
     began = time.monotonic()
-    assert steps.sentiments(TEXTS, LANGUAGES).by == [BUILTIN["sentiment"]] * 3
+    assert steps.sentiments(TEXTS, LANGUAGES).by == [builtin()["sentiment"]] * 3
     assert time.monotonic() - began < 5.0
 
 
 def test_nobody_there(ask: Ask, server: Server) -> None:
     steps = ask()
     server.close()
-    assert steps.sentiments(TEXTS, LANGUAGES).by == [BUILTIN["sentiment"]] * 3
+    assert steps.sentiments(TEXTS, LANGUAGES).by == [builtin()["sentiment"]] * 3
 
 
 @contextlib.contextmanager
@@ -425,7 +425,7 @@ def test_of_a_key_that_is_said_twice_the_last_counts(server: Server, ask: Ask) -
 
 def test_text_that_is_none_is_not_taken_from_a_server(server: Server, ask: Ask) -> None:
     server.reply = lambda _: (200, b'{"results":[{"keywords":["\\ud800"]}]}')
-    assert ask("keywords").keywords(TEXTS[:1], ["en"]).by == [BUILTIN["keywords"]]
+    assert ask("keywords").keywords(TEXTS[:1], ["en"]).by == [builtin()["keywords"]]
 
 
 def test_what_became_of_the_texts_is_told(server: Server, ask: Ask, clock: Clock) -> None:
@@ -452,7 +452,7 @@ def test_what_became_of_the_texts_is_told(server: Server, ask: Ask, clock: Clock
 
 def test_what_json_cannot_say_is_done_here(server: Server, ask: Ask) -> None:
     steps = ask(batch=1)
-    assert steps.sentiments(["\ud800", "fine"], ["en", "en"]).by == [BUILTIN["sentiment"], "http"]
+    assert steps.sentiments(["\ud800", "fine"], ["en", "en"]).by == [builtin()["sentiment"], "http"]
 
 
 def test_only_what_is_set_is_an_endpoint() -> None:

@@ -13,7 +13,7 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
-from ingestbox.enrich.steps import BUILTIN
+from ingestbox.enrich.steps import MODULES
 from ingestbox.errors import CATALOGUE
 from ingestbox.families import FAMILIES
 from ingestbox.model import JobState, Role
@@ -93,7 +93,7 @@ LABELS: dict[str, Callable[[str], bool]] = {
     ),
     "lane": lambda value: value == "up",
     "reason": lambda value: value in ("refused", "evicted", "timed_out"),
-    "step": lambda value: value in BUILTIN,
+    "step": lambda value: value in MODULES,
     "by": lambda value: value in ("server", "box"),
     "alarm": lambda value: re.fullmatch("[a-z_]+(:[a-z0-9_-]+)?", value) is not None,
     "version": lambda value: True,

@@ -12,7 +12,7 @@ import pytest
 
 from ingestbox.enrich.embedding.vector import Vector
 from ingestbox.enrich.facts import Entity, Language, LanguageCode, Sentiment
-from ingestbox.enrich.steps import BUILTIN, Answers
+from ingestbox.enrich.steps import MODULES, Answers, builtin
 from ingestbox.errors import IngestError
 from ingestbox.families.feedback.excerpt import MOST, excerpt
 from ingestbox.families.feedback.process import process, project
@@ -145,10 +145,10 @@ def test_who_did_a_step_is_said_for_each_ticket() -> None:
     one, both, other = analysed(
         Told(), {"summary": "first"}, {"summary": "first", "description": "x"}, {"summary": "x"}
     )
-    assert one["steps"] == dict.fromkeys(BUILTIN, "first")
-    assert both["steps"] == {**dict.fromkeys(BUILTIN, "first+second"), "keywords": "first"}
-    assert other["steps"] == dict.fromkeys(BUILTIN, "second")
-    assert analysed(None, {"summary": "x"})[0]["steps"] == BUILTIN
+    assert one["steps"] == dict.fromkeys(MODULES, "first")
+    assert both["steps"] == {**dict.fromkeys(MODULES, "first+second"), "keywords": "first"}
+    assert other["steps"] == dict.fromkeys(MODULES, "second")
+    assert analysed(None, {"summary": "x"})[0]["steps"] == builtin()
 
 
 def test_a_ticket_has_the_language_of_most_letters_and_doubtful_texts_have_it_too() -> None:
