@@ -25,6 +25,7 @@ from ingestbox.clock import SystemClock
 from ingestbox.identity.secretfile import load_secret
 from ingestbox.identity.tokens import mint
 from ingestbox.model import Role
+from tests.docs.support import alike, blocks
 from tests.harness import PATIENCE, until
 
 ROOT = Path(__file__).parents[1]
@@ -38,7 +39,6 @@ INSTALLED = 600.0
 
 DOCS = sorted(str(page.relative_to(ROOT)) for page in (ROOT / "docs").glob("*.md"))
 
-BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 NOT_COPIED = (
     ".git",
     ".venv*",
@@ -51,22 +51,6 @@ NOT_COPIED = (
     "tests",
     "benchmarks",
 )
-
-
-def blocks(text: str = README) -> list[tuple[str, str]]:
-    return [(kind, body) for kind, body in BLOCK.findall(text)]
-
-
-def alike(shown: object, real: object) -> bool:
-    """Whether an answer is the one shown; `…` stands for any text."""
-    if isinstance(shown, dict) and isinstance(real, dict):
-        return shown.keys() == real.keys() and all(alike(shown[key], real[key]) for key in shown)
-    if isinstance(shown, list) and isinstance(real, list):
-        return len(shown) == len(real) and all(map(alike, shown, real))
-    if isinstance(shown, str) and isinstance(real, str) and "…" in shown:
-        pattern = ".+".join(map(re.escape, shown.split("…")))
-        return re.fullmatch(pattern, real) is not None
-    return shown == real
 
 
 class Reader:
@@ -189,7 +173,7 @@ def followed(reader: Reader, page: str) -> int:
 
 
 def test_every_command_runs_and_gives_what_is_shown(reader: Reader) -> None:
-    shell = [(kind, body) for kind, body in blocks() if kind in ("sh", "json")]
+    shell = [(kind, body) for kind, body in blocks(README) if kind in ("sh", "json")]
     assert [kind for kind, _ in shell[:4]] == ["sh", "sh", "sh", "json"], "the first screen"
     assert shell[0][1] == "make run\n"
     assert followed(reader, README) == 2
@@ -217,7 +201,8 @@ def test_every_configuration_shown_can_be_loaded(tmp_path: Path) -> None:
 
 
 def test_every_block_is_of_a_kind_that_is_tested() -> None:
-    assert {kind for kind, _ in [*blocks(), *blocks(AUDIENCE), *blocks(KNOWLEDGE)]} <= {"sh", "json", "toml"}
+    pages = (README, AUDIENCE, KNOWLEDGE)
+    assert {kind for page in pages for kind, _ in blocks(page)} <= {"sh", "json", "toml"}
 
 
 def test_every_target_named_exists() -> None:

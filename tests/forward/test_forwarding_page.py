@@ -18,7 +18,7 @@ from ingestbox.clock import SystemClock
 from ingestbox.forward.sinks import open_sink
 from ingestbox.ops import scrape
 from ingestbox.web.v1.syncshapes import DeliveryLine
-from tests.test_readme import blocks
+from tests.docs.support import blocks
 
 PAGE = (Path(__file__).parents[2] / "docs" / "forwarding.md").read_text("utf-8")
 WHSEC = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
