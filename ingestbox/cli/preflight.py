@@ -52,13 +52,15 @@ def _file(loaded: Loaded) -> Iterator[Check]:
         origin.kind == "file" and isinstance(path[-1], str) and is_secret(path[-1])
         for path, origin in loaded.origins.items()
     )
-    mode = stat.S_IMODE(loaded.file.stat().st_mode)
-    if holds and mode & 0o077:
+    status = loaded.file.stat()
+    mode = stat.S_IMODE(status.st_mode)
+    by_group = status.st_uid == 0 != status.st_gid  # so a service reads what root alone may change
+    if holds and mode & (0o037 if by_group else 0o077):
         yield Check(
             "warning",
             "file",
             f"{loaded.file} holds secrets and can be reached by other users (mode {mode:o}). "
-            f"Close it to them: chmod 600 {loaded.file}.",
+            f"Close it to them: chmod {640 if by_group else 600} {loaded.file}.",
         )
 
 
