@@ -71,10 +71,13 @@ ingestbox ({version}) unstable; urgency=medium
 """
 
 OVERRIDES = """\
-# The program brings Python and the libraries that it was tested with, as they were built elsewhere.
+# The program brings Python and the libraries that it was tested with, as they were built elsewhere; some of them
+# break when they are stripped, and the program itself would.
 ingestbox: embedded-library *
 ingestbox: hardening-no-pie *
+ingestbox: library-not-linked-against-libc *
 ingestbox: shared-library-lacks-prerequisites *
+ingestbox: unstripped-binary-or-object *
 """
 
 
