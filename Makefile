@@ -132,9 +132,10 @@ build/bootloader: packaging/bootloader/build.py packaging/bootloader/room.c buil
 build/program/ingestbox: ingestbox.spec build/bootloader pyproject.toml build/venv/.made $(SOURCES)
 	@echo "Building $@ …" >&2
 	@rm -rf build/pyinstaller build/program
+	@touch build/.began
 	@env -u PYTHONPATH PYTHONHASHSEED=1 $(EPOCH) build/venv/bin/python -m PyInstaller --noconfirm --log-level WARN \
 		--workpath build/pyinstaller --distpath build/program ingestbox.spec
-	@touch $@
+	@touch --reference build/.began $@  # what was changed meanwhile is built again
 
 # What is published: only what was looked into, has its licences in order, and is listed.
 dist/SHA256SUMS: build/program/ingestbox LICENSE $(RELEASE)
