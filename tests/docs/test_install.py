@@ -1,4 +1,4 @@
-"""docs/install.md: the package in a scratch system, the single file, the folder, as `make binary` has them."""
+"""docs/install.md: the package in a scratch system, the single file, the folder, as they are built."""
 
 from __future__ import annotations
 
