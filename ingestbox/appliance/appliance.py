@@ -151,7 +151,13 @@ class Appliance:
         integrity = Integrity(self._folder)
         self._stack.callback(integrity.close)
         self._parts = await build(
-            self._loaded, self._folder, self._clock, self._stack, integrity, self._install_signals
+            self._loaded,
+            self._folder,
+            self._clock,
+            self._stack,
+            integrity,
+            self._install_signals,
+            told=lambda at: self._supervisor.say(f"Upgrades the store: {at}."),
         )
         return lock, integrity
 

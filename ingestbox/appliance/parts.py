@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -107,10 +107,12 @@ async def build(
     stack: AsyncExitStack,
     integrity: Integrity,
     install_signals: bool,
+    told: Callable[[str], None],
 ) -> Parts:
     """Opens the store and makes every part over it; none is started.
 
-    The caller holds the folder's lock; what is opened is put on `stack`. Raises StartupError.
+    The caller holds the folder's lock; what is opened is put on `stack`. `told` hears, from another thread,
+    how far an upgrade of the store is. Raises StartupError.
     """
     settings = loaded.settings
     built_at = clock.monotonic()
@@ -119,10 +121,11 @@ async def build(
         return load_secrets(folder)
 
     signing = secrets()
-    known = {name: family.configured(family, settings) for name, family in families.load().items()}
     known = {
-        name: msgspec.structs.replace(family, pii=getattr(settings.pii, name, "off"))
-        for name, family in known.items()
+        name: msgspec.structs.replace(
+            family.configured(family, settings), pii=getattr(settings.pii, name, "off")
+        )
+        for name, family in families.load().items()
     }
     metrics = Metrics()
     store = await Store.open(
@@ -134,6 +137,7 @@ async def build(
         clock=clock,
         observe=metrics.group,
         redacted=frozenset(name for name, family in known.items() if family.pii == REDACT),
+        told=told,
     )
 
     forwarder = Forwarder(store, settings.lanes, clock=clock, observe=metrics)
@@ -260,9 +264,7 @@ async def build(
     if webhook is not None:
         stack.push_async_callback(webhook.close)
     troubles = [family.conditions for family in known.values() if family.conditions is not None]
-    backups = Backups(
-        store, shelf, settings.backup, clock, keep_free_bytes=settings.store.min_free_mb * MIB
-    )
+    backups = Backups(store, shelf, settings.backup, clock, keep_free_bytes=settings.store.min_free_mb * MIB)
     conditions = BoxConditions(
         store, health, forwarder, issuers, settings.sync.gap_minutes, troubles, backups.conditions
     )
