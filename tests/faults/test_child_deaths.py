@@ -27,7 +27,7 @@ WORDS = 300
 """Long records: a chunk keeps its child busy for a while."""
 
 DEATHS = 6
-LIFE_TICKS = (10, 60)
+LIFE_TICKS = (2, 40)
 """Hundredths of a second of processor time that a child gets: starting takes most of the shortest life."""
 
 

@@ -17,7 +17,7 @@ from tests.harness import running, until
 
 
 # Many batches, chunks, shipments and pages either way; the long form has more of each, and nothing else.
-@pytest.mark.parametrize("count", [10_000, pytest.param(100_000, marks=pytest.mark.soak)])
+@pytest.mark.parametrize("count", [5_000, pytest.param(100_000, marks=pytest.mark.soak)])
 def test_a_file_of_many_records_arrives_whole(tmp_path: Path, count: int) -> None:
     sent: dict[str, Any] = {}
     file = tmp_path / "tickets.ndjson"

@@ -210,9 +210,9 @@ def test_a_client_that_takes_nothing_is_given_up(tmp_path: Path, monkeypatch: py
 
 
 def test_a_stop_does_not_wait_for_streams(tmp_path: Path) -> None:
-    config = SLOWLY + "[server]\nstop_seconds = 60\n[limits]\nfeedback_records = 10000\n"
+    config = SLOWLY + "[server]\nstop_seconds = 60\n[limits]\nfeedback_records = 3000\n"
     with running(tmp_path, config=config) as box, box.client() as client:
-        job = start(client, "stop", 10_000)
+        job = start(client, "stop", 3_000)
         with client.stream("GET", f"/v1/jobs/{job}/events") as response:
             following = events(response)
             assert next(following)[0] == "job"
@@ -222,4 +222,4 @@ def test_a_stop_does_not_wait_for_streams(tmp_path: Path) -> None:
         box.start()
         with box.client() as again, again.stream("GET", f"/v1/jobs/{job}/events") as response:
             *_, (name, _, last) = events(response)
-        assert (name, last["state"], last["processed"]) == ("end", "completed", 10_000)
+        assert (name, last["state"], last["processed"]) == ("end", "completed", 3_000)
