@@ -23,6 +23,9 @@ def test_a_box_that_is_not_ready_is_alive(tmp_path: Path) -> None:
         found = ingestbox("probe", "--ready", "--json", "--data", box.data, cwd=tmp_path)
         assert (found.code, found.json()["ok"]) == (1, False)
         assert [each["name"] for each in found.json()["reasons"]] == ["disk"]
+        box.kill()
+        gone = ingestbox("probe", "--data", box.data, cwd=tmp_path)
+        assert (gone.code, gone.out) == (1, f"No box runs on {box.data}.\n")
 
 
 def test_a_box_that_is_ready(box: BoxProcess, tmp_path: Path) -> None:

@@ -169,8 +169,8 @@ def test_what_a_restart_does_not_cure_asks_for_none(at_path: Listening, tmp_path
         until(lambda: "Not well: " in at_path.status(), "the status is what it was")
 
 
-def test_beats_end_with_the_workers(at_path: Listening, tmp_path: Path) -> None:
-    """A sweep that has ended replaces no threads and rings for nothing that is due."""
+def test_beats_end_with_the_workers_and_not_with_the_disk(at_path: Listening, tmp_path: Path) -> None:
+    """A store that refuses answers. A sweep that has ended replaces no threads and rings for nothing."""
 
     async def main() -> None:
         loop = asyncio.get_running_loop()
@@ -180,6 +180,13 @@ def test_beats_end_with_the_workers(at_path: Listening, tmp_path: Path) -> None:
             await appliance.start()
             try:
                 await loop.run_in_executor(None, at_path.beats_go_on)
+                writer = appliance.store._writer
+                assert writer._connection is not None
+                await writer._connection.call(lambda its: its.execute("PRAGMA query_only = ON"))
+                writer._path = tmp_path / "gone" / DATABASE
+                await loop.run_in_executor(None, at_path.beats_go_on, 3 * PATIENCE)
+                assert appliance.store.trouble
+                writer._path = appliance.store.path
                 bell = appliance._built.bell
                 assert bell._sweeper is not None
                 bell._sweeper.cancel()

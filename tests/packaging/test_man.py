@@ -26,6 +26,7 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_it_is_well_formed(page: Path) -> None:
     done = run("mandoc", "-T", "lint", page)
     assert (done.stdout, done.stderr, done.returncode) == ("", "", 0)
+    assert "--" not in page.read_text(), "two minus signs, not two hyphens, which cannot be pasted"
 
 
 def test_everything_is_in_it(page: Path) -> None:
