@@ -45,6 +45,8 @@ LONG = (
     "ops/test_health.py",
     "journeys/test_forwarding.py",
     "journeys/test_hundred_thousand.py",
+    "web/v1/test_events.py",
+    "web/test_login.py",
 )
 """Files that take longest. They begin first, so that at the end nobody waits for one of them."""
 

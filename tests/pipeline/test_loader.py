@@ -195,7 +195,9 @@ def test_a_slice_is_bounded_by_bytes_too(tmp_path: Path) -> None:
     with_hands(tmp_path, body)
 
 
-@pytest.mark.parametrize("poison", [[0], [4], [2, 3], [0, 1_200], [1_999]])
+@pytest.mark.parametrize(
+    "poison", [[0], [4], [2, 3], [0, 1_200], pytest.param([1_999], marks=pytest.mark.soak)]
+)
 def test_rows_that_end_their_child_are_set_aside_and_the_others_done(
     tmp_path: Path, poison: list[int]
 ) -> None:

@@ -94,8 +94,19 @@ async def until(condition: Callable[[], object]) -> None:
             await asyncio.sleep(0.01)
 
 
-@pytest.mark.parametrize(("children", "ahead"), [(1, 1), (2, 3)])
-@pytest.mark.parametrize("poison", [[0], [4], [2], [0, 1], [1, 2], [0, 4], [3, 4]])
+POISONS = ([0], [4], [2], [0, 1], [1, 2], [0, 4], [3, 4])
+HANDS = ((1, 1), (2, 3))
+"""Children, and chunks read ahead: each poison with one of them in turn, in the soak with both."""
+
+
+@pytest.mark.parametrize(
+    ("poison", "children", "ahead"),
+    [
+        pytest.param(poison, *hands, marks=() if (place + turn) % len(HANDS) == 0 else pytest.mark.soak)
+        for place, poison in enumerate(POISONS)
+        for turn, hands in enumerate(HANDS)
+    ],
+)
 def test_records_that_end_their_child_are_set_aside_and_the_others_done(
     tmp_path: Path, poison: list[int], children: int, ahead: int
 ) -> None:
