@@ -49,7 +49,8 @@ def _archive() -> Path:
 
 def _programs(folder: Path) -> dict[str, Path]:
     with tarfile.open(_archive()) as tar:
-        tar.extractall(folder, filter="tar")
+        tar.extraction_filter = getattr(tarfile, "tar_filter", None)  # Python 3.11.4
+        tar.extractall(folder)
     (unpacked,) = (each for each in folder.glob("*/ingestbox") if each.is_file())
     shutil.copy(DIST / "ingestbox", folder / "ingestbox")
     return {"one file": folder / "ingestbox", "folder": unpacked}

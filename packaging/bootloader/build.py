@@ -61,7 +61,8 @@ def fetched(lock: Path, folder: Path) -> Path:
         raise MissingError(f"its source cannot be fetched: {done.stderr.strip().rpartition(chr(10))[2]}")
     (archive,) = folder.glob("pyinstaller-*.tar.gz")
     with tarfile.open(archive) as tar:
-        tar.extractall(folder, filter="data")
+        tar.extraction_filter = getattr(tarfile, "data_filter", None)  # Python 3.11.4
+        tar.extractall(folder)
     return archive.with_name(archive.name.removesuffix(".tar.gz"))
 
 

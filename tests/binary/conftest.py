@@ -34,7 +34,8 @@ def folder_form(dist: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("folder")
     archive = max(dist.glob(FOLDER_FORM), key=lambda each: each.stat().st_mtime)
     with tarfile.open(archive) as tar:
-        tar.extractall(folder, filter="tar")
+        tar.extraction_filter = getattr(tarfile, "tar_filter", None)  # Python 3.11.4
+        tar.extractall(folder)
     (found,) = (each for each in folder.glob("*/ingestbox") if each.is_file())
     return found
 
