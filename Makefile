@@ -49,7 +49,7 @@ evaluate: $(VENV)/.development ## Measure the analyses against the labelled samp
 	@$(BIN)/python -m benchmarks.evaluate $(ARGS)
 
 faults: $(VENV)/.development ## Power loss, failing disks, kill at each fsync (needs root and loop devices).
-	@$(BIN)/python -m pytest -m privileged -s tests/faults $(ARGS)
+	@$(BIN)/python -m pytest -m privileged -s tests/faults tests/binary $(ARGS)
 
 soak: $(VENV)/.development ## The long forms of tests that `make test` runs in a short one: more records, other seeds.
 	@$(BIN)/python -m pytest -m soak $(ARGS)
