@@ -17,7 +17,7 @@ import pytest
 from ingestbox.appliance import Appliance
 from ingestbox.config import Server, Settings
 from ingestbox.ops.supervisor import Supervisor
-from ingestbox.ops.watch import PATIENCE
+from ingestbox.ops.watch import PATIENCE, Watch
 from ingestbox.store import DATABASE
 from ingestbox.store.engine import connect_writer
 from tests.harness import BoxProcess, post_tickets, running, ticket, until, wait_job
@@ -206,6 +206,11 @@ def test_a_start_that_fails_says_why(at_path: Listening, tmp_path: Path) -> None
         assert box.process.wait(30) == 1
     assert f"port {port} on 127.0.0.1 is in use" in at_path.status()
     assert not at_path.has("READY")
+
+
+def test_beats_come_twice_as_often_as_they_have_to(at_path: Listening) -> None:
+    with closing(Supervisor.take(at_path.environ(3))) as told:
+        assert Watch(told, None, None, "")._every == 1.5  # type: ignore[arg-type]
 
 
 def test_a_long_start_asks_for_time_again_and_again(at_path: Listening) -> None:

@@ -17,6 +17,7 @@ import signal
 import socket
 import subprocess
 import tempfile
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -188,6 +189,7 @@ def test_the_life_of_a_package(machine: Machine, packages: tuple[Path, Path]) ->
     )
     status = machine.config().stat()
     assert (status.st_uid, status.st_gid, status.st_mode & 0o777) == (0, user.pw_gid, 0o640)
+    assert tomllib.loads(machine.config().read_text())["data"] == user.pw_dir
     assert machine.dpkg("--verify", "ingestbox") == ""
 
     with serving(machine) as service, service.client() as client:
@@ -239,12 +241,14 @@ def test_equal_input_makes_equal_packages(tmp_path: Path) -> None:
     folder = folder_form()
     files = [path for path in folder.rglob("*") if path.is_file() and ".so" not in path.suffixes]
     built = []
-    for name, mode, order in (("one", 0o700, sorted(files)), ("two", 0o644, sorted(files, reverse=True))):
+    ways = (("one", 0o700, 1, sorted(files)), ("two", 0o644, 1_000_000_000, sorted(files, reverse=True)))
+    for name, mode, modified, order in ways:
         for path in order:
             target = tmp_path / name / path.relative_to(folder)
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(path, target)
             target.chmod(mode)
+            os.utime(target, (modified, modified))
         (tmp_path / f"{name}-built").mkdir()
         built.append(package(tmp_path / name, tmp_path / f"{name}-built", "1.0rc1"))
     architecture = run("dpkg", "--print-architecture").stdout.strip()
