@@ -356,3 +356,8 @@ class BodyTooLargeError(IngestError):
 
 class StartupError(Exception):
     """The box cannot start; the message is a sentence for the operator, with the remedy in it."""
+
+
+class LastingStartupError(StartupError):
+    """Each start would try the same again at length, until somebody does something: `serve` exits with
+    another code, by which a service manager knows not to start it again by itself."""

@@ -26,6 +26,7 @@ EXITS = {
     "0": "All is well.",
     "1": "It failed, or found something wrong.",
     "2": "It was called wrongly.",
+    "3": "`serve` could not upgrade the store, and put it back: somebody has to see to it.",
     "130": "It was interrupted.",
 }
 

@@ -14,12 +14,15 @@ from urllib.parse import urlsplit
 from ingestbox import logs
 from ingestbox.appliance.appliance import Appliance
 from ingestbox.config import Loaded
-from ingestbox.errors import StartupError
+from ingestbox.errors import LastingStartupError, StartupError
 from ingestbox.identity.links import SET_UP_HOURS
 from ingestbox.ops.supervisor import Supervisor
 from ingestbox.web.http.server import run
 
 log = logging.getLogger("ingestbox")
+
+LASTING_EXIT = 3
+"""Exit code of a start that is not to be tried again by itself (the unit's `RestartPreventExitStatus`)."""
 
 FORCED_EXIT = 130
 """Exit code after a second signal, as a shell has it for an interrupted command."""
@@ -58,7 +61,7 @@ async def _serve(loaded: Loaded, supervisor: Supervisor) -> int:
     except StartupError as error:
         log.critical("%s", error)
         supervisor.say(str(error))
-        return 1
+        return LASTING_EXIT if isinstance(error, LastingStartupError) else 1
     # What is there from now on stays: looking through it again and again stops everything for 50 to 150 ms.
     gc.collect()
     gc.freeze()

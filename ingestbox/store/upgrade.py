@@ -21,7 +21,7 @@ from pathlib import Path
 import msgspec
 
 from ingestbox.clock import Clock
-from ingestbox.errors import StartupError
+from ingestbox.errors import LastingStartupError, StartupError
 from ingestbox.store import migrations, snapshots
 from ingestbox.store.copying import DamagedCopyError, sync
 from ingestbox.store.engine import connect_reader, sqlite3
@@ -120,15 +120,15 @@ class Upgrade:
         plan = self._noted(UNDER_WAY)
         why = f"The store could not be upgraded: the migration {error.migration} failed ({error.cause})."
         if plan is None:  # a new store
-            return StartupError(f"{why} There was nothing in it yet.")
+            return LastingStartupError(f"{why} There was nothing in it yet.")
         reached = _schema(self._database)
         if reached == plan.schema:
             _forget(self._data / UNDER_WAY)
             if plan.snapshot:
                 (self._data / snapshots.FOLDER / plan.snapshot).unlink(missing_ok=True)
-            return StartupError(f"{why} {_as_before(plan)}")
+            return LastingStartupError(f"{why} {_as_before(plan)}")
         if not plan.snapshot:
-            return StartupError(
+            return LastingStartupError(
                 f"{why} Those before it were made, so that the store is between two releases (its schema is "
                 f"{reached}), and there is no snapshot, for store.upgrade_snapshot is off. Remove the reason "
                 "and start again, or restore a backup."
@@ -140,7 +140,7 @@ class Upgrade:
         except OSError as stuck:
             return self._stuck(plan, stuck)
         look = f" What the upgrade had made of it is kept in {kept}." if kept.exists() else ""
-        return StartupError(f"{why} {_as_before(plan)}{look}")
+        return LastingStartupError(f"{why} {_as_before(plan)}{look}")
 
     def settle(self) -> None:
         """After a good start: old snapshots go, and what was kept of an upgrade that had failed."""

@@ -21,10 +21,13 @@ from ingestbox.ops.watch import PATIENCE, Watch
 from ingestbox.store import DATABASE
 from ingestbox.store.engine import connect_writer
 from tests.harness import BoxProcess, post_tickets, running, ticket, until, wait_job
+from tests.store import olden
 
 WATCHDOG = 0.4
 """Seconds that this supervisor waits for a beat."""
 
+
+UNIT = Path(__file__).parents[2] / "packaging" / "ingestbox.service"
 
 NOWHERE = {"NOTIFY_SOCKET": "/nowhere"}
 
@@ -206,6 +209,20 @@ def test_a_start_that_fails_says_why(at_path: Listening, tmp_path: Path) -> None
         assert box.process.wait(30) == 1
     assert f"port {port} on 127.0.0.1 is in use" in at_path.status()
     assert not at_path.has("READY")
+
+
+def test_an_upgrade_that_failed_is_not_tried_again_by_itself(at_path: Listening, tmp_path: Path) -> None:
+    """Each time the whole store would be copied. A service manager knows it by the exit code."""
+    box = BoxProcess(tmp_path / "box", environ=at_path.environ())
+    number, empty = list(olden.empties(tmp_path))[-1]
+    olden.lay(box.data, number, empty)
+    with closing(connect_writer(box.data / DATABASE)) as store:
+        store.execute("CREATE TABLE knowledge_sources (mine TEXT)")  # which 0020 makes
+    box.start(wait=False)
+    assert box.process is not None
+    assert box.process.wait(30) == 3
+    assert "0020_knowledge.sql failed" in at_path.status()
+    assert "RestartPreventExitStatus=2 3\n" in UNIT.read_text()
 
 
 def test_beats_come_twice_as_often_as_they_have_to(at_path: Listening) -> None:
