@@ -71,8 +71,8 @@ ingestbox ({version}) unstable; urgency=medium
 """
 
 OVERRIDES = """\
-# The program brings Python and the libraries that it was tested with, as they were built elsewhere; some of them
-# break when they are stripped, and the program itself would.
+# The program brings Python and the libraries that it was tested with, as they were built elsewhere; some of
+# them break when they are stripped, and the program itself would.
 ingestbox: embedded-library *
 ingestbox: hardening-no-pie *
 ingestbox: library-not-linked-against-libc *
