@@ -149,7 +149,7 @@ async def _state(settings: Settings) -> Any:
     folder = folder_of(settings.backup, data)
     found = listed(folder, box_of(data / DATABASE)) if folder.is_dir() else []
     state = BackupList(
-        folder=str(folder),
+        folder=str(folder.absolute()),
         schedule=settings.backup.schedule,
         keep=settings.backup.keep,
         overdue=False,

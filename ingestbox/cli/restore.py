@@ -85,6 +85,7 @@ def _facts(done: Restored) -> dict[str, Any]:
 
 def _tell(done: Restored, folder: Path) -> None:
     from ingestbox.clock import iso
+    from ingestbox.ops.backup.restoring import TOLD
 
     made = done.manifest
     what = "The snapshot" if made is None else f"The backup of {made.made_at}"
@@ -101,8 +102,10 @@ def _tell(done: Restored, folder: Path) -> None:
         "that were revoked, users who were removed, and old passwords. Erase, revoke and remove them again.",
         err=True,
     )
-    for each in done.taken_back:
+    for each in done.taken_back[:TOLD]:
         click.echo(f"  {iso(each.at_ms)}  {each.action}  {each.object} {cell(each.object_id)}", err=True)
+    if len(done.taken_back) > TOLD:
+        click.echo("  and more: the audit trail of the store that was there has them all.", err=True)
     if os.geteuid() == 0 and folder.stat().st_uid == 0:
         click.echo(
             f"{folder} belongs to root. If the box runs as another user: chown -R USER: {folder}", err=True

@@ -14,8 +14,8 @@ class Backup(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     folder: Annotated[
         str,
         Meta(
-            description="Folder that backups are written to; best on another disk. It has to exist, so that "
-            "a disk that is not mounted is noticed. Empty: `backups` in the data folder, which is made."
+            description="Folder that backups are written to; best one on another disk. It has to exist, so "
+            "that a disk that is not mounted is noticed. Empty: `backups` in the data folder, which is made."
         ),
     ] = ""
     schedule: Annotated[

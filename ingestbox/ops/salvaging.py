@@ -17,6 +17,7 @@ from ingestbox import families
 from ingestbox.clock import Clock, iso
 from ingestbox.config import Settings
 from ingestbox.ops import doctor
+from ingestbox.ops.backup.putback import PLAN, STAGE
 from ingestbox.store import DATABASE, Store
 from ingestbox.store.copying import sync
 from ingestbox.store.engine import connect_reader
@@ -25,6 +26,7 @@ from ingestbox.store.place import machine_id, place_of
 from ingestbox.store.salvage.building import Built, Kept, build
 from ingestbox.store.salvage.image import Image, make
 from ingestbox.store.salvage.lines import balance
+from ingestbox.store.upgrade import FAILED
 
 FILES: Final = "files"
 REPORT: Final = "salvage.json"
@@ -167,6 +169,11 @@ def _check(source: Path, target: Path) -> None:
         raise SalvageError(f"There is no store in {source}. Name the damaged data folder with --data.")
     if is_held(source):
         raise SalvageError(f"A box runs on {source}. Stop it first.")
+    for name in (FAILED, f"{STAGE}/{PLAN}"):
+        if (source / name).exists():
+            raise SalvageError(
+                f"An upgrade of {source}, or a restore into it, was cut off. Start the box: it ends that."
+            )
     inside = source.resolve()
     if inside in (target.resolve(), *target.resolve().parents):
         raise SalvageError(f"{target} lies in the damaged data folder, which is left as it is. Name another.")

@@ -166,8 +166,8 @@ class Store:
         return await self._writer.fold()
 
     async def fold_by_itself(self, by_itself: bool) -> None:
-        """Whether commits move a long write-ahead log into the database. Who keeps an old reader open for long
-        takes that from them meanwhile, and does it himself (`copying.fold_aside`): the first commit after it
+        """Whether commits move a long write-ahead log into the database. Who keeps an old reader open takes
+        that from them meanwhile, and does it himself (`copying.fold_aside`): the first commit after it
         would take seconds."""
         await self._writer.fold_by_itself(by_itself)
 

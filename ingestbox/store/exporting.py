@@ -231,11 +231,19 @@ def _listed(tx: ReadTx, after: Key, listing: Listing, wanted: Wanted) -> Lines:
     return made, 0, rows[-1][:width] if rows else None
 
 
+def _when(ms: int | None) -> str | None:
+    """A stored time; None for one that cannot be one. Times have no checksum, and a bit may have changed."""
+    try:
+        return iso(ms)
+    except (ValueError, OverflowError, OSError, TypeError):
+        return None
+
+
 def _said(kind: str, text: str) -> bytes:
     told: dict[str, object] = {"kind": kind}
     for name, value in msgspec.json.decode(text).items():
         if name.endswith("_ms"):
-            told[f"{name[:-3]}_at"] = iso(value)
+            told[f"{name[:-3]}_at"] = _when(value)
         else:
             told[name] = value.split() if name == "roles" else value
     return _line(told)
@@ -277,7 +285,7 @@ def _objects(tx: ReadTx, after: Key, family: str, kind: str, wanted: Wanted) -> 
             version=found.version,
             record=str(found.record_id) if found.record_id else None,
             job=_text(found.job) if found.job else None,
-            updated_at=iso(found.updated_ms),
+            updated_at=_when(found.updated_ms),
         )
         if whole.is_sound(table, row):
             line.result, line.result_base64 = _content(found.result)
@@ -308,7 +316,7 @@ def _deliveries(tx: ReadTx, after: Key, wanted: Wanted) -> Lines:
             version=version,
             record=str(record_id) if record_id else None,
             origin=origin,
-            made_at=iso(at_ms),
+            made_at=_when(at_ms),
             lanes=dict(states[seq]),
         )
         if whole.is_sound(whole.LINES, row):

@@ -60,9 +60,17 @@ def box_of(database: Path) -> str | None:
     return None
 
 
+def last_deed_ms(database: Path) -> int:
+    """When the newest entry of a copy's audit trail was made (Unix ms); 0 without one. What the file's own
+    times say is gone with the next `cp`. Raises sqlite3.Error."""
+    query = load_queries({})["audit.newest"]
+    with contextlib.closing(connect_reader(database)) as reader:
+        return int(reader.execute(query.sql).fetchone()[0])
+
+
 def taken_back(database: Path, copy_ms: int, most: int) -> list[TakenBack]:
-    """What was done in this store since then that a copy of then does not know of, oldest first; nothing when
-    it cannot be read."""
+    """What was done in this store since then that a copy of then does not know of, erasures first, then the
+    oldest; nothing when it cannot be read."""
     query = load_queries({})["audit.relied_on"]
     with contextlib.suppress(sqlite3.Error, OSError), contextlib.closing(connect_reader(database)) as reader:
         rows = reader.execute(query.sql, query.bind({"since": copy_ms, "limit": most}))

@@ -14,6 +14,7 @@ moved there, too: SQLite must never find it beside the database that was put bac
 from __future__ import annotations
 
 import contextlib
+import errno
 import logging
 from collections.abc import Callable
 from pathlib import Path
@@ -167,6 +168,9 @@ class Upgrade:
         sync(unfinished)
         unfinished.replace(note)
         sync(self._data)
+        if earlier is not None and earlier.snapshot not in ("", name):
+            # Of the same store: each start that is cut off would leave another one.
+            (self._data / snapshots.FOLDER / earlier.snapshot).unlink(missing_ok=True)
         log.info(
             "The store is upgraded: this can take minutes.",
             extra={"schema": current, "to": newest, "snapshot": name},
@@ -202,20 +206,25 @@ class Upgrade:
         snapshot = folder / plan.snapshot
         kept = folder / f"failed-upgrade-{plan.schema}-to-{plan.to}.db"
         if snapshot.exists():
-            wal, shm = (self._database.with_name(self._database.name + end) for end in ("-wal", "-shm"))
+            wal, journal, shm = (
+                self._database.with_name(self._database.name + end) for end in ("-wal", "-journal", "-shm")
+            )
             if self._database.exists() and not _same(self._database, kept):
                 kept.with_name(kept.name + "-wal").unlink(missing_ok=True)
                 kept.unlink(missing_ok=True)
                 with contextlib.suppress(OSError):  # a file system without second names keeps no copy of it
                     kept.hardlink_to(self._database)
-            if wal.exists():
-                wal.replace(kept.with_name(kept.name + "-wal"))
+            for left in (wal, journal):
+                if left.exists():
+                    left.replace(kept.with_name(kept.name + left.name.removeprefix(self._database.name)))
             shm.unlink(missing_ok=True)
             sync(folder)
             sync(self._data)
             snapshot.replace(self._database)
             sync(self._data)
             sync(folder)
+        elif _schema(self._database) != plan.schema:
+            raise FileNotFoundError(errno.ENOENT, "there is no such snapshot", str(snapshot))
         _forget(self._data / FAILED)
         return kept
 
@@ -223,7 +232,7 @@ class Upgrade:
         return StartupError(
             f"An upgrade of the store failed, and it could not be put back to what it was: {error}. Remove "
             f"the reason and start again; it is put back then, from "
-            f"{self._data / snapshots.FOLDER / plan.snapshot}."
+            f"{self._data / snapshots.FOLDER / plan.snapshot}. Or restore a backup: ingestbox restore"
         )
 
     def _noted(self, name: str) -> Plan | None:

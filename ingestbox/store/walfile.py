@@ -94,7 +94,8 @@ def _read(path: Path, data: _Bytes) -> Log | None:
     if head is None:
         return None
     words, page_size, salt, seed, was_good = head
-    frames, wrong_head = list(_frames(data, words, page_size, salt, seed)), not was_good
+    last = _last_commit(data, page_size, salt)
+    frames, wrong_head = list(_frames(data, words, page_size, salt, seed, last)), not was_good
     end = _whole(frames)
     frames = frames[:end]
     bad = sum(not frame.good for frame in frames)
@@ -125,17 +126,30 @@ def _header(data: _Bytes) -> tuple[str, int, bytes, Sum, bool] | None:
     return None
 
 
-def _frames(data: _Bytes, words: str, size: int, salt: bytes, seed: Sum) -> Iterator[Frame]:
-    """Every frame of this log's generation, until nothing fits any more."""
+def _last_commit(data: _Bytes, size: int, salt: bytes) -> int:
+    """Where the last frame of this generation is that ends a transaction, by the frames' heads alone; 0 if
+    there is none."""
+    last = 0
+    for at in range(HEADER, len(data) - FRAME - size + 1, FRAME + size):
+        head = data[at : at + 16]
+        if head[4:8] != bytes(4) and head[8:] == salt:
+            last = at
+    return last
+
+
+def _frames(data: _Bytes, words: str, size: int, salt: bytes, seed: Sum, last: int) -> Iterator[Frame]:
+    """Every frame of this log's generation, until nothing fits any more; behind the `last` that ends a
+    transaction, where a long one may not have been finished, until the first that is wrong."""
     at, missed = HEADER, False
-    while at + FRAME + size <= len(data):
+    while at + FRAME + size <= len(data) and not (missed and at > last):
         page, commit = struct.unpack(">2I", data[at : at + 8])
         stored: Sum = struct.unpack(">2I", data[at + 16 : at + 24])
         body = data[at : at + 8] + data[at + FRAME : at + FRAME + size]
         made = _sum(words, body, seed)
         ours = data[at + 8 : at + 16] == salt
         following = at + FRAME + size
-        if made == stored:
+        # Of an older generation whose sums go on from a frame that was cut off in its head: none of ours.
+        if made == stored and (ours or not missed):
             missed = False
             yield Frame(page, commit, at + FRAME, good=True, fixed=None if ours else body[8:])
         elif not ours and missed:

@@ -176,7 +176,8 @@ class Writer:
         """Whether a commit that finds the WAL long moves it into the database, as it does unless told."""
         if self._connection is not None:
             pages = CHECKPOINT_PAGES if by_itself else 0
-            await self._connection.call(lambda c: c.execute(f"PRAGMA wal_autocheckpoint = {pages}").fetchall())
+            pragma = f"PRAGMA wal_autocheckpoint = {pages}"
+            await self._connection.call(lambda c: c.execute(pragma).fetchall())
 
     async def _run(self) -> None:
         while True:

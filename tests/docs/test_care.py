@@ -33,7 +33,7 @@ class Operator:
                 "/var/lib/ingestbox": self.box.data,
             },
         )
-        for name in ("mnt/backups", "mnt/usb", "srv"):
+        for name in ("mnt/backups/ingestbox", "mnt/usb", "srv"):
             (folder / name).mkdir(parents=True)
         self.box.configure(self.shell.put(CONFIG, config).read_text())
         self.said: list[str] = []
@@ -71,7 +71,7 @@ def test_a_box_is_backed_up_restored_and_salvaged_as_the_page_says(keeper: Opera
     keeper.follow(where)
     keeper.take_in(1)
     keeper.follow(by_hand)
-    assert list((keeper.folder / "mnt/backups").glob("ingestbox-*.tar.zst")), "the box's own folder"
+    assert list((keeper.folder / "mnt/backups/ingestbox").glob("ingestbox-*.tar.zst")), "the box's own folder"
     assert "ingestbox.db" in keeper.follow(look)
     keeper.take_in(2)
     keeper.follow(restore)

@@ -8,6 +8,7 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from ingestbox import config
@@ -150,6 +151,21 @@ def test_a_migration_that_fails_puts_the_store_back_to_what_it_was(
     with_store(data, nothing)
     assert schema_of(data / DATABASE) == NEWEST_SCHEMA
     assert [path.name[:10] for path in (data / "snapshots").iterdir()] == ["before-upg"]
+
+
+def test_without_the_snapshot_nobody_says_that_the_store_is_as_it_was(
+    old: dict[int, Path], tmp_path: Path
+) -> None:
+    data = copied(old[17], tmp_path / "data")
+    change(data, PLANTED)
+    taken = data / "snapshots" / "before-upgrade-17-to-20-20260101T000000Z.db"
+    plan = upgrade.Plan(taken.name, 16, NEWEST_SCHEMA)
+    (data / upgrade.UNDER_WAY).write_bytes(msgspec.json.encode(plan))  # and somebody made room
+    said = refusal(data)
+    assert f"could not be put back to what it was: [Errno 2] there is no such snapshot: '{taken}'" in said
+    assert "as it was before" not in said
+    assert notes(data) == [upgrade.FAILED]
+    assert "there is no such snapshot" in refusal(data), "nor does a later start"
 
 
 def test_a_log_that_could_not_be_emptied_is_not_left_beside_what_was_put_back(

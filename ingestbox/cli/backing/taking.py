@@ -102,7 +102,10 @@ def _without_box(settings: Settings, to: Path | None) -> dict[str, Any]:
         except OSError as error:
             raise of_disk(error, folder) from error
         target = folder / name if to is None else _inside(to, name)
-        return _told(target, Taking(data, target, made_ms=now_ms, scheduled=False).run(number))
+        manifest = Taking(data, target, made_ms=now_ms, scheduled=False).run(number)
+        if to is None:
+            putback.adopt(data, *([folder] if folder.parent == data else []), target)
+        return _told(target, manifest)
     except IngestError as error:
         raise click.ClickException(f"{error.detail} {error.remedy}") from None
     finally:
@@ -112,6 +115,8 @@ def _without_box(settings: Settings, to: Path | None) -> dict[str, Any]:
 def _moved(path: Path, target: Path) -> Manifest:
     """Brings a backup elsewhere, where it is verified before the first one goes. Raises DamagedBackupError,
     OSError."""
+    if target.exists() and path.samefile(target):
+        return described(path)
     try:
         os.link(path, target)  # unlike a renaming, over nothing
     except OSError as error:
@@ -119,18 +124,19 @@ def _moved(path: Path, target: Path) -> Manifest:
             raise
     else:
         sync(target.parent)
+        found = verify(target)
         path.unlink()
-        return verify(target)
+        return found
     part = target.with_name(target.name + lying.PART)
     try:
         _copy(path, part)
-        described = verify(part)
+        found = verify(part)
         part.replace(target)
         sync(target.parent)
     finally:
         part.unlink(missing_ok=True)
     path.unlink()
-    return described
+    return found
 
 
 def _copy(path: Path, part: Path) -> None:

@@ -19,6 +19,7 @@ from ingestbox.ops.backup import folder as lying
 from ingestbox.ops.backup.folder import Found
 from ingestbox.ops.backup.manifest import FILES
 from ingestbox.ops.backup.pace import Pace
+from ingestbox.ops.backup.putback import STAGE
 from ingestbox.ops.backup.taking import Taking, of_disk
 from ingestbox.ops.conditions import Condition
 from ingestbox.store import Store
@@ -100,7 +101,7 @@ class Backups:
         found = await self._listed()
         taking = self._taking
         return BackupList(
-            folder=str(self.folder),
+            folder=str(self.folder.absolute()),
             schedule=self._settings.schedule,
             keep=self._settings.keep,
             overdue=self._overdue() is not None,
@@ -242,7 +243,12 @@ class Backups:
             raise of_disk(error, self.folder) from error
         manifest = taking.run(number)
         found = Found(taking.target, taking.target.stat().st_size, manifest)
-        if scheduled:
+        if manifest.missing:  # earlier backups, which may have them, stay
+            log.error(
+                "Uploaded files that the store names are not there, and not in the backup.",
+                extra={"missing": len(manifest.missing), "backup": taking.target.name},
+            )
+        elif scheduled:
             try:
                 gone = lying.prune(self.folder, box, self._settings.keep)
             except OSError as error:
@@ -309,10 +315,10 @@ def folder_of(settings: Backup, data: Path) -> Path:
     if not settings.folder:
         return data / lying.FOLDER
     folder = Path(settings.folder)
-    inside = folder.absolute()
-    for other in (data, data / FILES, data / "incoming", data / "snapshots"):
-        if inside == other.absolute():
-            raise StartupError(f"[backup] folder: {folder} is the box's own; name another, or one in it.")
+    inside, box = folder.absolute(), data.absolute()
+    own = [box / name for name in (FILES.rstrip("/"), "incoming", "snapshots", STAGE)]
+    if inside == box or any(inside.is_relative_to(each) for each in own):
+        raise StartupError(f"[backup] folder: {folder} is the box's own; name another.")
     return folder
 
 
@@ -340,6 +346,7 @@ def line_of(found: Found) -> BackupLine:
         scheduled=said.scheduled,
         files=said.files,
         data_bytes=said.bytes,
+        missing=len(said.missing),
     )
 
 

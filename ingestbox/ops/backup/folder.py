@@ -54,14 +54,14 @@ def listed(folder: Path, box: str | None = None) -> list[Found]:
         match = _NAME.fullmatch(path.name)
         if match is None or (box is not None and match[1] != box) or not path.is_file():
             continue
-        manifest = None
+        manifest, size = None, 0
         try:
             size = path.stat().st_size
             manifest = described(path)
-        except DamagedBackupError:
-            pass
         except FileNotFoundError:  # removed meanwhile
             continue
+        except (DamagedBackupError, OSError):  # of this one alone: a bad sector, or another user's
+            pass
         found.append(Found(path, size, manifest))
     return sorted(found, key=_order, reverse=True)
 

@@ -28,7 +28,11 @@ NEW: Final = "new"
 PLAN: Final = "plan.json"
 ASIDE: Final = "before-restore-"
 
-DEPENDENT: Final = (f"{DATABASE}-wal", f"{DATABASE}-shm", "upgrading", "upgrade-failed")
+DEPENDENT: Final = (
+    *(f"{DATABASE}-{end}" for end in ("wal", "shm", "journal")),
+    "upgrading",
+    "upgrade-failed",
+)
 """What belongs to the database that was there, and must not be found beside another."""
 
 log = logging.getLogger(__name__)
@@ -47,8 +51,9 @@ def staged(data: Path) -> Path:
     stage = data / STAGE
     if stage.exists():
         shutil.rmtree(stage)
-    stage.mkdir(mode=0o700)
-    (stage / NEW).mkdir(mode=0o700)
+    for folder in (stage, stage / NEW):
+        folder.mkdir(mode=0o700)
+        _own(folder, data)  # whose box ends what is cut off
     sync(data)
     return stage / NEW
 
@@ -58,6 +63,7 @@ def commit(data: Path, plan: Plan) -> None:
     stage = data / STAGE
     unfinished = stage / f"{PLAN}.part"
     unfinished.write_bytes(msgspec.json.encode(plan))
+    _own(unfinished, data)
     sync(unfinished)
     sync(stage)
     unfinished.rename(stage / PLAN)
@@ -105,7 +111,7 @@ def resume(data: Path) -> None:
     except (OSError, msgspec.DecodeError) as error:
         raise StartupError(
             f"A restore into {data} was cut off, and cannot be ended: {error}. Remove the reason and start "
-            f"again; or move {data / STAGE} away, and look at what is in {data / ASIDE}…."
+            f"again, or do the restore again. Leave {data / STAGE} where it is: the store may be in it."
         ) from error
     if plan is not None:
         log.warning("A restore that was cut off was ended.", extra={"aside": str(data / plan.aside)})

@@ -19,19 +19,19 @@ from ingestbox.ops.backup.archive import Look, Unpacking
 from ingestbox.ops.backup.manifest import FILES, SECRETS, DamagedBackupError, Manifest, Member
 from ingestbox.ops.backup.putback import ASIDE, Plan, adopt, commit, finish, staged
 from ingestbox.store import DATABASE
-from ingestbox.store.copying import DamagedCopyError, NoStoreError, check, facts_of, sync
+from ingestbox.store.copying import DamagedCopyError, Facts, NoStoreError, check, facts_of, sync
 from ingestbox.store.engine import sqlite3
 from ingestbox.store.lock import FILE as LOCK
 from ingestbox.store.lock import DataLock
 from ingestbox.store.migrations import known
 from ingestbox.store.place import MARKER, machine_id, place_of, touch
-from ingestbox.store.restored import TakenBack, box_of, prepare, taken_back
+from ingestbox.store.restored import TakenBack, box_of, last_deed_ms, prepare, taken_back
 
 SPARE_BYTES: Final = 64 * 1_048_576
 """What stays free beside what is put back: a migration's log, and a box that starts."""
 
 TOLD: Final = 100
-"""Of what is taken back so many are told one by one."""
+"""Of what is taken back so many are told one by one; `Restored.taken_back` has one more if there are more."""
 
 _SQLITE = b"SQLite format 3\0"
 
@@ -102,6 +102,11 @@ class _Restoring:
         """An archive."""
         manifest = archive.manifest
         _check_schema(manifest.schema)
+        if os.path.ismount(self._data / FILES):
+            raise RestoreError(
+                f"{self._data / FILES} is a disk of its own, and cannot be moved aside. Restore into another "
+                "folder (--data). Nothing was changed."
+            )
         self._check_room(manifest.bytes)
         new = staged(self._data)
         _extract(archive, new, look)
@@ -113,7 +118,7 @@ class _Restoring:
         else:
             load_secrets(new)  # a box could not start with others
             names += SECRETS
-        return self._put(new, names, manifest, manifest.made_ms, facts_of(new / DATABASE).files)
+        return self._put(new, names, manifest, manifest.made_ms, _facts(new / DATABASE, "The backup").files)
 
     def snapshot(self, file: Path, source: IO[bytes]) -> Restored:
         """A bare database: files and secret stay as they are."""
@@ -128,13 +133,9 @@ class _Restoring:
         target = new / DATABASE
         with _made(target) as out:
             shutil.copyfileobj(source, out, 1 << 20)
-        try:
-            check(target)
-            facts = facts_of(target)
-        except (NoStoreError, DamagedCopyError, sqlite3.Error) as error:
-            raise DamagedBackupError(f"{file} is damaged, or no store: {error}.") from error
+        facts = _facts(target, str(file))
         _check_schema(facts.schema)
-        return self._put(new, [DATABASE], None, int(file.stat().st_mtime * 1000), facts.files)
+        return self._put(new, [DATABASE], None, last_deed_ms(target), facts.files)
 
     def give_up(self) -> None:
         """Leaves nothing behind, unless it counts already."""
@@ -145,7 +146,7 @@ class _Restoring:
         self, new: Path, names: list[str], manifest: Manifest | None, made_ms: int, files: tuple[str, ...]
     ) -> Restored:
         old = self._data / DATABASE
-        lost = taken_back(old, made_ms, TOLD) if box_of(old) == box_of(new / DATABASE) else []
+        lost = taken_back(old, made_ms, TOLD + 1) if box_of(old) == box_of(new / DATABASE) else []
         # The database that was there is not the one of this place any more, wherever somebody puts it.
         place_of(self._data, machine_id())
         touch(self._data)
@@ -238,6 +239,15 @@ def _made(path: Path) -> Iterator[IO[bytes]]:
     with os.fdopen(descriptor, "wb", buffering=0) as file:
         yield file
         os.fsync(file.fileno())
+
+
+def _facts(database: Path, what: str) -> Facts:
+    """What a database that was brought is, if it is sound. Raises DamagedBackupError."""
+    try:
+        check(database)
+        return facts_of(database)
+    except (NoStoreError, DamagedCopyError, sqlite3.Error) as error:
+        raise DamagedBackupError(f"{what} is damaged, or no store: {error}.") from error
 
 
 def _check_schema(schema: int) -> None:

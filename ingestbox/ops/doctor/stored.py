@@ -87,8 +87,7 @@ async def files(store: Store) -> Finding:
         for job_id, stored, rows_file, sha256 in rows:
             count += 1
             trouble = await asyncio.to_thread(_trouble, folder, stored, rows_file, sha256)
-            # It may have been retired, and removed, meanwhile.
-            if trouble and await store.read("files.named", {"names": f'["{stored}"]'}):
+            if trouble and await _is_named(store, stored):
                 wrong.append(f"job {job_id}: {trouble}")
         after = rows[-1][0] if rows else None
     if wrong:
@@ -96,6 +95,14 @@ async def files(store: Store) -> Finding:
         remedy = "Put them back from a backup (ingestbox restore), or cancel these jobs and upload again."
         return Finding("files", False, "; ".join(wrong[:EXAMPLES]) + more, remedy)
     return Finding("files", True, f"uploaded files that are kept: {count}, each as it was sent")
+
+
+async def _is_named(store: Store, stored: str) -> bool:
+    """Whether a row still needs the file: it may have been retired, and removed, meanwhile."""
+    try:
+        return bool(await store.read("files.named", {"names": f'["{stored}"]'}))
+    except IngestError:
+        return True
 
 
 def _trouble(folder: Path, stored: str, rows_file: str, sha256: str) -> str:
@@ -127,7 +134,11 @@ async def sums(store: Store) -> Finding:
 async def invariants(store: Store) -> list[Finding]:
     """Whether of each lane enqueued = delivered + pending + parked + discarded."""
     findings = []
-    for balance in await lanes.balances(store):
+    try:
+        balances = await lanes.balances(store)
+    except IngestError as error:
+        return [Finding("invariant", False, f"lanes cannot be counted: {error.detail}", error.remedy)]
+    for balance in balances:
         sums = (
             f"lane {balance.lane}: enqueued {balance.enqueued} = delivered {balance.delivered}"
             f" + pending {balance.pending} + parked {balance.parked}"
@@ -140,7 +151,10 @@ async def invariants(store: Store) -> list[Finding]:
 
 async def kept(store: Store, settings: Settings) -> Finding:
     """What is kept of what was delivered, and whether something forgotten keeps it all."""
-    found = await store.read_with(retention.kept)
+    try:
+        found = await store.read_with(retention.kept)
+    except IngestError as error:
+        return Finding("retention", False, f"it cannot be read: {error.detail}", error.remedy)
     days = settings.store.delivered_days
     told = f"lines are kept for {days} days after every lane has them" if days else "all lines are kept"
     if found.oldest_ms is not None:

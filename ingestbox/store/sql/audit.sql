@@ -47,6 +47,11 @@ FROM (
     WHERE object = :object AND object_id = :object_id AND id < :below ORDER BY id DESC LIMIT :scan
 );
 
+-- name: newest
+-- When the last entry was made; 0 of an empty trail.
+SELECT coalesce(max(at_ms), 0)
+FROM audit;
+
 -- name: relied_on
 -- What somebody relies on that was done since, and that a copy from before does not know of: what was ended or removed.
 -- The trail is read once, where a store is put back.
@@ -57,5 +62,5 @@ WHERE at_ms >= :since AND (
                'user.remove', 'user.sign_out_everywhere', 'user.update')
     OR (action = 'erasure.begin' AND json_extract(after, '$.dry_run') IS NOT 1)
 )
-ORDER BY id
+ORDER BY action <> 'erasure.begin', id
 LIMIT :limit;

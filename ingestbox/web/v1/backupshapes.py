@@ -8,7 +8,8 @@ import msgspec
 
 
 class BackupLine(msgspec.Struct, frozen=True):
-    """A backup in the folder. `made_at` and what follows are null of a file that is damaged, or none."""
+    """A backup in the folder. `made_at` and what follows are null of a file that is damaged, or none.
+    `missing` is how many uploaded files the store names that were not there to be put in."""
 
     name: str
     bytes: int
@@ -20,6 +21,7 @@ class BackupLine(msgspec.Struct, frozen=True):
     scheduled: bool | None = None
     files: int | None = None
     data_bytes: int | None = None
+    missing: int | None = None
 
 
 class BackupRunning(msgspec.Struct, frozen=True):

@@ -31,8 +31,9 @@ class Parts:
     """The parts of a box that `/v1` shows and changes; with and without a running box.
 
     `ring(job_id)` tells the workers of a job, `progress` those who watch it; `snapshot` (of a workspace, or
-    of all: None) and `examine(quick)` make the reports that the command line shows too. `erase(erasure_id, seconds)`
-    carries out an erasure that is stored, and returns when it is at rest, or after so long.
+    of all: None) and `examine(quick)` make the reports that the command line shows too.
+    `erase(erasure_id, seconds)` carries out an erasure that is stored, and returns when it is at rest, or
+    after so long.
     `send_again(lane)` tells a lane that refused lines of it are to be sent again, `wake` all of them that
     there is something new.
     """

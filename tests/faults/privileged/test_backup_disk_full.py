@@ -1,4 +1,4 @@
-"""The disk of backups fills up while one is taken, or goes away: a sentence, nothing half, the box goes on."""
+"""The disk of backups fills up while one is taken, or goes away: a sentence, nothing half, all goes on."""
 
 from __future__ import annotations
 
