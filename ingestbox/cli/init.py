@@ -18,7 +18,7 @@ STDOUT = "-"
     epilog="""\b
 Examples:
   ingestbox init
-  ingestbox init --output /etc/ingestbox.toml
+  ingestbox init --output /etc/ingestbox/ingestbox.toml
   ingestbox init --output - | less
 """,
 )

@@ -16,7 +16,7 @@ from ingestbox.cli.options import data_options
 Examples:
   ingestbox serve
   ingestbox serve --data /var/lib/ingestbox --port 9000
-  ingestbox serve --config /etc/ingestbox.toml
+  ingestbox serve --config /etc/ingestbox/ingestbox.toml
 """,
 )
 @data_options

@@ -118,7 +118,7 @@ class Upstream:
                 self.end_headers()
                 self.wfile.write(content)
 
-            do_GET = do_POST = _answer  # noqa: N815 - the names that http.server calls
+            do_GET = do_POST = do_DELETE = _answer  # noqa: N815 - the names that http.server calls
 
             def log_message(self, *_: object) -> None:
                 return None

@@ -23,7 +23,8 @@ RATE = 60
 @pytest.fixture(scope="module")
 def page_box(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BoxProcess]:
     environ = {"INGESTBOX_RATES_KNOWLEDGE_BULK": str(RATE)}
-    made = BoxProcess(tmp_path_factory.mktemp("box"), environ=environ).start()
+    folder = tmp_path_factory.mktemp("box")
+    made = BoxProcess(folder, config=f'data = "{folder}/data"\n', environ=environ).start()
     yield made
     made.close()
 
@@ -31,17 +32,27 @@ def page_box(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BoxProcess]:
 @pytest.fixture(scope="module")
 def shell(tmp_path_factory: pytest.TempPathFactory, page_box: BoxProcess) -> Shell:
     """Somebody who has the page's program and its key."""
-    environ = {"INGESTBOX_DATA": str(page_box.data), "BOX": page_box.url}
-    made = Shell(tmp_path_factory.mktemp("crawler"), environ=environ)
+    made = Shell(
+        tmp_path_factory.mktemp("crawler"),
+        environ={"BOX": page_box.url},
+        places={"/etc/ingestbox/ingestbox.toml": page_box.folder / "ingestbox.toml"},
+    )
+    made.program("chown", ["sh", "-c", f'echo "$@" >> {made.folder}/owners', "chown"])
     made.program("python3", [sys.executable])
     made.put("crawl.py", PAGE.file("crawl.py"))
-    made.type(PAGE.commands()[0])
+    for command in PAGE.commands()[:2]:
+        made.type(command)
     return made
+
+
+def test_nobody_else_reads_the_key(shell: Shell) -> None:
+    assert (shell.folder / "crawler.key").stat().st_mode & 0o777 == 0o600
+    assert (shell.folder / "owners").read_text() == "crawler: crawler.key\n"
 
 
 def test_the_page_prints_what_it_says(shell: Shell, page_box: BoxProcess) -> None:
     (shown,) = PAGE.of("text")
-    printed = shell.type(PAGE.commands()[1])
+    printed = shell.type(PAGE.commands()[2])
     assert re.fullmatch(".+".join(map(re.escape, shown.split("…"))), printed), printed
     with page_box.client() as client:
         issues = client.get("/v1/issues?state=open").raise_for_status().json()["issues"]

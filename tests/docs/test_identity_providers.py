@@ -120,7 +120,7 @@ def box(tmp_path_factory: pytest.TempPathFactory, servers: dict[str, KeyServer])
     """A box with all three; their keys are on this machine."""
     text = ""
     for number, name in enumerate(NUMBERS):
-        entry = PAGE.file("/etc/ingestbox.toml", number=number)
+        entry = PAGE.file("/etc/ingestbox/ingestbox.toml", number=number)
         assert f'name = "{name}"' in entry
         at = f'preset = "{name}"\n'
         text += replaced(entry, {at: f'{at}jwks_url = "{servers[name].url}"\n'})
@@ -222,7 +222,7 @@ def test_without_the_settings_of_the_test_keys_come_from_where_the_page_says(tmp
     found = {}
     for number, name in enumerate(NUMBERS):
         file = tmp_path / f"{name}.toml"
-        file.write_text(PAGE.file("/etc/ingestbox.toml", number=number), "utf-8")
+        file.write_text(PAGE.file("/etc/ingestbox/ingestbox.toml", number=number), "utf-8")
         loaded = load(environ={}, file=file)
         assert not loaded.warnings
         (entry,) = loaded.settings.issuers
@@ -237,7 +237,7 @@ def test_the_commands_of_the_page_say_that_all_is_well(box: BoxProcess, tmp_path
     shell = Shell(
         tmp_path,
         at={"127.0.0.1:8000": int(box.url.rpartition(":")[2])},
-        places={"/etc/ingestbox.toml": box.folder / "ingestbox.toml"},
+        places={"/etc/ingestbox/ingestbox.toml": box.folder / "ingestbox.toml"},
         environ={"TOKEN": given},
     )
     checked, answered = (shell.type(command) for command in PAGE.commands())

@@ -125,7 +125,7 @@ def trust(folder: Path) -> ssl.SSLContext:
 
 def box_of(folder: Path, number: int) -> Iterator[BoxProcess]:
     """A box with what the page says, `number` of its two files."""
-    text = PAGE.file("/etc/ingestbox.toml", number=number)
+    text = PAGE.file("/etc/ingestbox/ingestbox.toml", number=number)
     if not number:
         text = replaced(text, {"port = 8000": "port = 0"})
     box = BoxProcess(folder, config=text, environ={"INGESTBOX_RATES_LOGIN": str(ATTEMPTS)}).start()
@@ -195,7 +195,7 @@ def shell_of(folder: Path, box: BoxProcess, port: int, plain: int, places: dict[
     """A shell that reaches the site under its name, at its usual ports."""
     at = {f"{NAME}:443": port, f"{NAME}:80": plain}
     trusted = folder.parent / "ssl" / "cert.pem"
-    places = {**places, "/etc/ingestbox.toml": box.folder / "ingestbox.toml"}
+    places = {**places, "/etc/ingestbox/ingestbox.toml": box.folder / "ingestbox.toml"}
     return Shell(folder, at=at, trusted=trusted, places=places)
 
 

@@ -77,7 +77,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def page_box(folder: Path) -> Iterator[BoxProcess]:
-    made = BoxProcess(folder / "box").start()
+    made = BoxProcess(folder / "box", config=f'data = "{folder}/box/data"\n').start()
     yield made
     made.close()
 
@@ -86,6 +86,7 @@ def page_box(folder: Path) -> Iterator[BoxProcess]:
 def shell(folder: Path, page_box: BoxProcess) -> Shell:
     """Where the page is followed; the key is made, and the file written."""
     places = {
+        "/etc/ingestbox/ingestbox.toml": page_box.folder / "ingestbox.toml",
         "/etc/syslog-ng": folder / "etc",
         "/var/log/shop": folder / "shop",
         "/var/lib/syslog-ng": folder / "buffer",
@@ -94,7 +95,7 @@ def shell(folder: Path, page_box: BoxProcess) -> Shell:
         folder / "shell",
         places=places,
         at={"127.0.0.1:8000": int(page_box.url.rpartition(":")[2])},
-        environ={"INGESTBOX_DATA": str(page_box.data), "TOKEN": page_box.token(Role.ANALYST)},
+        environ={"TOKEN": page_box.token(Role.ANALYST)},
     )
     for each in ("shop", "buffer"):
         (folder / each).mkdir()
@@ -103,7 +104,9 @@ def shell(folder: Path, page_box: BoxProcess) -> Shell:
 
 @pytest.fixture(scope="module")
 def daemon(folder: Path, page_box: BoxProcess, shell: Shell) -> Iterator[SyslogNg]:
-    key = shell.type(PAGE.commands()[0]).strip()
+    where, create, *_ = PAGE.commands()
+    shell.type(where)
+    key = shell.type(create).strip()
     ours = {
         "ibk_…": key,
         "127.0.0.1:8000": page_box.url.removeprefix("http://"),
@@ -143,7 +146,7 @@ def waiting(shell: Shell) -> int:
 def test_the_page_is_followed_and_a_line_is_a_ticket(
     folder: Path, page_box: BoxProcess, shell: Shell, daemon: SyslogNg
 ) -> None:
-    _, checked, logged, searched = PAGE.commands()
+    _, _, checked, logged, searched = PAGE.commands()
     shell.type(checked)
     assert "ingestbox" in shell.type(logged)
     found = until(lambda: json.loads(shell.type(searched))["total"], "the line is a ticket")
@@ -195,7 +198,7 @@ def test_a_key_that_is_not_good_loses_nothing(
     config = folder / "etc" / "conf.d" / "ingestbox.conf"
     good = config.read_text()
     config.write_text(good.replace("Bearer ibk_", "Bearer ibk_x"))
-    _, reload, *_ = PAGE.commands()
+    _, _, reload, *_ = PAGE.commands()
     shell.type(reload)
     with (folder / "shop" / "feedback.log").open("a") as out:
         out.write("Sent with a wrong key.\n")
