@@ -50,7 +50,7 @@ def page_box(folder: Path, hook: Upstream) -> Iterator[BoxProcess]:
 
 
 class Front:
-    """What stands before the box. It does to the next call of a path what it is told to; others it hands on."""
+    """Stands before the box. It does to the next call of a path what it is told to, and hands on others."""
 
     def __init__(self, box: BoxProcess) -> None:
         self._address = box.url.removeprefix("http://")
