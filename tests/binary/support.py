@@ -59,10 +59,10 @@ class Frozen:
         holder = read_holder(self.data) if is_held(self.data) else None
         return holder.url if holder else ""
 
-    def run(self, *arguments: str, code: int = 0) -> str:
-        """What a command says of the box's folder."""
+    def run(self, *arguments: str, code: int = 0, data: bool = True) -> str:
+        """What a command says, of the box's folder unless it is one that has no `data`."""
         done = subprocess.run(
-            [self.program, *arguments, "--data", self.data],
+            [self.program, *arguments, *(("--data", self.data) if data else ())],
             cwd=self.folder,
             env=environ(self.unpacked),
             stdin=subprocess.DEVNULL,

@@ -43,6 +43,10 @@ def test_the_journey(frozen: Frozen) -> None:
     sent: dict[str, Any] = json.loads(frozen.run("send", str(file), "--wait", "--json"))
     assert (sent["ok"], sent["records"], sent["completed_jobs"]) == (True, 2_500, 3)
 
+    kept = str(frozen.folder / "kept.tar.zst")
+    frozen.run("backup", "--to", kept)
+    frozen.run("backup", "verify", kept, data=False)
+
     frozen.process.send_signal(signal.SIGTERM)
     assert frozen.process.wait(ENDED) == 0
     assert not is_held(frozen.data)
