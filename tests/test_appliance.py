@@ -7,12 +7,11 @@ import os
 import signal
 import socket
 import stat
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 from ingestbox.model import Role
+from tests.cli.support import ingestbox
 from tests.harness import BoxProcess, post_tickets, running, ticket, until, wait_job
 
 
@@ -154,24 +153,10 @@ def test_settings_that_are_wrong_end_the_start_with_a_sentence(tmp_path: Path) -
         ('[[lanes]]\nname = "a"\nurl = "ftp://x"\n', "url"),
     ]:
         file.write_text(text)
-        done = subprocess.run(
-            [
-                sys.executable,
-                "-m",
-                "ingestbox",
-                "serve",
-                "--data",
-                str(tmp_path / "d"),
-                "--config",
-                str(file),
-            ],
-            capture_output=True,
-            text=True,
-            timeout=30,
-        )
-        assert done.returncode not in (0, None)
-        assert expected in done.stderr, (text, done.stderr)
-        assert "Traceback" not in done.stderr
+        ended = ingestbox("serve", "--data", tmp_path / "d", "--config", file, cwd=tmp_path)
+        assert ended.code == 1
+        assert expected in ended.err, (text, ended.err)
+        assert "Traceback" not in ended.err
     assert not (tmp_path / "d").exists()
 
 
