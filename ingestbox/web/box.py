@@ -305,7 +305,7 @@ class StoreBox:
             return await self._store.read_with(
                 lambda tx: jobs.newest_of(tx, workspace, family, subject, states, limit)
             )
-        return await self._store.read_with(lambda tx: jobs.newest(tx, workspace, family, states, limit))
+        return await self._store.read_at_once(lambda tx: jobs.newest(tx, workspace, family, states, limit))
 
     async def faults(self, job: Job, limit: int) -> list[Fault]:
         """The job's open issues in the order of its records."""

@@ -408,3 +408,9 @@ def test_what_is_put_back_belongs_to_the_folders_owner(backup: Path, tmp_path: P
             found = path.stat()
             assert (found.st_uid, found.st_gid) == (owner.st_uid, owner.st_gid), path
             assert stat.S_IMODE(found.st_mode) == (0o700 if path.is_dir() else 0o600), path
+
+
+def test_backups_that_follow_each_other_at_once_have_names_of_their_own(box: BoxProcess) -> None:
+    with box.client() as client:
+        taken = [client.post("/v1/backups?wait=30").raise_for_status().json()["name"] for _ in range(4)]
+        assert len(set(taken)) == 4

@@ -37,6 +37,9 @@ RETRY_SECONDS: Final = 900.0
 OVERDUE_SECONDS: Final = 3 * 3_600.0
 """A scheduled backup that is not there so long after it was due is overdue."""
 
+AHEAD_SECONDS: Final = 600
+"""How far names may run ahead of the clock, for backups that follow each other within a second."""
+
 LISTING_SECONDS: Final = 10.0
 """How long the folder's file system may take to say what is in it."""
 
@@ -182,8 +185,8 @@ class Backups:
         if self._job is not None:
             raise IngestError("backup_running", retry_after=5)
         now_ms = self._clock.now_ms()
-        if now_ms // 1_000 == self._began_ms // 1_000:
-            now_ms += 1_000  # names are by the second, and nobody looks at the disk here
+        if now_ms // 1_000 <= self._began_ms // 1_000 < now_ms // 1_000 + AHEAD_SECONDS:
+            now_ms = self._began_ms + 1_000  # names are by the second, and nobody looks at the disk here
         taking = Taking(
             self._data,
             self.folder / lying.name_of(self._store.identity.box, now_ms),

@@ -319,7 +319,8 @@ class Jobs:
                 body_of(job, None, staged_of(tx, self._parts, job), makers[job.created_by]) for job in found
             ], last
 
-        found, last = await self._store.read_with(read)
+        # At once: it is merged of the jobs of each state, and one that moves on meanwhile would come twice.
+        found, last = await self._store.read_at_once(read)
         return Reply(JobPage(found, lists.cursor(last) if last else None))
 
     async def one(self, ask: Request) -> Reply:
