@@ -263,8 +263,20 @@ def check(reply: httpx2.Response, bound: BoundRoute) -> None:
         assert again == reply.json(), "a member that its type does not have"
 
 
+def waits_its_turn(reply: httpx2.Response) -> bool:
+    return reply.status_code == 409 and reply.json().get("code") == "turn_taken"
+
+
 @pytest.mark.parametrize("bound", in_order(), ids=name_of)
 def test_it_answers_as_documented(scene: Scene, bound: BoundRoute) -> None:
     reply = scene.call(bound)
     check(reply, bound)
+    if waits_its_turn(reply):  # another test has just sent an import
+
+        def again() -> httpx2.Response | None:
+            answer = scene.call(bound)
+            return None if waits_its_turn(answer) else answer
+
+        reply = until(again, "it is this import's turn")
+        check(reply, bound)
     assert reply.is_success is (name_of(bound) not in REFUSED), reply.text
